@@ -1,0 +1,160 @@
+// d3ad detect: is each image faulty, and where?
+
+#include <fmt/core.h>
+
+#include "program.hpp"
+
+namespace program {
+
+namespace {
+
+using namespace d3ad;
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, out, format = "text";
+  std::vector<fs::path> images;
+  bool heat = false, overlay = false, mask = false, panel = false;
+  int batch = 4;
+  std::string threshold;
+  SettingsOptions settings;
+  CommonOptions common;
+};
+
+// Pictures next to each other under the image's name; two images of one name get different ones.
+class Pictures {
+ public:
+  Pictures(const Options& o, int size) : o_(o), size_(size) {
+    if (any()) create_folders(o.out);
+  }
+  bool any() const { return o_.heat || o_.overlay || o_.mask || o_.panel; }
+
+  // The names written, by kind.
+  std::map<std::string, std::string> write(const fs::path& image, const Detection& d, float threshold) {
+    std::map<std::string, std::string> names;
+    if (!any()) return names;
+    std::string base = image.stem().string();
+    if (const int again = seen_[base]++; again > 0) base += "-" + std::to_string(again + 1);
+    const auto save = [&](const char* kind, const Image& picture) {
+      const auto path = fs::path(o_.out) / (base + "." + kind + ".png");
+      write_png(path, picture);
+      names[kind] = path.string();
+    };
+    // One scale for all images: twice the threshold is the brightest.
+    const float hi = 2 * threshold;
+    const Image photo = to_image(d.input, size_);
+    if (o_.heat) save("heat", heat_map(d.map, size_, 0, hi));
+    if (o_.overlay) save("overlay", overlay(photo, d.map, size_, 0, hi, threshold));
+    if (o_.mask) save("mask", mask_picture(d.map, size_, threshold));
+    if (o_.panel)
+      save("panel", side_by_side({photo, to_image(d.reconstruction, size_), heat_map(d.map, size_, 0, hi),
+                                  overlay(photo, d.map, size_, 0, hi, threshold)},
+                                 {"input", "as if good", "anomaly map", "overlay"}));
+    return names;
+  }
+
+ private:
+  const Options& o_;
+  int size_;
+  std::map<std::string, int> seen_;
+};
+
+void print(const Options& o, const std::string& file, const Detection& d,
+           const std::map<std::string, std::string>& pictures) {
+  const char* verdict = d.faulty ? "faulty" : "good";
+  if (o.format == "jsonl") {
+    nlohmann::ordered_json json = {{"file", file},
+                                   {"score", d.score},
+                                   {"verdict", verdict},
+                                   {"T_hat", d.conditioning.T_hat},
+                                   {"distance", d.conditioning.distance}};
+    for (const auto& [kind, name] : pictures) json[kind] = name;
+    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else if (o.format == "csv") {
+    fmt::print("{}", csv_row({file, number(d.score), verdict, std::to_string(d.conditioning.T_hat)}));
+  } else {
+    fmt::print("{}  score {}  T {}  {}\n", d.faulty ? "FAULTY" : "good  ", fixed(d.score, 4), d.conditioning.T_hat,
+               file);
+  }
+  std::fflush(stdout);
+}
+
+int run(const Options& o) {
+  Context<Cpu> ctx({.threads = o.common.threads});
+  Detector<Cpu> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
+  if (!o.threshold.empty()) {
+    float value = 0;
+    const auto [end, error] = std::from_chars(o.threshold.data(), o.threshold.data() + o.threshold.size(), value);
+    D3AD_CHECK(error == std::errc() && end == o.threshold.data() + o.threshold.size() && std::isfinite(value),
+               "--threshold ", o.threshold, ": expected a number");
+    detector.set_threshold(value);
+  }
+  const auto paths = collect_images(o.images);
+  D3AD_CHECK(!paths.empty(), "detect: no images were given");
+  Pictures pictures(o, detector.image_size());
+  InterruptGuard guard;
+  ImageLoader loader(paths, detector.image_size());
+  if (o.format == "csv") fmt::print("file,score,verdict,T_hat\n");
+
+  int faulty = 0, unread = 0;
+  std::vector<std::vector<float>> inputs;
+  std::vector<fs::path> names;
+  std::uint64_t first = 0;
+  const auto flush = [&] {
+    if (inputs.empty()) return;
+    const auto found = detector(inputs, first);
+    first += inputs.size();
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      print(o, names[i].string(), found[i], pictures.write(names[i], found[i], detector.calibration().threshold));
+      faulty += found[i].faulty;
+    }
+    inputs.clear();
+    names.clear();
+  };
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (guard.interrupted()) throw Interrupted(concat("stopped after ", first, " of ", paths.size(), " images"));
+    auto item = loader.next();
+    if (!item.error.empty()) {
+      std::fprintf(stderr, "d3ad: %s\n", item.error.c_str());
+      ++unread;
+      continue;
+    }
+    inputs.push_back(std::move(item.pixels));
+    names.push_back(item.path);
+    if (static_cast<int>(inputs.size()) == o.batch) flush();
+  }
+  flush();
+  if (!o.common.quiet && paths.size() > 1)
+    fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
+               paths.size() - static_cast<std::size_t>(faulty + unread), unread);
+  return unread ? 2 : faulty ? 1 : 0;
+}
+
+}  // namespace
+
+void add_detect(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("detect", "say for each image how wrong it is, and show where");
+  auto o = std::make_shared<Options>();
+  command->add_option("--model", o->model, "folder of a trained model")->required();
+  command->add_option("IMAGE", o->images, "images, folders of images, or lists (.txt, a path a line)")->required();
+  command->add_option("--format", o->format, "what stdout gets: text, jsonl or csv")
+      ->check(CLI::IsMember({"text", "jsonl", "csv"}))
+      ->capture_default_str();
+  command->add_option("--out", o->out, "folder for pictures")->default_val("detections")->capture_default_str();
+  command->add_flag("--heat", o->heat, "write NAME.heat.png, the anomaly map");
+  command->add_flag("--overlay", o->overlay, "write NAME.overlay.png, the map over the image, faulty regions outlined");
+  command->add_flag("--mask", o->mask, "write NAME.mask.png, white where faulty");
+  command->add_flag("--panel", o->panel, "write NAME.panel.png: input, reconstruction, map and overlay side by side");
+  command->add_option("--batch", o->batch, "images computed together")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--threshold", o->threshold, "score above which an image is faulty, instead of the model's own");
+  o->settings.add(*command, SettingsOptions::Part::detection);
+  o->common.add(*command);
+  command->footer(
+      "Exit code: 0 all images are good, 1 some are faulty, 2 an error (an image that cannot be read is reported,\n"
+      "the others are processed).");
+  command->callback([o, &exit_code] { exit_code = run(*o); });
+}
+
+}  // namespace program

@@ -1,0 +1,148 @@
+// d3ad evaluate: metrics of a model on a labelled test set, as tables and CSV files.
+
+#include <fmt/core.h>
+
+#include <optional>
+
+#include "program.hpp"
+
+namespace program {
+
+namespace {
+
+using namespace d3ad;
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, data, out;
+  std::vector<std::string> categories;
+  int batch = 4;
+  bool panels = false;
+  SettingsOptions settings;
+  CommonOptions common;
+};
+
+std::vector<std::string> csv_values(const MetricRow& r) {
+  return {number(r.i_auroc), number(r.p_auroc), number(r.pro),     number(r.aupro),
+          number(r.i_ap),    number(r.p_ap),    number(r.i_f1max), number(r.p_f1max)};
+}
+
+void write_results(const Options& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
+  std::string metrics = "category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max\n";
+  for (const auto& r : rows) {
+    std::vector<std::string> fields{r.category, r.defect, r.protocol, std::to_string(r.images)};
+    for (auto& v : csv_values(r)) fields.push_back(std::move(v));
+    metrics += csv_row(fields);
+  }
+  write_atomically(fs::path(o.out) / "metrics.csv", std::string_view(metrics));
+  std::string scores = "file,label,T_hat,score,verdict,defect,score_paper\n";
+  for (const auto& i : images)
+    scores += csv_row({i.file, i.anomalous ? "1" : "0", std::to_string(i.T_hat), number(i.score),
+                       i.faulty ? "faulty" : "good", i.defect, number(i.paper_score)});
+  write_atomically(fs::path(o.out) / "scores.csv", std::string_view(scores));
+}
+
+void print_table(const std::vector<MetricRow>& rows) {
+  for (const char* protocol : {"paper", "calibrated"}) {
+    std::vector<std::vector<std::string>> table{
+        {"category", "defect", "images", "I-AUROC", "P-AUROC", "PRO", "AUPRO", "I-AP", "P-AP", "I-F1max", "P-F1max"}};
+    for (const auto& r : rows) {
+      if (r.protocol != protocol) continue;
+      table.push_back({r.category, r.defect, std::to_string(r.images), percent(r.i_auroc), percent(r.p_auroc),
+                       percent(r.pro), percent(r.aupro), percent(r.i_ap), percent(r.p_ap), percent(r.i_f1max),
+                       percent(r.p_f1max)});
+    }
+    fmt::print("{}\n{}\n",
+               std::string(protocol) == "paper"
+                   ? "Paper's protocol: maps scaled by the range of the whole test set (percent)"
+                   : "Calibrated: ranges and threshold from good training images, as detect (percent)",
+               align(table));
+  }
+}
+
+int run(const Options& o) {
+  Context<Cpu> ctx({.threads = o.common.threads});
+  Detector<Cpu> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
+  create_folders(o.out);
+  InterruptGuard guard;
+  std::vector<std::string> categories = o.categories;
+  if (categories.empty()) categories.push_back("");
+  std::vector<MetricRow> rows;
+  std::vector<ImageRow> images;
+  int skipped = 0;
+  for (const auto& category : categories) {
+    const Dataset dataset = open_dataset(o.data, category);
+    for (const auto& w : dataset.warnings) std::fprintf(stderr, "d3ad: note: %s\n", w.c_str());
+    std::optional<Progress> progress;
+    EvaluationOptions options;
+    options.batch = o.batch;
+    options.stop = [] { return InterruptGuard::interrupted(); };
+    options.progress = [&](std::int64_t done, std::int64_t total) {
+      if (o.common.quiet) return;
+      if (!progress) progress.emplace(dataset.category, total);
+      progress->show(done);
+    };
+    if (o.panels) {
+      options.each = [&](const Sample& sample, const Detection& d) {
+        const int size = detector.image_size();
+        const float threshold = detector.calibration().threshold, hi = 2 * threshold;
+        const auto folder = fs::path(o.out) / dataset.category / sample.defect;
+        create_folders(folder);
+        const Image photo = to_image(d.input, size);
+        std::vector<Image> panels{photo, to_image(d.reconstruction, size), heat_map(d.map, size, 0, hi),
+                                  overlay(photo, d.map, size, 0, hi, threshold)};
+        std::vector<std::string> labels{"input", "as if good",
+                                        concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
+                                        d.faulty ? "faulty" : "good"};
+        if (sample.mask) {
+          panels.push_back(resize(read_mask(*sample.mask), size, size));
+          labels.push_back("ground truth");
+        }
+        write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
+      };
+    }
+    auto result = evaluate(detector, dataset, options);
+    for (const auto& s : result.skipped) std::fprintf(stderr, "d3ad: left out: %s\n", s.c_str());
+    skipped += static_cast<int>(result.skipped.size());
+    rows.insert(rows.end(), result.rows.begin(), result.rows.end());
+    images.insert(images.end(), result.images.begin(), result.images.end());
+  }
+  for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
+  write_results(o, rows, images);
+  print_table(rows);
+  int faulty = 0, good = 0, alarms = 0, found = 0;
+  for (const auto& i : images) {
+    (i.anomalous ? faulty : good) += 1;
+    (i.anomalous ? found : alarms) += i.faulty;
+  }
+  fmt::print(
+      "Threshold {} (aims at {} % false alarms): {} of {} faulty images found, {} of {} good ones called faulty\n",
+      fixed(detector.calibration().threshold, 4), fixed(100 * detector.settings().false_alarm_rate, 1), found, faulty,
+      alarms, good);
+  return skipped ? 2 : 0;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, int& exit_code) {
+  auto* command =
+      app.add_subcommand("evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv");
+  auto o = std::make_shared<Options>();
+  command->add_option("--model", o->model, "folder of a trained model")->required();
+  command->add_option("--data", o->data, "folder of categories in MVTec AD's layout")->required();
+  command->add_option("--category", o->categories, "categories in --data; none: --data is the category's own folder");
+  command->add_option("--out", o->out, "folder for metrics.csv, scores.csv and pictures")->required();
+  command->add_flag("--heat-maps", o->panels,
+                    "write a picture of each image: input, reconstruction, map, overlay, mask");
+  command->add_option("--batch", o->batch, "images computed together")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  o->settings.add(*command, SettingsOptions::Part::detection);
+  o->common.add(*command);
+  command->footer(
+      "metrics.csv holds fractions, one row for each category, defect type and mean, under both protocols.\n"
+      "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).");
+  command->callback([o, &exit_code] { exit_code = run(*o); });
+}
+
+}  // namespace program

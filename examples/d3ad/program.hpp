@@ -1,0 +1,57 @@
+#pragma once
+// What the commands of the program share: how they are registered, how options reach Settings, how the program ends.
+//
+//   int exit_code = 0;
+//   add_train(app, exit_code);        each command adds its sub-command and runs when it was chosen
+//
+// Exit codes: 0 success (detect: all good), 1 detect found faults or verify a deviation, 2 an error, 130 interrupted.
+
+#include <CLI/CLI.hpp>
+#include <d3ad/d3ad.hpp>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace program {
+
+// Registers the commands. Each sets exit_code when it runs.
+void add_train(CLI::App& app, int& exit_code);
+void add_adapt(CLI::App& app, int& exit_code);
+void add_calibrate(CLI::App& app, int& exit_code);
+void add_detect(CLI::App& app, int& exit_code);
+void add_evaluate(CLI::App& app, int& exit_code);
+void add_verify(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app, int& exit_code);
+
+// Options of Settings. All are text here, so that a configuration file and the command line are one stream in which the
+// later word wins; apply() turns what was given into numbers and says what is wrong with it.
+class SettingsOptions {
+ public:
+  enum class Part { all, later_stages, detection };  // which settings make sense for the command
+  void add(CLI::App& command, Part part);
+  // The settings that were given, over `base`.
+  void apply(d3ad::Settings& base) const;
+  bool any_given() const { return !given_.empty(); }
+  const std::string& preset() const { return preset_; }
+
+ private:
+  std::map<std::string, std::string> given_;  // setting -> text
+  std::string preset_;
+};
+
+// --threads and --quiet, which every command has.
+struct CommonOptions {
+  int threads = 0;
+  bool quiet = false;
+  void add(CLI::App& command);
+};
+
+// Puts the words of a configuration file (JSON: an object of settings, or a model's config.json) before the command's
+// own, where `--config FILE` is among the arguments. Throws d3ad::Error with a sentence.
+std::vector<std::string> with_config_file(std::vector<std::string> arguments);
+
+// The dashes' form of a setting's name: T_max -> --T-max.
+std::string option_name(const std::string& setting);
+
+}  // namespace program

@@ -1,0 +1,180 @@
+// Options of Settings on the command line and from a configuration file.
+
+#include <algorithm>
+#include <charconv>
+
+#include "program.hpp"
+
+namespace program {
+
+namespace {
+
+struct Description {
+  const char* setting;
+  const char* text;
+  int part;  // 0 training only, 1 adaptation and calibration too, 2 detection
+};
+
+// One line for each setting; the test of --help compares this list with Settings' own JSON.
+constexpr Description kDescriptions[] = {
+    {"image_size", "side of the square the images are resized to, a multiple of 32", 0},
+    {"base", "UNet: base channels, a multiple of 32", 0},
+    {"multipliers", "UNet: channel multipliers of the levels, comma-separated", 0},
+    {"res_blocks", "UNet: residual blocks a level", 0},
+    {"attention", "UNet: downsampling factors with attention, comma-separated", 0},
+    {"heads", "UNet: attention heads", 0},
+    {"augment", "turned copies of the good images to learn from: none, flip or dihedral", 0},
+    {"iterations", "UNet: training steps of one batch each (0: --epochs decides)", 0},
+    {"epochs", "UNet: rounds over the images (0: --iterations decides)", 0},
+    {"batch", "images a step", 0},
+    {"learning_rate", "UNet: AdamW's learning rate", 0},
+    {"weight_decay", "AdamW's weight decay", 0},
+    {"ema", "UNet: decay of the averaged weights, 0 for none", 0},
+    {"warmup", "UNet: steps of linear warm-up", 0},
+    {"cosine_decay", "UNet: let the learning rate fall to zero (true or false)", 0},
+    {"clip", "UNet: largest norm of the gradient, 0 for none", 0},
+    {"accumulate", "UNet: micro-batches a step, to save memory", 0},
+    {"checkpointing", "UNet: recompute activations, to save memory (true or false)", 0},
+    {"seed", "seed of everything random", 0},
+    {"gamma", "epochs of domain adaptation of the extractor", 1},
+    {"adapt_learning_rate", "adaptation: AdamW's learning rate", 1},
+    {"k", "implicit conditioning: nearest good images", 1},
+    {"bins", "implicit conditioning: bins of the distances", 1},
+    {"T_max", "largest perturbation", 1},
+    {"dynamic", "perturbation by image; false: T_max for all (true or false)", 1},
+    {"dic_layer", "extractor's layer for implicit conditioning: 1, 2 or 3", 1},
+    {"steps", "denoising steps", 2},
+    {"eta", "stochasticity of the sampler, 0: DDIM", 2},
+    {"eta2", "guidance towards the input (temperature)", 2},
+    {"omega", "noise at the start: 0 noiseless scaling, 1 ordinary noising", 2},
+    {"sample_posterior", "draw the VAE's latent instead of its mean (true or false)", 2},
+    {"lambda", "weight of the latent map against the feature map", 2},
+    {"sigma", "blur of the anomaly map, pixels", 2},
+    {"map_layers", "extractor's layers for the feature map, comma-separated", 2},
+    {"false_alarm_rate", "share of good images the threshold lets through as faulty", 1},
+};
+
+// Text of a setting as JSON of the type the default has.
+nlohmann::json parse(const std::string& setting, const std::string& text, const nlohmann::json& example) {
+  const auto wrong = [&](const char* expected) {
+    d3ad::fail("--", option_name(setting).substr(2), " ", text, ": expected ", expected);
+  };
+  const auto parse_number = [&](const std::string& word, auto& value, const char* expected) {
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc() || end != word.data() + word.size()) wrong(expected);
+  };
+  if (example.is_boolean()) {
+    if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
+    if (text == "false" || text == "0" || text == "no" || text == "off") return false;
+    wrong("true or false");
+  }
+  if (example.is_string()) return text;
+  if (example.is_array()) {
+    nlohmann::json list = nlohmann::json::array();
+    std::size_t start = 0;
+    while (start <= text.size()) {
+      const std::size_t end = std::min(text.find(',', start), text.size());
+      int value = 0;
+      parse_number(text.substr(start, end - start), value, "whole numbers with commas between, as 1,2,2");
+      list.push_back(value);
+      start = end + 1;
+    }
+    return list;
+  }
+  if (example.is_number_unsigned()) {
+    std::uint64_t value = 0;
+    parse_number(text, value, "a whole number, 0 or more");
+    return value;
+  }
+  if (example.is_number_integer()) {
+    int value = 0;
+    parse_number(text, value, "a whole number");
+    return value;
+  }
+  double value = 0;
+  parse_number(text, value, "a number");
+  return value;
+}
+
+std::string default_text(const nlohmann::json& value) {
+  if (!value.is_array()) return value.is_string() ? value.get<std::string>() : value.dump();
+  std::string text;
+  for (const auto& v : value) text += (text.empty() ? "" : ",") + v.dump();
+  return text;
+}
+
+}  // namespace
+
+std::string option_name(const std::string& setting) {
+  std::string name = "--" + setting;
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+void SettingsOptions::add(CLI::App& command, Part part) {
+  const nlohmann::json small = d3ad::Settings::small(), paper = d3ad::Settings::paper();
+  if (part == Part::all)
+    command
+        .add_option("--preset", preset_,
+                    "where the settings start from: small (learns on two cores in minutes) or "
+                    "paper")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->default_str("small");
+  for (const auto& d : kDescriptions) {
+    if (d.part < static_cast<int>(part)) continue;
+    const std::string setting = d.setting, usual = default_text(small.at(setting)),
+                      papers = default_text(paper.at(setting));
+    command
+        .add_option_function<std::string>(
+            option_name(setting), [this, setting](const std::string& text) { given_[setting] = text; }, d.text)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->default_str(usual == papers ? usual : usual + "; paper " + papers)
+        ->group("Settings");
+  }
+  command
+      .add_option("--config", "settings from a JSON file (or a model's config.json); the command line goes before it")
+      ->group("Settings");
+}
+
+void SettingsOptions::apply(d3ad::Settings& base) const {
+  nlohmann::json json = base;
+  for (const auto& [setting, text] : given_) json[setting] = parse(setting, text, json.at(setting));
+  // Giving one of the two lengths of training replaces the other.
+  if (given_.count("iterations") && !given_.count("epochs") && json["iterations"] != 0) json["epochs"] = 0;
+  if (given_.count("epochs") && !given_.count("iterations") && json["epochs"] != 0) json["iterations"] = 0;
+  base = json.get<d3ad::Settings>();
+  base.check();
+}
+
+void CommonOptions::add(CLI::App& command) {
+  command.add_option("--threads", threads, "threads to compute with; 0: one for each core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command.add_flag("--quiet", quiet, "no progress");
+}
+
+std::vector<std::string> with_config_file(std::vector<std::string> arguments) {
+  std::vector<std::string> out;
+  if (arguments.empty()) return arguments;
+  std::vector<std::string> words;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    std::string path;
+    if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
+    if (arguments[i].starts_with("--config=")) path = arguments[i].substr(9);
+    if (path.empty()) continue;
+    auto json = nlohmann::json::parse(d3ad::read_file(path, 1 << 20), nullptr, false);
+    D3AD_CHECK(json.is_object(), "'", path, "' is not a JSON object of settings");
+    if (json.contains("settings") && json["settings"].is_object()) json = json["settings"];
+    for (const auto& [key, value] : json.items()) {
+      D3AD_CHECK(nlohmann::json(d3ad::Settings()).contains(key), "'", path, "': no setting is called '", key, "'");
+      D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': setting '", key, "' has no simple value");
+      words.push_back(option_name(key) + "=" + default_text(value));
+    }
+  }
+  out.push_back(arguments[0]);
+  out.insert(out.end(), words.begin(), words.end());
+  out.insert(out.end(), arguments.begin() + 1, arguments.end());
+  return out;
+}
+
+}  // namespace program

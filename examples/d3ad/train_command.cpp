@@ -1,0 +1,132 @@
+// d3ad train, adapt, calibrate: from a folder of good images to a model.
+
+#include <fmt/core.h>
+
+#include <optional>
+
+#include "program.hpp"
+
+namespace program {
+
+namespace {
+
+using namespace d3ad;
+
+struct Options {
+  std::string data, category, vae, extractor, model;
+  bool copy_vae = false;
+  double checkpoint_seconds = 60;
+  SettingsOptions settings;
+  CommonOptions common;
+};
+
+// Progress bars by stage, and the flag of Ctrl-C.
+class Console {
+ public:
+  Console(bool quiet, int batch) : quiet_(quiet), batch_(batch) {}
+  TrainEvents events() {
+    TrainEvents e;
+    e.progress = [this](const char* stage, std::int64_t done, std::int64_t total, const std::string& text) {
+      if (quiet_) return;
+      if (stage_ != stage) {
+        stage_ = stage;
+        const bool by_batch = stage_ == "train" || stage_ == "adapt";
+        progress_.emplace(stage_, total, "images", by_batch ? batch_ : 1);
+      }
+      progress_->show(done, text);
+    };
+    e.note = [this](const std::string& text) {
+      if (!quiet_) fmt::print(stderr, "{}\n", text);
+    };
+    e.stop = [] { return InterruptGuard::interrupted(); };
+    return e;
+  }
+
+ private:
+  bool quiet_;
+  int batch_;
+  std::string stage_;
+  std::optional<Progress> progress_;
+  InterruptGuard guard_;
+};
+
+std::vector<std::filesystem::path> good_images(const Options& o, std::string& category) {
+  const Dataset data = open_dataset(o.data, o.category);
+  category = data.category;
+  std::vector<std::filesystem::path> good;
+  for (const auto& s : data.train) good.push_back(std::filesystem::absolute(s.image));
+  return good;
+}
+
+void add_data_options(CLI::App& command, Options& o) {
+  command.add_option("--data", o.data, "folder of categories in MVTec AD's layout, or of good images")->required();
+  command.add_option("--category", o.category, "category in --data; none: --data is the category's own folder");
+  command.add_option("--model", o.model, "folder of the model")->required();
+}
+
+void finish(const Options& o) {
+  if (!o.common.quiet) fmt::print(stderr, "model: {}\n", o.model);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int&) {
+  auto* command =
+      app.add_subcommand("train", "learn from good images: latents, UNet, adaptation, conditioning, calibration");
+  auto o = std::make_shared<Options>();
+  add_data_options(*command, *o);
+  command->add_option("--vae", o->vae, "VAE: a safetensors file, or a diffusers folder vae/")->required();
+  command->add_option("--extractor", o->extractor, "ResNet with ImageNet weights, a safetensors file")->required();
+  command->add_flag("--copy-vae", o->copy_vae, "keep a copy of the VAE in the model, so that it can be moved alone");
+  command->add_option("--checkpoint-seconds", o->checkpoint_seconds, "seconds between checkpoints")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  o->settings.add(*command, SettingsOptions::Part::all);
+  o->common.add(*command);
+  command->footer("Ctrl-C saves and stops; the same command goes on where it stopped.");
+  command->callback([o] {
+    TrainRequest request;
+    request.settings = Settings::named(o->settings.preset().empty() ? "small" : o->settings.preset());
+    o->settings.apply(request.settings);
+    request.good = good_images(*o, request.category);
+    request.vae = o->vae, request.extractor = o->extractor, request.model = o->model;
+    request.copy_vae = o->copy_vae, request.checkpoint_seconds = o->checkpoint_seconds;
+    Console console(o->common.quiet, request.settings.batch);
+    Context<Cpu> ctx({.threads = o->common.threads});
+    Trainer<Cpu>(ctx, std::move(request), console.events()).run();
+    finish(*o);
+  });
+}
+
+namespace {
+
+void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<Cpu>::*stage)()) {
+  auto* command = app.add_subcommand(name, text);
+  auto o = std::make_shared<Options>();
+  add_data_options(*command, *o);
+  o->settings.add(*command, SettingsOptions::Part::later_stages);
+  o->common.add(*command);
+  command->callback([o, stage] {
+    TrainRequest request;
+    request.model = o->model;
+    request.settings = ModelFolder(o->model).read().settings;
+    o->settings.apply(request.settings);
+    request.good = good_images(*o, request.category);
+    Console console(o->common.quiet, request.settings.batch);
+    Context<Cpu> ctx({.threads = o->common.threads});
+    Trainer<Cpu> trainer(ctx, std::move(request), console.events());
+    (trainer.*stage)();
+    finish(*o);
+  });
+}
+
+}  // namespace
+
+void add_adapt(CLI::App& app, int&) {
+  add_stage(app, "adapt", "adapt the extractor of a trained model again, then calibrate it", &Trainer<Cpu>::adapt);
+}
+void add_calibrate(CLI::App& app, int&) {
+  add_stage(app, "calibrate", "learn bins, ranges and threshold of a trained model again", &Trainer<Cpu>::calibrate);
+}
+
+}  // namespace program

@@ -1,0 +1,200 @@
+// d3ad verify: runs what a reference file holds and compares, tensor by tensor.
+//
+//   d3ad verify golden/unet_small.safetensors golden/resnet18.safetensors --weights data/weights
+//
+// A reference file's metadata says its `kind` and how to run it; how such files are made: weights_tools/README.md. The
+// kinds and what they pin down are METHOD's: schedule, resize, unet, vae, tae, resnet, reconstruct, train_unet,
+// adapt_resnet, dic, anomaly_map, metrics. Each is one function below.
+
+#include <fmt/core.h>
+
+#include <cmath>
+
+#include "program.hpp"
+#include "verify.hpp"
+
+namespace program {
+
+namespace {
+
+using namespace d3ad;
+namespace fs = std::filesystem;
+
+using Runner = void (*)(const Reference&, Comparisons&);
+
+const std::map<std::string, Runner>& runners() {
+  static const std::map<std::string, Runner> all{{"schedule", verify_schedule},
+                                                 {"resize", verify_resize},
+                                                 {"unet", verify_unet},
+                                                 {"vae", verify_vae},
+                                                 {"tae", verify_tae},
+                                                 {"resnet", verify_resnet},
+                                                 {"reconstruct", verify_reconstruct},
+                                                 {"train_unet", verify_train_unet},
+                                                 {"adapt_resnet", verify_adapt_resnet},
+                                                 {"dic", verify_dic},
+                                                 {"anomaly_map", verify_anomaly_map},
+                                                 {"metrics", verify_metrics}};
+  return all;
+}
+
+}  // namespace
+
+// ---- Comparisons ----
+
+void Comparisons::add(const std::string& name, std::span<const double> got, std::span<const double> want,
+                      double tolerance) {
+  D3AD_CHECK(got.size() == want.size(), "'", name, "' has ", want.size(), " numbers in the file, ", got.size(),
+             " were computed");
+  double worst = 0, largest = 0;
+  bool finite = true;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(got[i]) != std::isnan(want[i])) finite = false;
+    if (std::isnan(want[i]) && std::isnan(got[i])) continue;
+    if (got[i] == want[i]) continue;
+    worst = std::max(worst, std::abs(got[i] - want[i]));
+    largest = std::max(largest, std::abs(want[i]));
+  }
+  for (const double w : want)
+    if (std::isfinite(w)) largest = std::max(largest, std::abs(w));
+  const bool close = finite && worst <= tolerance * largest;
+  const double relative = largest > 0 ? worst / largest : worst > 0 ? INFINITY : 0.0;
+  fmt::print("  {:44} {:>9} values   max abs {:.3e}   max rel {:.3e}   allowed {:.0e}   {}\n", name, got.size(), worst,
+             relative, tolerance, close ? "ok" : "OVER");
+  failed_ += close ? 0 : 1;
+  ++compared_;
+}
+
+void Comparisons::add_levels(const std::string& name, std::span<const double> got, std::span<const double> want,
+                             double levels) {
+  D3AD_CHECK(got.size() == want.size(), "'", name, "' has ", want.size(), " numbers in the file, ", got.size(),
+             " were computed");
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(got[i] - want[i]));
+  fmt::print("  {:44} {:>9} values   max abs {:.3e}   allowed {:g}   {}\n", name, got.size(), worst, levels,
+             worst <= levels ? "ok" : "OVER");
+  failed_ += worst <= levels ? 0 : 1;
+  ++compared_;
+}
+
+// ---- Reference ----
+
+Reference::Reference(const fs::path& path, std::vector<fs::path> look_in)
+    : file(std::make_shared<const SafetensorsFile>(path)), look_in_(std::move(look_in)) {
+  look_in_.insert(look_in_.begin(), {path.parent_path().empty() ? fs::path(".") : path.parent_path(), fs::path(".")});
+}
+
+std::string Reference::text(const std::string& key, const std::string& otherwise) const {
+  const auto metadata = file->metadata();
+  const auto it = metadata.find(key);
+  return it == metadata.end() ? otherwise : it->second;
+}
+std::string Reference::text(const std::string& key) const {
+  const auto metadata = file->metadata();
+  const auto it = metadata.find(key);
+  D3AD_CHECK(it != metadata.end(), "'", file->path(), "': its metadata does not say '", key, "'");
+  return it->second;
+}
+double Reference::number(const std::string& key) const {
+  const std::string value = text(key);
+  char* end = nullptr;
+  const double number = std::strtod(value.c_str(), &end);
+  D3AD_CHECK(!value.empty() && end == value.c_str() + value.size(), "'", file->path(), "': metadata '", key, "' is '",
+             value, "', expected a number");
+  return number;
+}
+double Reference::number(const std::string& key, double otherwise) const {
+  return text(key, "").empty() ? otherwise : number(key);
+}
+nlohmann::json Reference::config() const {
+  auto json = nlohmann::json::parse(text("config", "{}"), nullptr, false);
+  D3AD_CHECK(json.is_object(), "'", file->path(), "': metadata 'config' is not a JSON object");
+  return json;
+}
+
+fs::path Reference::find(const std::string& name) const {
+  std::string places;
+  for (const auto& folder : look_in_) {
+    if (fs::exists(folder / name)) return folder / name;
+    places += (places.empty() ? "'" : ", '") + folder.string() + "'";
+  }
+  fail("'", file->path(), "' needs '", name, "', which is not in ", places, "; say where it is with --weights");
+}
+
+std::unique_ptr<WeightSource> Reference::weights() const {
+  const std::string where = text("weights");
+  if (where == "hash") return std::make_unique<HashSource>(text("prefix", ""));
+  return std::make_unique<FileSource>(find(where), text("prefix", ""));
+}
+
+Tensor<float, Cpu> Reference::tensor(const std::string& name) const {
+  const auto values = file->floats(name);
+  Tensor<float, Cpu> out(channels_last(file->dims(name)));
+  to_channels_last(out.data(), values.data(), file->dims(name));
+  return out;
+}
+std::vector<double> Reference::doubles(const std::string& name) const {
+  const auto values = file->floats(name);
+  return {values.begin(), values.end()};
+}
+std::vector<std::int32_t> Reference::integers(const std::string& name) const {
+  std::vector<std::int32_t> out;
+  for (const auto v : file->ints(name)) out.push_back(static_cast<std::int32_t>(v));
+  return out;
+}
+void Reference::compare(Comparisons& all, const std::string& name, View<const float, Cpu> got, double tolerance) const {
+  const auto dims = file->dims(name);
+  D3AD_CHECK(channels_last(dims).size() == got.size(), "'", file->path(), "': '", name, "' is ", dims_text(dims),
+             ", the program computed ", got.shape);
+  std::vector<float> turned(static_cast<std::size_t>(got.size()));
+  to_file_order(turned.data(), got.data, dims);
+  all.add(name, std::vector<double>(turned.begin(), turned.end()), doubles(name), tolerance);
+}
+
+void add_verify(CLI::App& app, int& exit_code) {
+  struct Options {
+    std::vector<std::string> files, weights;
+    int threads = 0;
+  };
+  auto* command = app.add_subcommand("verify", "run what reference files hold and compare, tensor by tensor");
+  auto options = std::make_shared<Options>();
+  command->add_option("FILE", options->files, "reference files (safetensors with a 'kind' in the metadata)")
+      ->required();
+  command->add_option("--weights", options->weights, "folders to look for weights and maps in, beside the file's own");
+  command->add_option("--threads", options->threads, "threads to compute with; 0: one for each core")
+      ->check(CLI::Range(0, 1024));
+  command->footer(
+      "Tolerances: 1e-4 of the largest value for a network's output, 1e-3 for gradients, 1e-5 for schedule, "
+      "distances,\n"
+      "maps and metrics, exact for bins and T, one level for resized images.\n"
+      "Exit code: 0 all within tolerance, 1 a tensor is over it, 2 a file could not be run.");
+  command->callback([options, &exit_code] {
+    std::vector<fs::path> look_in(options->weights.begin(), options->weights.end());
+    bool broken = false;
+    for (const auto& path : options->files) {
+      try {
+        Reference reference(path, look_in);
+        reference.threads = options->threads;
+        const std::string kind = reference.text("kind");
+        const auto it = runners().find(kind);
+        std::string known;
+        for (const auto& [name, runner] : runners()) known += (known.empty() ? "" : ", ") + name;
+        D3AD_CHECK(it != runners().end(), "'", path, "' is of kind '", kind, "'; known are ", known);
+        fmt::print("{} ({})\n", path, kind);
+        Comparisons all;
+        it->second(reference, all);
+        D3AD_CHECK(all.compared() > 0, "'", path, "' holds nothing to compare");
+        if (all.failed() > 0 && exit_code == 0) exit_code = 1;
+      } catch (const nlohmann::json::exception& error) {
+        std::fprintf(stderr, "d3ad: '%s': its config is not understood (%s)\n", path.c_str(), error.what());
+        broken = true;
+      } catch (const Error& error) {
+        std::fprintf(stderr, "d3ad: %s\n", error.what());
+        broken = true;
+      }
+    }
+    if (broken) exit_code = 2;
+  });
+}
+
+}  // namespace program

@@ -1,0 +1,34 @@
+#pragma once
+// Domain adaptation of the feature extractor (METHOD 4): one step makes the features of a reconstruction more like
+// those of its target, in train mode, two passes (reconstruction first).
+//
+//   AdamW<Cpu> optimizer(parameters, {.lr = 1e-4f, .weight_decay = 0.01f});
+//   double loss = anomaly::adapt_step(ctx, extractor, optimizer, reconstruction, target);
+//
+//   loss = sum over layer1 ... layer3 of the mean over images of 1 - cos(f(reconstruction), f(target)), flattened
+
+#include <utility>
+
+#include "d3ad/autograd/adamw.hpp"
+#include "d3ad/models/resnet.hpp"
+
+namespace d3ad::anomaly {
+
+// reconstruction, target [n, h, w, 3], normalised as the network takes them (fn::imagenet_input). Moves weights and
+// running statistics; returns the loss before.
+template <class Device>
+double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
+                  Value<float, Device> reconstruction, Value<float, Device> target) {
+  optimizer.zero_gradients(ctx);
+  Tape<Device> tape(ctx);
+  const auto f = extractor.features(tape, std::move(reconstruction), /*training=*/true);
+  const auto g = extractor.features(tape, std::move(target), /*training=*/true);
+  auto loss = fn::cosine_loss(tape, f[0], g[0]);
+  for (std::size_t layer = 1; layer < 3; ++layer)
+    loss = fn::add(tape, std::move(loss), fn::cosine_loss(tape, f[layer], g[layer]));
+  tape.backward(loss);
+  optimizer.step(ctx, {});
+  return fn::item(ctx, loss);
+}
+
+}  // namespace d3ad::anomaly

@@ -1,0 +1,31 @@
+#pragma once
+// An image's score is the largest value of its anomaly map; it is faulty where that is above the threshold.
+//
+//   std::vector<float> s = anomaly::scores(ctx, map);          // map [n, h, w, 1]
+//   bool faulty = anomaly::faulty(s[0], calibration.threshold);
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "d3ad/backend/cpu/blur.hpp"
+#include "d3ad/core/arena.hpp"
+
+namespace d3ad::anomaly {
+
+template <class Device>
+std::vector<float> scores(Context<Device>& ctx, const Value<float, Device>& map) {
+  auto largest = ctx.arena.template make<float>({.n = map.shape().n});
+  ops::max_per_image(ctx, largest.view(), map.view());
+  std::vector<float> host(static_cast<std::size_t>(map.shape().n));
+  copy_to_host(host.data(), View<const float, Device>(largest.view()));
+  for (std::size_t i = 0; i < host.size(); ++i)
+    D3AD_CHECK(std::isfinite(host[i]), "score: the anomaly map of image ", i + 1, " of the batch is not finite (",
+               host[i], "); are a network's weights damaged?");
+  return host;
+}
+
+// Above, not at: with a false alarm rate of 0 the threshold is the largest nominal score, and that image was good.
+inline bool faulty(float score, float threshold) { return score > threshold; }
+
+}  // namespace d3ad::anomaly

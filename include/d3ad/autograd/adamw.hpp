@@ -1,0 +1,123 @@
+#pragma once
+// AdamW over all trainable parameters of a network, with what surrounds a step: gradient clipping, the learning rate's
+// warm-up and cosine decay, an exponential moving average of the weights.
+//
+//   AdamW<Cpu> optimizer(store.parameters(), {.lr = 1e-4f});
+//   optimizer.zero_gradients();
+//   tape.backward(loss);
+//   const double norm = optimizer.step(ctx, {.lr_factor = 1, .clip = 1.0});
+//
+// The state (moments, step count, average) can be read and written by name, so that a resumed run equals an
+// uninterrupted one bit for bit.
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "d3ad/backend/cpu/ops.hpp"
+#include "d3ad/core/parameter.hpp"
+
+namespace d3ad {
+
+// Linear from 0 over `warmup` steps, then 1 or, with decay, half a cosine to 0 at `total`. step counts from 0.
+inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup, bool cosine_decay) {
+  if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
+  if (!cosine_decay || total <= warmup) return 1.0;
+  const double progress = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
+  return 0.5 * (1.0 + std::cos(3.14159265358979323846 * (progress < 1.0 ? progress : 1.0)));
+}
+
+template <class Device>
+class AdamW {
+ public:
+  struct StepOptions {
+    double lr_factor = 1.0;
+    double clip = 0.0;  // largest norm of all gradients together, 0: none
+    double ema = 0.0;   // decay of the average, 0: none is kept
+  };
+
+  AdamW(std::vector<Parameter<Device>*> parameters, ops::AdamW config) : config_(config) {
+    for (auto* p : parameters) {
+      if (!p->trainable()) continue;
+      State s{p, zeros(p->shape()), zeros(p->shape()), {}};
+      states_.push_back(std::move(s));
+    }
+  }
+
+  void zero_gradients(Context<Device>& ctx) {
+    for (auto& s : states_) ops::fill(ctx, s.parameter->gradient(), 0.0f);
+  }
+
+  // One update. Returns the norm of the gradient before clipping.
+  double step(Context<Device>& ctx, StepOptions options) {
+    double squares = 0;
+    for (auto& s : states_) squares += ops::sum_squares(ctx, s.parameter->gradient());
+    const double norm = std::sqrt(squares);
+    D3AD_CHECK(std::isfinite(norm), "training: the gradient is not finite at step ", steps_ + 1,
+               "; lower the learning rate or clip the gradient");
+    const double scale = options.clip > 0 && norm > options.clip ? options.clip / norm : 1.0;
+    ++steps_;
+    ops::AdamW config = config_;
+    config.lr = static_cast<float>(config_.lr * options.lr_factor);
+    for (auto& s : states_) {
+      auto value = s.parameter->edit();
+      ops::adamw(ctx, value, s.m.view(), s.v.view(), s.parameter->gradient(), config, steps_,
+                 static_cast<float>(scale));
+      if (options.ema > 0) {
+        if (s.average.empty()) {
+          s.average = Tensor<float, Device>(s.parameter->shape());
+          ops::copy(ctx, s.average.view(), value);
+        } else {
+          // Early on the average follows faster, so that it forgets where training started.
+          const double warm = (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_));
+          ops::ema(ctx, s.average.view(), value, static_cast<float>(warm < options.ema ? warm : options.ema));
+        }
+      }
+    }
+    return norm;
+  }
+
+  std::int64_t steps() const { return steps_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+  // Puts the averages in the parameters' place (the end of a training with EMA).
+  void take_averages(Context<Device>& ctx) {
+    for (auto& s : states_)
+      if (!s.average.empty()) ops::copy(ctx, s.parameter->edit(), s.average.view());
+  }
+
+  // Every tensor of the state: f(name, parameter, tensor), names "m.<parameter>", "v.<..>", "ema.<..>".
+  template <class F>
+  void each_state(F&& f) {
+    for (auto& s : states_) {
+      f("m." + s.parameter->name(), *s.parameter, s.m);
+      f("v." + s.parameter->name(), *s.parameter, s.v);
+      if (!s.average.empty()) f("ema." + s.parameter->name(), *s.parameter, s.average);
+    }
+  }
+  // Makes room for averages before a state with them is read.
+  void allocate_averages() {
+    for (auto& s : states_) s.average = zeros(s.parameter->shape());
+  }
+
+ private:
+  struct State {
+    Parameter<Device>* parameter;
+    Tensor<float, Device> m, v, average;
+  };
+  static Tensor<float, Device> zeros(Shape shape) {
+    Tensor<float, Device> t(shape);
+    const std::vector<float> host(static_cast<std::size_t>(shape.size()), 0.0f);
+    copy_from_host(t.view(), host.data());
+    return t;
+  }
+
+  ops::AdamW config_;
+  std::vector<State> states_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace d3ad

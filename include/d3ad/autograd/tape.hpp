@@ -1,0 +1,130 @@
+#pragma once
+// A tape: remembers what was computed, so that gradients can be walked back through it.
+//
+//   Tape<Cpu> tape(ctx);
+//   auto y = net(tape, x);                      // the same code that runs on ctx alone (autograd/functions.hpp)
+//   auto loss = fn::mse(tape, y, target);
+//   tape.backward(loss);                        // adds to the gradients of all trainable parameters
+//
+// A Value made on a tape carries the number of its node. What a step's backward needs is captured by its closure and
+// freed as soon as the closure has run. Parameters' gradients accumulate until their owner zeroes them; gradients of
+// Values live on the tape. A tape is used for one pass, then clear()ed or thrown away.
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "d3ad/backend/cpu/ops.hpp"
+#include "d3ad/core/arena.hpp"
+#include "d3ad/core/context.hpp"
+
+namespace d3ad {
+
+template <class Device>
+class Tape {
+ public:
+  using device = Device;
+  using V = Value<float, Device>;
+
+  explicit Tape(Context<Device>& ctx) : ctx_(&ctx) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  Context<Device>& context() const { return *ctx_; }
+
+  // Puts an input on the tape, so that its gradient can be asked for.
+  V leaf(V value) {
+    value.node = add({});
+    return value;
+  }
+
+  // Makes `out` the result of a step whose `backward(dy)` hands gradients on (accumulate, Parameter::gradient).
+  V record(V out, std::function<void(const V& dy)> backward) {
+    out.node = add(std::move(backward));
+    return out;
+  }
+
+  static bool wants(const V& x) { return x.node >= 0; }
+
+  // Where a gradient goes: what a closure keeps of an input whose numbers it does not need.
+  struct Slot {
+    int node;
+    Shape shape;
+    explicit operator bool() const { return node >= 0; }
+  };
+  static Slot slot(const V& x) { return {x.node, x.shape()}; }
+
+  // Adds g to the gradient of x. The first arrival is kept as it is, without a copy.
+  void accumulate(const V& x, V g) { accumulate(slot(x), std::move(g)); }
+  void accumulate(Slot x, V g) {
+    if (x.node < 0) return;
+    V& slot = nodes_[static_cast<std::size_t>(x.node)].gradient;
+    if (g.shape() != x.shape) g = g.reshaped(x.shape);
+    if (!slot) {
+      slot = std::move(g);
+      slot.node = -1;
+    } else if (slot.unique()) {
+      ops::add_scaled(*ctx_, slot.view(), g.view(), 1.0f);
+    } else {
+      V sum = ctx_->arena.template make<float>(slot.shape());
+      ops::add(*ctx_, sum.view(), slot.view(), g.view());
+      slot = std::move(sum);
+    }
+  }
+
+  // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
+  void backward(const V& loss, float seed = 1.0f) {
+    D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
+    V one = ctx_->arena.template make<float>(loss.shape());
+    ops::fill(*ctx_, one.view(), seed);
+    backward_from(loss, std::move(one));
+  }
+
+  // Walks back from any value whose gradient is known.
+  void backward_from(const V& y, V dy) {
+    D3AD_CHECK(y.node >= 0, "backward: the value is not on this tape (nothing trainable leads to it)");
+    accumulate(y, std::move(dy));
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+      Node& node = nodes_[i];
+      if (!node.backward) continue;
+      if (node.gradient) node.backward(node.gradient);
+      node.backward = nullptr;  // frees what it captured
+      node.gradient.reset();
+    }
+  }
+
+  // The gradient of a leaf after backward; empty where nothing reached it.
+  V gradient(const V& leaf) const { return leaf.node < 0 ? V() : nodes_[static_cast<std::size_t>(leaf.node)].gradient; }
+
+  void clear() { nodes_.clear(); }
+
+ private:
+  struct Node {
+    std::function<void(const V&)> backward;
+    V gradient;
+  };
+  int add(std::function<void(const V&)> backward) {
+    nodes_.push_back({std::move(backward), V()});
+    return static_cast<int>(nodes_.size()) - 1;
+  }
+
+  Context<Device>* ctx_;
+  std::vector<Node> nodes_;
+};
+
+template <class Run>
+inline constexpr bool is_tape = false;
+template <class Device>
+inline constexpr bool is_tape<Tape<Device>> = true;
+
+// The context under a runner.
+template <class Device>
+Context<Device>& context_of(Context<Device>& ctx) {
+  return ctx;
+}
+template <class Device>
+Context<Device>& context_of(Tape<Device>& tape) {
+  return tape.context();
+}
+
+}  // namespace d3ad

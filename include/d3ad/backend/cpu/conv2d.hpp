@@ -1,0 +1,91 @@
+#pragma once
+// CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, channels last.
+//
+// The primitive of each set of shapes is made once and kept by the context; weights are packed into its format once per
+// change of the parameter (backend/cpu/onednn.hpp). 1x1 convolutions are matrix products and pack nothing. Weights
+// stored narrow are widened and packed at each call, in scratch.
+
+#include <cstdio>
+#include <string>
+
+#include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/convert.hpp"
+#include "d3ad/backend/cpu/linear.hpp"
+#include "d3ad/backend/cpu/onednn.hpp"
+#include "d3ad/ops/conv2d.hpp"
+
+namespace d3ad::ops {
+
+namespace detail {
+
+inline bool is_linear(Conv2d config) {
+  return config.kernel == 1 && config.stride == 1 && config.pad == 0 && config.end() == 0;
+}
+
+// The kept primitive for these shapes.
+inline onednn::Convolution& convolution(Context<Cpu>& ctx, onednn::Pass pass, Shape y, Shape x, Shape w, bool bias,
+                                        Conv2d config) {
+  char key[192];
+  std::snprintf(key, sizeof key, "conv2d %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d", static_cast<int>(pass),
+                bias ? 1 : 0, static_cast<long long>(x.n), static_cast<long long>(x.h), static_cast<long long>(x.w),
+                static_cast<long long>(x.c), static_cast<long long>(w.n), static_cast<int>(config.kernel),
+                config.stride, config.pad, config.end());
+  return ctx.plan<onednn::Convolution>(key, [&] {
+    const onednn::Geometry geometry{x, w, y, config.stride, config.pad, config.end(), bias};
+    return onednn::Convolution(ctx, pass, geometry);
+  });
+}
+
+// Packed weights for one call: kept beside the parameter, or scratch (in `holder`) where it is stored narrow.
+inline const float* weights_for(Context<Cpu>& ctx, const Parameter<Cpu>& w, onednn::Convolution& conv,
+                                Value<float, Cpu>& holder) {
+  if (w.has_plain() || !w.narrow()) return onednn::packed_weights(ctx, w, conv);
+  auto wide = plain_value(ctx, w);
+  if (conv.plain()) {
+    holder = std::move(wide);
+  } else {
+    const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
+    holder = ctx.arena.make<float>({.c = floats});
+    conv.pack(ctx, wide.view().data, holder.view().data);
+  }
+  return holder.view().data;
+}
+
+}  // namespace detail
+
+inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
+                   In<float, Cpu> bias, Conv2d config) {
+  check_conv2d(out.shape, x.shape, w.shape(), bias.shape, bias.data != nullptr, config);
+  if (detail::is_linear(config)) return linear(ctx, out, x, w, bias);
+  auto& conv =
+      detail::convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
+  Value<float, Cpu> holder;
+  const float* weights = detail::weights_for(ctx, w, conv, holder);
+  conv.run(ctx, x.data, weights, bias.data, out.data);
+}
+
+inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w,
+                                 Conv2d config) {
+  check_conv2d(dy.shape, dx.shape, w.shape(), {}, false, config);
+  if (detail::is_linear(config)) return linear_backward_data(ctx, dx, dy, w);
+  auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
+  Value<float, Cpu> holder;
+  const float* weights = detail::weights_for(ctx, w, conv, holder);
+  conv.run(ctx, dx.data, weights, nullptr, dy.data);
+}
+
+inline void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
+                                    In<float, Cpu> dy, Conv2d config) {
+  check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
+  if (detail::is_linear(config)) return linear_backward_weights(ctx, dw, db, x, dy);
+  auto& conv = detail::convolution(ctx, onednn::Pass::backward_weights, dy.shape, x.shape, dw.shape, false, config);
+  {
+    const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
+    const auto gradient = ctx.arena.make<float>({.c = floats});
+    conv.run(ctx, x.data, gradient.view().data, nullptr, dy.data);
+    conv.add_unpacked(ctx, gradient.view().data, dw.data);
+  }
+  if (db.data) detail::add_column_sums(ctx, db, dy);
+}
+
+}  // namespace d3ad::ops

@@ -1,0 +1,200 @@
+#pragma once
+// Planned memory for activations and workspaces.
+//
+//   Arena<Cpu> arena;
+//   auto x = arena.make<float>({8, 32, 32, 64});   // a Value: counted reference to a block, freed with the last one
+//   x.view()                                       // what ops take
+//
+// The first pass is the plan: each block is placed by first fit in an imagined, endless slab while its memory comes
+// from the device directly. When the last block of a pass is gone the arena takes one slab as large as the highest end
+// any block had. The same sequence of requests then finds the same places in that slab, so from the second pass on
+// nothing is allocated (growths() stands still). A larger pass simply plans again.
+//
+// An arena belongs to one context and one thread at a time; Values must not outlive their arena.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "d3ad/core/tensor.hpp"
+
+namespace d3ad {
+
+template <class Device>
+class Arena {
+ public:
+  struct Block {
+    Arena* owner = nullptr;
+    std::byte* data = nullptr;
+    std::size_t offset = 0, bytes = 0;
+    int references = 0;
+    bool own_memory = false;  // not (yet) in the slab
+  };
+
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena() { Memory<Device>::release(slab_); }
+
+  // A block of at least `bytes`, aligned to 64, with one reference.
+  Block* acquire(std::size_t bytes) {
+    bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+    if (bytes == 0) bytes = kAlign;
+    if (live_ == 0) settle();
+    const std::size_t offset = place(bytes);
+    Block* block = spare_.empty() ? &blocks_.emplace_back() : spare_.back();
+    if (!spare_.empty()) spare_.pop_back();
+    *block = {this, nullptr, offset, bytes, 1, offset + bytes > slab_bytes_};
+    if (block->own_memory) {
+      try {
+        block->data = static_cast<std::byte*>(Memory<Device>::allocate(bytes));
+      } catch (...) {
+        unplace(offset, bytes);
+        spare_.push_back(block);
+        throw;
+      }
+      ++growths_;
+    } else {
+      block->data = slab_ + offset;
+    }
+    ++live_;
+    live_bytes_ += bytes;
+    if (live_bytes_ > peak_bytes_) peak_bytes_ = live_bytes_;
+    return block;
+  }
+
+  void release(Block* block) noexcept {
+    if (block->own_memory) Memory<Device>::release(block->data);
+    unplace(block->offset, block->bytes);
+    live_bytes_ -= block->bytes;
+    --live_;
+    spare_.push_back(block);  // never reallocates: capacity is kept at blocks_.size() by acquire's growth below
+  }
+
+  template <class T>
+  class Value;
+
+  // Uninitialised memory for `shape` elements of T.
+  template <class T>
+  Value<T> make(Shape shape) {
+    if (spare_.capacity() < blocks_.size() + 1) spare_.reserve(2 * blocks_.size() + 64);
+    return Value<T>(acquire(static_cast<std::size_t>(shape.size()) * sizeof(T)), shape);
+  }
+
+  bool empty() const { return live_ == 0; }
+  std::int64_t growths() const { return growths_; }       // times memory was taken from the device
+  std::size_t peak_bytes() const { return peak_bytes_; }  // most bytes alive at once
+  std::size_t slab_bytes() const { return slab_bytes_; }  // bytes held
+
+  // Gives the slab back when nothing is alive; the next pass plans anew.
+  void trim() {
+    if (live_ != 0) return;
+    Memory<Device>::release(slab_);
+    slab_ = nullptr;
+    slab_bytes_ = highest_ = peak_bytes_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kAlign = 64;
+
+  // Takes one slab for all that the passes so far needed. Only when nothing is alive.
+  void settle() {
+    if (highest_ <= slab_bytes_) return;
+    Memory<Device>::release(slab_);
+    slab_ = nullptr;
+    slab_bytes_ = 0;
+    slab_ = static_cast<std::byte*>(Memory<Device>::allocate(highest_));
+    slab_bytes_ = highest_;
+    ++growths_;
+  }
+
+  // First fit between the used ranges (offset -> end).
+  std::size_t place(std::size_t bytes) {
+    std::size_t offset = 0;
+    for (const auto& [begin, end] : used_) {
+      if (begin - offset >= bytes) break;
+      offset = end;
+    }
+    used_.emplace(offset, offset + bytes);
+    if (offset + bytes > highest_) highest_ = offset + bytes;
+    return offset;
+  }
+  void unplace(std::size_t offset, std::size_t) noexcept { used_.erase(offset); }
+
+  std::map<std::size_t, std::size_t> used_;
+  std::deque<Block> blocks_;
+  std::vector<Block*> spare_;
+  std::byte* slab_ = nullptr;
+  std::size_t slab_bytes_ = 0, highest_ = 0, live_bytes_ = 0, peak_bytes_ = 0;
+  std::int64_t live_ = 0, growths_ = 0;
+};
+
+// Tensor memory that the arena takes back with the last reference, or a borrowed view (no reference at all).
+// `node` is its place on a tape, -1 where nothing was recorded (autograd/tape.hpp).
+template <class Device>
+template <class T>
+class Arena<Device>::Value {
+ public:
+  int node = -1;
+
+  Value() = default;
+  Value(Block* block, Shape shape) : block_(block), data_(reinterpret_cast<T*>(block->data)), shape_(shape) {}
+  Value(const Value& other) : node(other.node), block_(other.block_), data_(other.data_), shape_(other.shape_) {
+    if (block_) ++block_->references;
+  }
+  Value(Value&& other) noexcept
+      : node(std::exchange(other.node, -1)),
+        block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        shape_(std::exchange(other.shape_, Shape{0, 0, 0, 0})) {}
+  Value& operator=(Value other) noexcept {
+    std::swap(node, other.node);
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(shape_, other.shape_);
+    return *this;
+  }
+  ~Value() {
+    if (block_ && --block_->references == 0) block_->owner->release(block_);
+  }
+
+  // A value that owns nothing: the caller keeps `view` alive. Never written through by a runner.
+  static Value borrow(View<const T, Device> view) {
+    Value value;
+    value.data_ = const_cast<T*>(view.data);
+    value.shape_ = view.shape;
+    return value;
+  }
+
+  explicit operator bool() const { return data_ != nullptr; }
+  Shape shape() const { return shape_; }
+  View<T, Device> view() const { return {data_, shape_}; }
+  // The only reference: whoever holds it may overwrite it.
+  bool unique() const { return block_ && block_->references == 1; }
+  // The same memory under another shape (and the same place on the tape).
+  Value reshaped(Shape shape) const {
+    Value other = *this;
+    other.shape_ = view().reshaped(shape).shape;
+    return other;
+  }
+  // The same memory, off the tape.
+  Value detached() const {
+    Value other = *this;
+    other.node = -1;
+    return other;
+  }
+  void reset() { *this = Value(); }
+
+ private:
+  Block* block_ = nullptr;
+  T* data_ = nullptr;
+  Shape shape_{0, 0, 0, 0};
+};
+
+template <class T, class Device>
+using Value = typename Arena<Device>::template Value<T>;
+
+}  // namespace d3ad

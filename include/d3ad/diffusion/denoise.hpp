@@ -1,0 +1,144 @@
+#pragma once
+// Reconstruction (METHOD 6): from the scaled latent, a few guided DDIM steps towards what the UNet takes for good.
+//
+//   const auto model = [&](Context<Cpu>& c, Value<float, Cpu> x, View<const std::int32_t, Cpu> t) { return unet(c, x,
+//   t); }; auto z = diffusion::reconstruct(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});
+//
+// Each image has its own T̂ and walks the times s = 0, step, 2 step, ... < T̂, step = max(T̂ / steps, 1), from the last to
+// the first. With ten steps and a T̂ of a multiple of ten all images take exactly ten. Where the counts differ, images
+// with fewer steps wait, unchanged, until as many steps are left as they need, so that an image's result does not
+// depend on the others in its batch. plan() is that timetable, on the host, with the coefficients of every step.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "d3ad/backend/cpu/diffusion_step.hpp"
+#include "d3ad/backend/cpu/noise.hpp"
+#include "d3ad/core/arena.hpp"
+#include "d3ad/core/rng.hpp"
+#include "d3ad/diffusion/scaling.hpp"
+#include "d3ad/diffusion/schedule.hpp"
+
+namespace d3ad::diffusion {
+
+struct DenoiseOptions {
+  float eta2 = 4;   // guidance towards the input; 0: none
+  float eta = 0;    // fresh noise a step; 0: none (DDIM), 1: as much as the forward process has
+  float omega = 0;  // noise at the start; 0: none (noiseless scaling), 1: ordinary noising
+  int steps = 10;
+  std::uint64_t seed = 0;         // of what noise eta and omega ask for
+  std::uint64_t first_image = 0;  // number of the batch's first image: image i draws as number first_image + i anywhere
+  bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD 4)
+};
+
+struct DenoisePlan {
+  struct Step {
+    std::vector<std::int32_t> t;                      // of each image
+    std::vector<ops::StepCoefficients> coefficients;  // kIdle for an image that waits
+  };
+  std::vector<Step> steps;  // in the order they are taken
+};
+
+// The times of one image, ascending.
+inline std::vector<int> times(int T_hat, int steps) {
+  D3AD_CHECK(T_hat >= 0, "denoise: T_hat is ", T_hat, ", expected 0 or more");
+  D3AD_CHECK(steps >= 1, "denoise: ", steps, " steps, expected 1 or more");
+  std::vector<int> all;
+  for (int s = 0; s < T_hat; s += std::max(T_hat / steps, 1)) all.push_back(s);
+  return all;
+}
+
+inline ops::StepCoefficients step_coefficients(const Schedule& schedule, int t, int next, float eta) {
+  const double a = schedule.alpha_bar(t), b = schedule.alpha_bar(next);
+  const double c1 = a < 1 ? double{eta} * std::sqrt((1 - a / b) * (1 - b) / (1 - a)) : 0.0;
+  const double c2 = std::sqrt(std::max(1 - b - c1 * c1, 0.0));
+  return {static_cast<float>(a), static_cast<float>(b), static_cast<float>(c1), static_cast<float>(c2)};
+}
+
+inline DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat, int steps = 10, float eta = 0,
+                        bool drop_first_direction = false) {
+  D3AD_CHECK(eta >= 0 && eta <= 1, "denoise: eta is ", eta, ", expected 0 (DDIM) to 1");
+  std::vector<std::vector<int>> times_of;
+  std::size_t most = 0;
+  for (const int T : T_hat) {
+    D3AD_CHECK(T < schedule.steps(), "denoise: T_hat is ", T, ", expected less than the schedule's ", schedule.steps(),
+               " steps");
+    times_of.push_back(times(T, steps));
+    most = std::max(most, times_of.back().size());
+  }
+  DenoisePlan plan;
+  for (std::size_t left = most; left > 0; --left) {  // steps left, this one included
+    DenoisePlan::Step step;
+    for (const auto& s : times_of) {
+      if (left > s.size()) {
+        step.t.push_back(s.empty() ? 0 : s.back());
+        step.coefficients.push_back(ops::kIdle);
+        continue;
+      }
+      const int t = s[left - 1], next = left > 1 ? s[left - 2] : -1;
+      step.t.push_back(t);
+      step.coefficients.push_back(step_coefficients(schedule, t, next, eta));
+      if (drop_first_direction && left == s.size()) step.coefficients.back().c2 = 0;
+    }
+    plan.steps.push_back(std::move(step));
+  }
+  return plan;
+}
+
+struct NoCallback {
+  template <class X>
+  void operator()(int, X&&) const {}
+};
+
+// model(ctx, x, t): the predicted noise for x [n, h, w, c] at times t {n}, as a Value of x's shape.
+// start_noise: as z0, used instead of the seed's where omega is not 0.
+// on_step(done, x): called with the View of x at the start (done = 0) and after each step (1, 2, ...).
+template <class Device, class Model, class OnStep = NoCallback>
+Value<float, Device> reconstruct(Context<Device>& ctx, Model&& model, const Value<float, Device>& z0,
+                                 const std::vector<int>& T_hat, const Schedule& schedule, const DenoiseOptions& options,
+                                 In<float, Device> start_noise = {}, OnStep&& on_step = {}) {
+  const Shape shape = z0.shape();
+  D3AD_CHECK(static_cast<std::int64_t>(T_hat.size()) == shape.n, "reconstruct: ", T_hat.size(), " T_hat for ", shape.n,
+             " images");
+  D3AD_CHECK(std::isfinite(options.eta2), "reconstruct: eta2 is ", options.eta2, ", expected a number");
+  const auto timetable = plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
+
+  // Image i of the batch draws the numbers of image first_image + i, in whatever batch it comes.
+  Value<float, Device> noise;
+  const auto draw = [&](std::uint64_t stream) {
+    if (!noise) noise = ctx.arena.template make<float>(shape);
+    ops::normal(ctx, noise.view(), Rng(options.seed, stream),
+                options.first_image * static_cast<std::uint64_t>(shape.h * shape.w * shape.c));
+  };
+  if (options.omega != 0 && !start_noise.data) {
+    draw(Rng::stream("denoise.start"));
+    start_noise = noise.view();
+  }
+  auto x = scaled(ctx, z0, T_hat, schedule, options.omega, start_noise);
+  on_step(0, View<const float, Device>(x.view()));
+
+  int done = 0;
+  for (const auto& step : timetable.steps) {
+    const auto t = detail::upload(ctx, step.t);
+    const auto coefficients = detail::upload(ctx, step.coefficients);
+    const Value<float, Device> e = model(ctx, x, View<const std::int32_t, Device>(t.view()));
+    D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
+    // Numbered by the steps left, which does not depend on how long the image waited.
+    const std::size_t left = timetable.steps.size() - static_cast<std::size_t>(done);
+    if (options.eta > 0) draw(Rng::stream("denoise.step") + left);
+    // The model may have kept x; then it is not ours to overwrite.
+    auto out = x.unique() ? x : ctx.arena.template make<float>(shape);
+    ops::guided_step(ctx, out.view(), x.view(), e.view(), z0.view(),
+                     options.eta > 0 ? View<const float, Device>(noise.view()) : View<const float, Device>(),
+                     coefficients.view(), options.eta2);
+    x = std::move(out);
+    on_step(++done, View<const float, Device>(x.view()));
+  }
+  return x;
+}
+
+}  // namespace d3ad::diffusion

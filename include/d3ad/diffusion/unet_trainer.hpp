@@ -1,0 +1,213 @@
+#pragma once
+// Training of the UNet on latents (METHOD 3): x_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps, loss the mean
+// squared error of the predicted noise, AdamW.
+//
+//   UNetTrainer<Cpu> trainer(ctx, unet, store, schedule, options);
+//   trainer.set_latents(latents, shape);                     // host memory, [count, h, w, c]
+//   while (!trainer.done()) { auto s = trainer.step(); ... trainer.save(path); }
+//   trainer.finish();                                        // averaged weights, where there are any
+//
+// All that is random comes from counters (seed, step), so a run that was stopped and resumed from save() equals an
+// uninterrupted one bit for bit. Images are drawn in shuffled rounds; the last, short batch of a round is dropped, and
+// where there are fewer images than a batch holds, rounds follow each other within it.
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "d3ad/autograd/adamw.hpp"
+#include "d3ad/core/rng.hpp"
+#include "d3ad/diffusion/schedule.hpp"
+#include "d3ad/models/unet.hpp"
+#include "d3ad/weights/safetensors.hpp"
+
+namespace d3ad {
+
+struct UNetTrainerOptions {
+  std::int64_t iterations = 0;  // total; 0: epochs x batches a round
+  std::int64_t epochs = 0;
+  int batch = 30;
+  int accumulate = 1;  // micro-batches a step
+  ops::AdamW adamw = {};
+  double ema = 0, clip = 0;
+  int warmup = 0;
+  bool cosine_decay = false;
+  std::uint64_t seed = 0;
+};
+
+template <class Device>
+class UNetTrainer {
+ public:
+  struct Step {
+    std::int64_t number = 0;  // 1-based
+    double loss = 0, gradient_norm = 0, learning_rate = 0;
+  };
+
+  UNetTrainer(Context<Device>& ctx, const UNet<Device>& unet, ParameterStore<Device>& store, const Schedule& schedule,
+              UNetTrainerOptions options)
+      : ctx_(ctx),
+        unet_(unet),
+        store_(store),
+        schedule_(schedule),
+        options_(options),
+        optimizer_(parameters(store), options.adamw) {
+    D3AD_CHECK(options.batch > 0 && options.accumulate > 0 && options.batch % options.accumulate == 0,
+               "training: a batch of ", options.batch, " does not split into ", options.accumulate, " parts");
+  }
+
+  // `latents` [shape.n, h, w, c] on the host, kept by reference.
+  void set_latents(const std::vector<float>& latents, Shape shape) {
+    D3AD_CHECK(shape.n > 0, "training: there are no latents");
+    D3AD_CHECK(static_cast<std::int64_t>(latents.size()) == shape.size(), "training: ", latents.size(),
+               " numbers are not latents of ", shape);
+    latents_ = &latents;
+    shape_ = shape;
+  }
+
+  std::int64_t batches_a_round() const { return std::max<std::int64_t>(1, shape_.n / options_.batch); }
+  std::int64_t total() const {
+    return options_.iterations > 0 ? options_.iterations : options_.epochs * batches_a_round();
+  }
+  std::int64_t steps() const { return optimizer_.steps(); }
+  bool done() const { return steps() >= total(); }
+
+  Step step() {
+    D3AD_CHECK(latents_, "training: set_latents has to be called first");
+    const std::int64_t number = steps();
+    const std::int64_t micro = options_.batch / options_.accumulate;
+    optimizer_.zero_gradients(ctx_);
+    double loss = 0;
+    for (std::int64_t part = 0; part < options_.accumulate; ++part)
+      loss += forward_backward(number, part * micro, micro) / options_.accumulate;
+    D3AD_CHECK(std::isfinite(loss), "training: the loss is not finite at step ", number + 1,
+               "; lower the learning rate or clip the gradient");
+    const double factor = learning_rate_factor(number, total(), options_.warmup, options_.cosine_decay);
+    const double norm = optimizer_.step(ctx_, {.lr_factor = factor, .clip = options_.clip, .ema = options_.ema});
+    return {number + 1, loss, norm, options_.adamw.lr * factor};
+  }
+
+  // The averaged weights take their place (with EMA), and gradients go.
+  void finish() {
+    if (options_.ema > 0) optimizer_.take_averages(ctx_);
+    for (auto* p : parameters(store_)) p->drop_gradient();
+  }
+
+  // Weights, moments, averages and the step count; `metadata` comes along.
+  void save(const std::filesystem::path& path, std::map<std::string, std::string> metadata) {
+    SafetensorsWriter writer;
+    std::vector<std::vector<float>> hold;
+    const auto add = [&](const std::string& name, const Parameter<Device>& p, View<const float, Device> view) {
+      std::vector<float> host(static_cast<std::size_t>(view.size()));
+      copy_to_host(host.data(), view);
+      hold.push_back(std::vector<float>(host.size()));
+      to_file_order(hold.back().data(), host.data(), p.dims());
+      writer.add_floats(name, p.dims(), hold.back().data());
+    };
+    for (auto* p : parameters(store_)) add("w." + p->name(), *p, std::as_const(*p).value());
+    optimizer_.each_state([&](const std::string& name, Parameter<Device>& p, Tensor<float, Device>& t) {
+      add(name, p, std::as_const(t).view());
+    });
+    metadata["step"] = std::to_string(steps());
+    writer.metadata = std::move(metadata);
+    writer.write(path);
+  }
+
+  // Continues from what save() wrote. The file has to hold exactly this network's state.
+  void load(const SafetensorsFile& file) {
+    const auto metadata = file.metadata();
+    const auto it = metadata.find("step");
+    D3AD_CHECK(it != metadata.end() && !it->second.empty() &&
+                   it->second.find_first_not_of("0123456789") == std::string::npos && it->second.size() < 16,
+               "'", file.path(), "' is not a training checkpoint; delete it to start afresh");
+    const auto read = [&](const std::string& name, const Parameter<Device>& p, View<float, Device> view) {
+      D3AD_CHECK(file.has(name) && file.dims(name) == p.dims(), "'", file.path(), "': '", name,
+                 "' is missing or of another shape; the checkpoint is of another network, delete it to start afresh");
+      const auto values = file.floats(name);
+      std::vector<float> host(values.size());
+      to_channels_last(host.data(), values.data(), p.dims());
+      copy_from_host(view, host.data());
+    };
+    if (options_.ema > 0 && std::stoll(it->second) > 0) optimizer_.allocate_averages();
+    for (auto* p : parameters(store_)) read("w." + p->name(), *p, p->edit());
+    optimizer_.each_state(
+        [&](const std::string& name, Parameter<Device>& p, Tensor<float, Device>& t) { read(name, p, t.view()); });
+    optimizer_.set_steps(std::stoll(it->second));
+  }
+
+ private:
+  static std::vector<Parameter<Device>*> parameters(ParameterStore<Device>& store) {
+    std::vector<Parameter<Device>*> all;
+    for (auto& p : store) all.push_back(&p);
+    return all;
+  }
+
+  // The image at place p of the endless sequence of shuffled rounds.
+  std::int64_t image_at(std::int64_t p) {
+    const std::int64_t usable = shape_.n >= options_.batch ? batches_a_round() * options_.batch : shape_.n;
+    const std::int64_t round = p / usable;
+    if (round != round_) {
+      order_.resize(static_cast<std::size_t>(shape_.n));
+      std::iota(order_.begin(), order_.end(), 0);
+      const Rng rng(options_.seed, Rng::stream("train.order"));
+      for (std::int64_t i = shape_.n - 1; i > 0; --i) {
+        const auto j = rng.below(static_cast<std::uint64_t>(round * shape_.n + i), static_cast<std::uint64_t>(i + 1));
+        std::swap(order_[static_cast<std::size_t>(i)], order_[j]);
+      }
+      round_ = round;
+    }
+    return order_[static_cast<std::size_t>(p % usable)];
+  }
+
+  double forward_backward(std::int64_t number, std::int64_t first, std::int64_t count) {
+    const std::int64_t elements = shape_.h * shape_.w * shape_.c;
+    const Shape s{count, shape_.h, shape_.w, shape_.c};
+    auto z = ctx_.arena.template make<float>(s);
+    auto noise = ctx_.arena.template make<float>(s);
+    auto x = ctx_.arena.template make<float>(s);
+    auto t = ctx_.arena.template make<std::int32_t>({.n = count});
+    auto a = ctx_.arena.template make<float>({.n = count});
+    auto b = ctx_.arena.template make<float>({.n = count});
+
+    const Rng time(options_.seed, Rng::stream("train.time"));
+    std::vector<std::int32_t> ts;
+    std::vector<float> as, bs;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t place = number * options_.batch + first + i;
+      copy_from_host(z.view().images(i, 1), latents_->data() + image_at(place) * elements);
+      const auto step = static_cast<std::int32_t>(
+          time.below(static_cast<std::uint64_t>(place), static_cast<std::uint64_t>(schedule_.steps())));
+      ts.push_back(step);
+      as.push_back(std::sqrt(schedule_.alpha_bar(step)));
+      bs.push_back(std::sqrt(1.0f - schedule_.alpha_bar(step)));
+    }
+    copy_from_host(t.view(), ts.data());
+    copy_from_host(a.view(), as.data());
+    copy_from_host(b.view(), bs.data());
+    ops::normal(ctx_, noise.view(), Rng(options_.seed, Rng::stream("train.noise")),
+                static_cast<std::uint64_t>((number * options_.batch + first) * elements));
+    ops::add_noise(ctx_, x.view(), z.view(), noise.view(), a.view(), b.view());
+
+    Tape<Device> tape(ctx_);
+    auto eps = unet_(tape, std::move(x), View<const std::int32_t, Device>(t.view()));
+    auto loss = fn::mse(tape, std::move(eps), std::move(noise));
+    tape.backward(loss, 1.0f / static_cast<float>(options_.accumulate));
+    return fn::item(ctx_, loss);
+  }
+
+  Context<Device>& ctx_;
+  const UNet<Device>& unet_;
+  ParameterStore<Device>& store_;
+  const Schedule& schedule_;
+  UNetTrainerOptions options_;
+  AdamW<Device> optimizer_;
+  const std::vector<float>* latents_ = nullptr;
+  Shape shape_;
+  std::vector<std::int64_t> order_;
+  std::int64_t round_ = -1;
+};
+
+}  // namespace d3ad

@@ -1,0 +1,175 @@
+#pragma once
+// Which of the known networks a file of weights holds, and at which size, from the names and shapes alone.
+//
+//   const Recognised net = recognise(file);           // {kind, config, heads_known}
+//   if (net.kind == NetworkKind::unknown) ...
+//   UNet<Cpu>(params, net.config.get<UNetConfig>());
+//
+// A UNet's number of heads leaves no trace in its weights: it is taken from the metadata's "config" where there is one,
+// else it is 8, the published value.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "d3ad/models/resnet.hpp"
+#include "d3ad/models/tiny_vae.hpp"
+#include "d3ad/models/unet.hpp"
+#include "d3ad/models/vae.hpp"
+#include "d3ad/weights/safetensors.hpp"
+
+namespace d3ad {
+
+enum class NetworkKind { unknown, unet, vae, tiny_vae, resnet };
+
+constexpr const char* name(NetworkKind kind) {
+  switch (kind) {
+    case NetworkKind::unet:
+      return "UNet (guided diffusion)";
+    case NetworkKind::vae:
+      return "AutoencoderKL";
+    case NetworkKind::tiny_vae:
+      return "tiny autoencoder (TAESD)";
+    case NetworkKind::resnet:
+      return "ResNet";
+    case NetworkKind::unknown:
+      break;
+  }
+  return "unknown";
+}
+
+struct Recognised {
+  NetworkKind kind = NetworkKind::unknown;
+  nlohmann::json config;
+  bool heads_known = true;
+};
+
+namespace detail {
+
+// Looks names up with and without the prefixes checkpoints put before them.
+class NameLookup {
+ public:
+  explicit NameLookup(const SafetensorsFile& file) : file_(file) {
+    for (const char* prefix : {"", "module.", "model.", "module.model."})
+      for (const char* probe :
+           {"time_embedding.1.weight", "encoder.conv_in.weight", "encoder.14.weight", "conv1.weight"})
+        if (prefix_.empty() && file.has(std::string(prefix) + probe)) prefix_ = prefix;
+  }
+  bool has(const std::string& name) const { return file_.has(prefix_ + name); }
+  // Axis `axis` of tensor `name`, which has to have it.
+  int dim(const std::string& name, std::size_t axis) const {
+    D3AD_CHECK(has(name), "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
+    const auto dims = file_.dims(prefix_ + name);
+    D3AD_CHECK(axis < dims.size() && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
+               "' has an unexpected shape");
+    return static_cast<int>(dims[axis]);
+  }
+  // How many of name0, name1, ... there are, up to a limit no network reaches.
+  template <class MakeName>
+  int count(MakeName&& make) const {
+    int n = 0;
+    while (n < 1000 && has(make(n))) ++n;
+    return n;
+  }
+
+ private:
+  const SafetensorsFile& file_;
+  std::string prefix_;
+};
+
+inline UNetConfig recognise_unet(const NameLookup& names) {
+  UNetConfig c;
+  c.base = names.dim("time_embedding.1.weight", 1);
+  c.channels = names.dim("down.0.0.weight", 1);
+  const auto conv = [](const char* part, int i, int j) { return concat(part, '.', i, '.', j, ".in_layers.2.weight"); };
+  const int ups = names.count([&](int i) { return conv("up", i, 0); });
+  D3AD_CHECK(ups >= 2 && c.base >= 1, "UNet: ", ups, " up blocks and base ", c.base, " are not a known network");
+  int first = ups - 1;  // the last block of the first level of the way up: the one that has a second residual block
+  for (int i = ups - 1; i >= 0; --i)
+    if (names.has(conv("up", i, 1)) || names.has(conv("up", i, 2))) first = i;
+  c.res_blocks = first;
+  D3AD_CHECK(c.res_blocks >= 1 && ups % (c.res_blocks + 1) == 0, "UNet: ", ups,
+             " up blocks do not split into levels of ", c.res_blocks + 1);
+  const int levels = ups / (c.res_blocks + 1);
+  c.multipliers.clear();
+  c.attention.clear();
+  for (int level = 0; level < levels; ++level) {
+    const int index = 1 + level * (c.res_blocks + 1);
+    c.multipliers.push_back(names.dim(conv("down", index, 0), 0) / c.base);
+    if (names.has(concat("down.", index, ".1.to_qkv.weight"))) c.attention.push_back(1 << level);
+  }
+  return c;
+}
+
+inline VaeConfig recognise_vae(const NameLookup& names) {
+  VaeConfig c;
+  c.block_out_channels.clear();
+  const auto resnet = [](int b, int i) { return concat("encoder.down_blocks.", b, ".resnets.", i, ".conv2.weight"); };
+  const int blocks = names.count([&](int b) { return resnet(b, 0); });
+  for (int b = 0; b < blocks; ++b) c.block_out_channels.push_back(names.dim(resnet(b, 0), 0));
+  c.layers_per_block = names.count([&](int i) { return resnet(0, i); });
+  c.latent_channels = names.dim("decoder.conv_in.weight", 1);
+  return c;
+}
+
+inline ResNetConfig recognise_resnet(const NameLookup& names) {
+  ResNetConfig c;
+  c.bottleneck = names.has("layer1.0.conv3.weight");
+  c.width = names.dim("conv1.weight", 0);
+  if (c.bottleneck) c.inner_factor = names.dim("layer1.0.conv1.weight", 0) / c.width;
+  std::vector<int> blocks;
+  for (int layer = 1; layer <= 4; ++layer)
+    blocks.push_back(names.count([&](int b) { return concat("layer", layer, '.', b, ".conv1.weight"); }));
+  for (const auto& known : ResNetConfig::names()) {
+    const auto candidate = ResNetConfig::named(known);
+    bool same = candidate.bottleneck == c.bottleneck && candidate.inner_factor == c.inner_factor;
+    for (std::size_t l = 0; l < 4; ++l) same = same && (candidate.blocks[l] == blocks[l] || (l == 3 && blocks[l] == 0));
+    if (!same) continue;
+    const int width = c.width;
+    c = candidate;
+    c.width = width;
+    if (blocks[3] > 0 && names.has("fc.weight")) c.classes = names.dim("fc.weight", 0);
+    return c;
+  }
+  fail("ResNet: ", blocks[0], "-", blocks[1], "-", blocks[2], "-", blocks[3],
+       " blocks are none of the known architectures");
+}
+
+}  // namespace detail
+
+inline Recognised recognise(const SafetensorsFile& file) {
+  const detail::NameLookup names(file);
+  Recognised out;
+  if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
+    UNetConfig c = detail::recognise_unet(names);
+    out.kind = NetworkKind::unet;
+    out.heads_known = false;
+    const auto metadata = file.metadata();
+    if (const auto it = metadata.find("config"); it != metadata.end()) {
+      const auto json = nlohmann::json::parse(it->second, nullptr, false);
+      if (json.is_object() && json.contains("heads") && json["heads"].is_number_integer()) {
+        c.heads = json["heads"].get<int>();
+        out.heads_known = true;
+      }
+    }
+    c.check();
+    out.config = c;
+  } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
+    const VaeConfig c = detail::recognise_vae(names);
+    c.check();
+    out.kind = NetworkKind::vae;
+    out.config = c;
+  } else if (names.has("encoder.14.weight") && names.has("decoder.19.weight")) {
+    out.kind = NetworkKind::tiny_vae;
+    out.config = TinyVaeConfig{.latent_channels = names.dim("encoder.14.weight", 0),
+                               .midblock_group_norm = names.has("encoder.11.pool.0.weight"),
+                               .width = names.dim("encoder.14.weight", 1)};
+  } else if (names.has("conv1.weight") && names.has("layer1.0.conv1.weight")) {
+    out.kind = NetworkKind::resnet;
+    out.config = detail::recognise_resnet(names);
+  }
+  return out;
+}
+
+}  // namespace d3ad

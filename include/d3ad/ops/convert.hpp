@@ -1,0 +1,23 @@
+#pragma once
+// widen, narrow: between float and the two-byte storage of weights.
+//
+//   widen(ctx, out, x)     bfloat16 -> float, exact
+//   narrow(ctx, out, x)    float -> bfloat16, rounded to nearest even, NaN stays NaN
+//
+// Shapes are equal; no aliasing.
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/context.hpp"
+#include "d3ad/core/dtype.hpp"
+#include "d3ad/core/tensor.hpp"
+
+namespace d3ad::ops {
+
+inline void check_convert(Shape out, Shape x) {
+  D3AD_CHECK(out == x, "convert: the output is ", out, ", expected ", x);
+}
+
+void widen(Context<Cpu>&, View<float, Cpu> out, In<bfloat16, Cpu> x);
+void narrow(Context<Cpu>&, View<bfloat16, Cpu> out, In<float, Cpu> x);
+
+}  // namespace d3ad::ops

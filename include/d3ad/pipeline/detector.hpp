@@ -1,0 +1,123 @@
+#pragma once
+// A trained model at work: is this image faulty, and where?
+//
+//   Context<Cpu> ctx;
+//   Detector<Cpu> detector(ctx, "models/cookie");
+//   const Detection d = detector(read_input("photo.jpg", detector.image_size()));
+//   d.score, d.faulty, d.T_hat, d.map (image_size x image_size)
+//
+// The ranges and the threshold are the model's calibration, learned on good images; a single image is enough. An image
+// gets the same score alone and in a batch (to the rounding of the libraries underneath).
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "d3ad/anomaly/calibration.hpp"
+#include "d3ad/anomaly/score.hpp"
+#include "d3ad/pipeline/method.hpp"
+#include "d3ad/pipeline/model_folder.hpp"
+
+namespace d3ad {
+
+struct Detection {
+  float score = 0;
+  bool faulty = false;
+  Conditioning conditioning;                 // distance to the good images, bin, T̂
+  std::vector<float> map;                    // anomaly map [size x size], higher is more wrong
+  anomaly::MapPair raw;                      // what the map is mixed from: for other ranges (evaluate)
+  std::vector<float> input, reconstruction;  // [size x size x 3] in [-1, 1]; the reconstruction is clamped
+};
+
+template <class Device>
+class Detector {
+ public:
+  // `change` may alter settings of detection (eta2, lambda ...) that the model was made with.
+  template <class Change>
+  Detector(Context<Device>& ctx, const std::filesystem::path& folder, Change&& change) : ctx_(ctx), folder_(folder) {
+    config_ = folder_.read();
+    for (const char* name : {"unet.safetensors", "extractor.safetensors", "dic.safetensors", "calibration.json"})
+      folder_.check_file(config_, name);
+    vae_ = folder_.template load_vae<Device>(config_);
+    unet_ = load_unet<Device>(folder_ / "unet.safetensors", config_.unet);
+    extractor_ = load_extractor<Device>(folder_ / "extractor.safetensors");
+    D3AD_CHECK(unet_->config().channels == vae_->latent_channels(), "model '", folder.string(), "': its UNet denoises ",
+               unet_->config().channels, " channels, its VAE makes ", vae_->latent_channels());
+    for (auto* store : {vae_.store.get(), unet_.store.get(), extractor_.store.get()}) store->freeze();
+    conditioning_.emplace(folder_.read_conditioning(ctx.threads()));
+    calibration_ = folder_.read_calibration();
+    change(config_.settings);
+    config_.settings.check();
+  }
+  Detector(Context<Device>& ctx, const std::filesystem::path& folder) : Detector(ctx, folder, [](Settings&) {}) {}
+
+  const ModelConfig& config() const { return config_; }
+  const Settings& settings() const { return config_.settings; }
+  const anomaly::Calibration& calibration() const { return calibration_; }
+  const ImplicitConditioning& conditioning() const { return *conditioning_; }
+  int image_size() const { return config_.settings.image_size; }
+  // Another threshold than the calibration's.
+  void set_threshold(float threshold) { calibration_.threshold = threshold; }
+
+  // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
+  std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
+    const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
+    auto x = ctx_.arena.template make<float>({count, size, size, 3});
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto& input = inputs[static_cast<std::size_t>(i)];
+      D3AD_CHECK(static_cast<std::int64_t>(input.size()) == size * size * 3, "detect: an input of ", input.size(),
+                 " numbers, expected ", size, " x ", size, " x 3");
+      copy_from_host(x.view().images(i, 1), input.data());
+    }
+    const Method<Device> method{*vae_, *unet_, *extractor_, schedule_, config_.settings};
+    const auto seen = method.analyse(ctx_, std::move(x), *conditioning_, first);
+    const auto map = method.anomaly_map(ctx_, seen, calibration_.ranges);
+    const auto scores = anomaly::scores(ctx_, map);
+    auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
+
+    std::vector<Detection> out(inputs.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      Detection& d = out[i];
+      d.score = scores[i];
+      D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
+      d.faulty = anomaly::faulty(d.score, calibration_.threshold);
+      d.conditioning = seen.conditioning[i];
+      d.raw = std::move(raw[i]);
+      d.input = inputs[i];
+      d.map = host(map, i);
+      d.reconstruction = host(seen.repaired, i);
+      for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
+    }
+    return out;
+  }
+  Detection operator()(std::vector<float> input) { return std::move((*this)(std::vector{std::move(input)}).front()); }
+
+  // The anomaly map of a detection under other ranges (the paper's protocol), [size x size].
+  std::vector<float> map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
+    const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().lambda),
+                                      static_cast<float>(settings().sigma));
+    return host(map, 0);
+  }
+
+ private:
+  static std::vector<float> host(const Value<float, Device>& value, std::size_t image) {
+    const View<const float, Device> view = value.view().images(static_cast<std::int64_t>(image), 1);
+    std::vector<float> out(static_cast<std::size_t>(view.size()));
+    copy_to_host(out.data(), view);
+    return out;
+  }
+
+  Context<Device>& ctx_;
+  ModelFolder folder_;
+  ModelConfig config_;
+  Schedule schedule_;
+  Loaded<Autoencoder<Device>, Device> vae_;
+  Loaded<UNet<Device>, Device> unet_;
+  Loaded<ResNet<Device>, Device> extractor_;
+  std::optional<ImplicitConditioning> conditioning_;
+  anomaly::Calibration calibration_;
+};
+
+}  // namespace d3ad

@@ -1,0 +1,201 @@
+#pragma once
+// Evaluation of a model on a test set: METHOD 8's metrics under both protocols.
+//
+//   auto result = evaluate(detector, dataset, {.batch = 4});
+//   result.rows      // per protocol: the whole category, then each defect type against the good images
+//   result.images    // per image: label, T̂, score under both protocols
+//
+//   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper, needs the whole
+//   set calibrated   ranges and threshold come from good training images: what `detect` does with a single image
+
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "d3ad/anomaly/metrics.hpp"
+#include "d3ad/pipeline/dataset.hpp"
+#include "d3ad/pipeline/detector.hpp"
+#include "d3ad/pipeline/image_loader.hpp"
+
+namespace d3ad {
+
+struct MetricRow {
+  std::string category, defect, protocol;  // defect "all": the whole category
+  int images = 0;
+  double i_auroc = anomaly::kUnknown, p_auroc = anomaly::kUnknown, pro = anomaly::kUnknown, aupro = anomaly::kUnknown,
+         i_ap = anomaly::kUnknown, p_ap = anomaly::kUnknown, i_f1max = anomaly::kUnknown, p_f1max = anomaly::kUnknown;
+};
+
+struct ImageRow {
+  std::string file, defect;
+  bool anomalous = false, faulty = false;  // faulty: the calibrated verdict
+  int T_hat = 0;
+  float score = 0, paper_score = 0;  // calibrated, paper's protocol
+};
+
+struct EvaluationResult {
+  std::vector<MetricRow> rows;
+  std::vector<ImageRow> images;
+  std::vector<std::string> skipped;  // sentences about images that could not be read
+};
+
+struct EvaluationOptions {
+  int batch = 4;
+  std::function<void(std::int64_t done, std::int64_t total)> progress = [](std::int64_t, std::int64_t) {};
+  std::function<bool()> stop = [] { return false; };
+  // Called for each image with its result, for pictures.
+  std::function<void(const Sample&, const Detection&)> each = [](const Sample&, const Detection&) {};
+};
+
+namespace detail {
+
+// What the metrics need to know of one image.
+struct Judged {
+  const ImageRow* row;
+  float score;
+  std::vector<float> map;
+  std::vector<std::uint8_t> mask;  // empty: good, or no mask
+  bool pixels = true;              // counts for pixels: good images, and faulty ones with a mask
+};
+
+inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t size) {
+  MetricRow row;
+  row.images = static_cast<int>(set.size());
+  std::vector<float> scores;
+  std::vector<std::uint8_t> labels;
+  anomaly::PixelScores pixels;
+  bool any_mask = false;
+  for (const auto* j : set) {
+    scores.push_back(j->score);
+    labels.push_back(j->row->anomalous);
+    if (!j->pixels) continue;
+    any_mask = any_mask || !j->mask.empty();
+    pixels.add(j->map, j->mask, size, size);
+  }
+  const auto image = anomaly::rank_metrics(scores, labels);
+  row.i_auroc = image.auroc, row.i_ap = image.average_precision, row.i_f1max = image.f1_max;
+  if (!any_mask) return row;
+  const auto pixel = pixels.metrics();
+  row.p_auroc = pixel.rank.auroc, row.p_ap = pixel.rank.average_precision, row.p_f1max = pixel.rank.f1_max;
+  row.pro = pixel.pro_200, row.aupro = pixel.aupro;
+  return row;
+}
+
+}  // namespace detail
+
+template <class Device>
+EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, const EvaluationOptions& options) {
+  D3AD_CHECK(!dataset.test.empty(), "evaluate: category '", dataset.category,
+             "' has no test images (test/good, test/DEFECT)");
+  EvaluationResult out;
+  const int size = detector.image_size();
+  std::vector<anomaly::MapPair> raw;
+  std::vector<std::vector<float>> maps;
+  std::vector<std::vector<std::uint8_t>> masks;
+  std::vector<bool> has_pixels;
+
+  std::vector<std::filesystem::path> paths;
+  for (const auto& s : dataset.test) paths.push_back(s.image);
+  ImageLoader loader(paths, size);
+  std::vector<std::vector<float>> inputs;
+  std::vector<const Sample*> samples;
+  std::uint64_t first = 0;
+  const auto run = [&] {
+    if (inputs.empty()) return;
+    auto found = detector(inputs, first);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const Sample& sample = *samples[i];
+      options.each(sample, found[i]);
+      out.images.push_back({sample.image.string(), sample.defect, sample.anomalous(), found[i].faulty,
+                            found[i].conditioning.T_hat, found[i].score, 0.0f});
+      maps.push_back(std::move(found[i].map));
+      raw.push_back(std::move(found[i].raw));
+    }
+    first += inputs.size();
+    inputs.clear();
+    samples.clear();
+  };
+  for (std::size_t i = 0; i < dataset.test.size(); ++i) {
+    if (options.stop()) throw Interrupted("evaluate: stopped; nothing was written");
+    auto item = loader.next();
+    const Sample& sample = dataset.test[i];
+    std::vector<std::uint8_t> mask;
+    bool pixels = !sample.anomalous();
+    if (item.error.empty() && sample.mask) {
+      try {
+        const Image picture = read_mask(*sample.mask);
+        D3AD_CHECK(picture.width == item.width && picture.height == item.height, "mask '", sample.mask->string(),
+                   "' is ", picture.width, " x ", picture.height, ", its image ", item.width, " x ", item.height);
+        mask = to_mask(picture, size);
+        pixels = true;
+      } catch (const Error& error) {
+        item.error = error.what();
+      }
+    }
+    if (!item.error.empty()) {
+      out.skipped.push_back(item.error);
+    } else {
+      inputs.push_back(std::move(item.pixels));
+      samples.push_back(&sample);
+      masks.push_back(std::move(mask));
+      has_pixels.push_back(pixels);
+    }
+    if (static_cast<int>(inputs.size()) == options.batch) run();
+    options.progress(static_cast<std::int64_t>(i) + 1, static_cast<std::int64_t>(dataset.test.size()));
+  }
+  run();
+  D3AD_CHECK(!out.images.empty(), "evaluate: none of the ", dataset.test.size(), " test images of '", dataset.category,
+             "' could be read; the first: ", out.skipped.front());
+
+  const auto ranges = anomaly::ranges_of(raw);
+  for (const bool paper : {true, false}) {
+    std::vector<detail::Judged> judged;
+    std::set<std::string> defects;
+    for (std::size_t i = 0; i < out.images.size(); ++i) {
+      ImageRow& row = out.images[i];
+      auto map = paper ? detector.map_with(raw[i], ranges) : maps[i];
+      if (paper) row.paper_score = *std::max_element(map.begin(), map.end());
+      judged.push_back({&row, paper ? row.paper_score : row.score, std::move(map), masks[i], has_pixels[i]});
+      if (row.anomalous) defects.insert(row.defect);
+    }
+    const auto add = [&](const std::string& defect) {
+      std::vector<const detail::Judged*> set;
+      for (const auto& j : judged)
+        if (defect == "all" || !j.row->anomalous || j.row->defect == defect) set.push_back(&j);
+      auto row = detail::metric_row(set, size);
+      row.category = dataset.category, row.defect = defect, row.protocol = paper ? "paper" : "calibrated";
+      out.rows.push_back(std::move(row));
+    };
+    add("all");
+    for (const auto& defect : defects) add(defect);
+  }
+  return out;
+}
+
+// The mean over categories of their "all" rows, a row for each protocol; metrics unknown for a category are left out.
+inline std::vector<MetricRow> mean_rows(const std::vector<MetricRow>& rows) {
+  std::vector<MetricRow> out;
+  for (const char* protocol : {"paper", "calibrated"}) {
+    MetricRow mean;
+    mean.category = "mean", mean.defect = "all", mean.protocol = protocol;
+    static constexpr double MetricRow::*kFields[] = {&MetricRow::i_auroc, &MetricRow::p_auroc, &MetricRow::pro,
+                                                     &MetricRow::aupro,   &MetricRow::i_ap,    &MetricRow::p_ap,
+                                                     &MetricRow::i_f1max, &MetricRow::p_f1max};
+    bool any = false;
+    for (const auto field : kFields) {
+      double sum = 0;
+      int count = 0;
+      for (const auto& r : rows)
+        if (r.defect == "all" && r.protocol == protocol && std::isfinite(r.*field)) sum += r.*field, ++count;
+      if (count) mean.*field = sum / count;
+    }
+    for (const auto& r : rows)
+      if (r.defect == "all" && r.protocol == protocol) mean.images += r.images, any = true;
+    if (any) out.push_back(mean);
+  }
+  return out;
+}
+
+}  // namespace d3ad

@@ -1,0 +1,86 @@
+#pragma once
+// Progress of long work on stderr: a bar with rate and time left on a terminal, a line now and then elsewhere.
+//
+//   Progress progress("train", 3000, "images", 16);     // 16 images a step
+//   progress.show(step, "loss 0.0512");
+//   progress.finish();
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "d3ad/pipeline/table.hpp"
+
+namespace d3ad {
+
+class Progress {
+ public:
+  // unit and per_step: what the rate counts. seconds: between lines where there is no terminal.
+  Progress(std::string label, std::int64_t total, std::string unit = "images", double per_step = 1, double seconds = 10)
+      : label_(std::move(label)),
+        unit_(std::move(unit)),
+        total_(std::max<std::int64_t>(total, 1)),
+        per_step_(per_step),
+        terminal_(::isatty(STDERR_FILENO) == 1),
+        every_(terminal_ ? 0.1 : seconds),
+        start_(Clock::now()),
+        shown_(start_) {}
+  ~Progress() { finish(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void show(std::int64_t done, const std::string& text = "") {
+    if (first_ < 0) first_ = done > 0 ? done - 1 : 0;
+    const auto now = Clock::now();
+    if (done < total_ && std::chrono::duration<double>(now - shown_).count() < every_) return;
+    if (finished_) return;
+    shown_ = now;
+    const double seconds = std::max(std::chrono::duration<double>(now - start_).count(), 1e-9);
+    const double rate = static_cast<double>(done - first_) / seconds;
+    const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
+    std::string line = label_ + " ";
+    if (terminal_) {
+      constexpr int kCells = 24;
+      const int full = static_cast<int>(kCells * std::clamp<std::int64_t>(done, 0, total_) / total_);
+      line += '[' + std::string(static_cast<std::size_t>(full), '#') +
+              std::string(static_cast<std::size_t>(kCells - full), '.') + "] ";
+    }
+    line +=
+        std::to_string(done) + "/" + std::to_string(total_) + "  " + fixed(rate * per_step_, 1) + ' ' + unit_ + "/s";
+    line += done < total_ ? "  " + duration(left) + " left" : "  in " + duration(seconds);
+    if (!text.empty()) line += "  " + text;
+    std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n", line.c_str());
+    std::fflush(stderr);
+    open_ = terminal_;
+    if (done >= total_) finish();
+  }
+
+  // Ends the line of a bar.
+  void finish() {
+    if (open_) std::fputc('\n', stderr);
+    open_ = false;
+    finished_ = true;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static std::string duration(double seconds) {
+    const auto s = static_cast<std::int64_t>(seconds + 0.5);
+    if (s < 60) return std::to_string(s) + " s";
+    if (s < 3600) return std::to_string(s / 60) + " min " + std::to_string(s % 60) + " s";
+    return std::to_string(s / 3600) + " h " + std::to_string(s % 3600 / 60) + " min";
+  }
+
+  std::string label_, unit_;
+  std::int64_t total_, first_ = -1;
+  double per_step_;
+  bool terminal_, open_ = false, finished_ = false;
+  double every_;
+  Clock::time_point start_, shown_;
+};
+
+}  // namespace d3ad

@@ -1,0 +1,188 @@
+#pragma once
+// Where a network's tensors come from: a file, a hash of their names, or a random start.
+//
+//   FileSource file("resnet34.safetensors");             names as in the file, "module." or "model." before them or not
+//   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error where something is missing
+//   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
+//
+//   HashSource hash("unet.");                            weights/hash_weights.hpp
+//   InitSource random(seed);                             PyTorch's default start
+//
+// A source fills tensors in the file's axis order (weights/layout.hpp).
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/rng.hpp"
+#include "d3ad/weights/hash_weights.hpp"
+#include "d3ad/weights/safetensors.hpp"
+
+namespace d3ad {
+
+// How a tensor starts where there is no file. fan_in: uniform in +-1/sqrt(fan_in), PyTorch's default for weights and
+// biases of convolutions and linear layers.
+enum class Init { zeros, ones, fan_in };
+
+struct TensorRequest {
+  std::string name;
+  std::vector<std::int64_t> dims;  // file order
+  Init init = Init::fan_in;
+  std::int64_t fan_in = 1;
+};
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  virtual bool has(const std::string& name) const = 0;
+  // Fills `out`, which has room for all elements, in the file's order.
+  virtual void read(const TensorRequest& request, float* out) = 0;
+  virtual std::string describe() const = 0;  // for sentences and reports
+};
+
+class FileSource : public WeightSource {
+ public:
+  // Reads prefix + name; tensors outside the prefix are none of its business.
+  explicit FileSource(const std::filesystem::path& path, std::string prefix = "")
+      : FileSource(std::make_shared<const SafetensorsFile>(path), std::move(prefix)) {}
+  explicit FileSource(std::shared_ptr<const SafetensorsFile> file, std::string prefix = "")
+      : file_(std::move(file)), prefix_(std::move(prefix)) {}
+
+  const SafetensorsFile& file() const { return *file_; }
+  // The shape in the file of a tensor it has, and a note that it is accounted for (for listings: nothing is read).
+  const std::vector<std::int64_t>& dims(const std::string& name) const { return file_->dims(find(name)); }
+  void mark_read(const std::string& name) { read_.insert(find(name)); }
+  bool has(const std::string& name) const override { return !find(name).empty(); }
+  std::string describe() const override { return file_->path(); }
+
+  void read(const TensorRequest& request, float* out) override {
+    const std::string stored = find(request.name);
+    if (stored.empty())
+      fail(file_->path(), ": the tensor '", prefix_, request.name, "' ", dims_text(request.dims), " is missing",
+           nearest_names(file_->names(), prefix_ + request.name), "; is this the right network and size?");
+    D3AD_CHECK(trimmed(file_->dims(stored)) == trimmed(request.dims), file_->path(), ": tensor '", printable(stored),
+               "' is ", dims_text(file_->dims(stored)), ", expected ", dims_text(request.dims),
+               "; the file was made for another network or size");
+    const DType type = file_->dtype(stored);
+    D3AD_CHECK(type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64, file_->path(),
+               ": tensor '", printable(stored), "' holds ", name(type), ", floating point numbers were expected");
+    file_->read_floats(stored, out);
+    const std::int64_t count = dims_size(request.dims);
+    for (std::int64_t i = 0; i < count; ++i)
+      D3AD_CHECK(std::isfinite(out[i]), file_->path(), ": tensor '", printable(stored), "' holds ", out[i],
+                 " at element ", i, "; such weights are of no use, train or convert them again");
+    file_->release_pages(stored);  // they are in `out` now, and should not count twice
+    read_.insert(stored);
+  }
+
+  // Names (as in the file) that nobody read; without num_batches_tracked and what `ignore` says.
+  using Ignore = std::function<bool(const std::string& name)>;
+  std::vector<std::string> left_over(const Ignore& ignore = {}) const {
+    std::vector<std::string> names;
+    for (const std::string& name : file_->names()) {
+      if (!name.starts_with(prefix_) || name.ends_with("num_batches_tracked") || read_.count(name)) continue;
+      if (ignore && (ignore(name) || ignore(plain(name)))) continue;
+      names.push_back(name);
+    }
+    return names;
+  }
+  // Error where the file holds more than was read: it is then another network than the one it was read into.
+  void check_all_read(const Ignore& ignore = {}) const {
+    const std::vector<std::string> names = left_over(ignore);
+    if (names.empty()) return;
+    constexpr std::size_t kShown = 5;
+    std::string list;
+    for (std::size_t i = 0; i < names.size() && i < kShown; ++i)
+      list += (i ? ", '" : "'") + printable(names[i]) + "' " + dims_text(file_->dims(names[i]));
+    if (names.size() > kShown) list += concat(" and ", names.size() - kShown, " more");
+    fail(file_->path(), ": ", names.size(), " of its ", file_->size(), " tensors were not used: ", list,
+         "; the file was made for another network or size");
+  }
+
+ private:
+  // Tools that train in parallel put these before every name.
+  static constexpr std::string_view kWrappers[] = {"module.", "model.", "module.model.", "model.module."};
+
+  // The name in the file, or nothing.
+  std::string find(const std::string& name) const {
+    const std::string full = prefix_ + name;
+    if (file_->has(full)) return full;
+    for (const std::string_view wrapper : kWrappers) {
+      std::string wrapped = prefix_ + std::string(wrapper) + name;
+      if (file_->has(wrapped)) return wrapped;
+    }
+    return "";
+  }
+  // The name without prefix and wrapper, as a network asks for it.
+  std::string plain(std::string name) const {
+    name.erase(0, prefix_.size());
+    for (int i = 0; i < 2; ++i)
+      for (const std::string_view wrapper : {kWrappers[0], kWrappers[1]})
+        if (name.starts_with(wrapper)) name.erase(0, wrapper.size());
+    return name;
+  }
+  static std::vector<std::int64_t> trimmed(std::vector<std::int64_t> dims) {
+    while (!dims.empty() && dims.back() == 1) dims.pop_back();
+    return dims;
+  }
+
+  std::shared_ptr<const SafetensorsFile> file_;
+  std::string prefix_;
+  std::set<std::string> read_;
+};
+
+class HashSource : public WeightSource {
+ public:
+  explicit HashSource(std::string prefix = "") : prefix_(std::move(prefix)) {}
+
+  bool has(const std::string&) const override { return true; }
+  void read(const TensorRequest& request, float* out) override {
+    hash_weights(prefix_ + request.name, request.dims, out);
+  }
+  std::string describe() const override { return "hash weights '" + prefix_ + "'"; }
+
+ private:
+  std::string prefix_;
+};
+
+// Each tensor has its own stream of random numbers, named after it: the order of reading does not matter.
+class InitSource : public WeightSource {
+ public:
+  explicit InitSource(std::uint64_t seed) : seed_(seed) {}
+
+  bool has(const std::string&) const override { return true; }
+  void read(const TensorRequest& request, float* out) override {
+    const std::int64_t count = dims_size(request.dims);
+    if (request.init != Init::fan_in) {
+      for (std::int64_t i = 0; i < count; ++i) out[i] = request.init == Init::ones ? 1.0f : 0.0f;
+      return;
+    }
+    D3AD_CHECK(request.fan_in >= 1, "random start of '", request.name, "': fan_in ", request.fan_in,
+               " is not positive; give the number of inputs of an output");
+    const auto bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(request.fan_in)));
+    const std::uint64_t stream = Rng::stream(request.name);
+#pragma omp parallel for if (count > (1 << 16))
+    for (std::int64_t block = 0; block < (count + 3) / 4; ++block) {  // as Rng(seed, stream).uniform(i), four at a time
+      const Philox bits = Philox::block(seed_, stream, static_cast<std::uint64_t>(block));
+      for (std::int64_t i = 4 * block; i < std::min(4 * block + 4, count); ++i) {
+        const float unit = static_cast<float>(bits.v[i % 4] >> 8) * 0x1p-24f;  // [0, 1)
+        out[i] = (2.0f * unit - 1.0f) * bound;
+      }
+    }
+  }
+  std::string describe() const override { return concat("a random start with seed ", seed_); }
+
+ private:
+  std::uint64_t seed_;
+};
+
+}  // namespace d3ad
