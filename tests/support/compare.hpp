@@ -6,6 +6,7 @@
 //
 //   test::random(x.view(), 7);           // uniform in [-1, 1), the same numbers for the same seed
 //   auto x = test::random({.n = 2, .c = 3}, 7);
+//   auto y = test::copy(x);  test::zero(y.view());
 
 #include <algorithm>
 #include <cmath>
@@ -62,6 +63,14 @@ inline void random(View<float, Cpu> out, std::uint64_t seed) {
 inline Tensor<float, Cpu> random(Shape shape, std::uint64_t seed) {
   Tensor<float, Cpu> out(shape);
   random(out.view(), seed);
+  return out;
+}
+
+inline void zero(View<float, Cpu> out) { std::fill_n(out.data, out.size(), 0.0f); }
+
+inline Tensor<float, Cpu> copy(const Tensor<float, Cpu>& x) {
+  Tensor<float, Cpu> out(x.shape());
+  std::copy_n(x.data(), x.size(), out.data());
   return out;
 }
 

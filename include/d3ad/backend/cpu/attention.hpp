@@ -41,8 +41,7 @@ inline bool probabilities(const Head& head, const float* qkv, std::int64_t first
   if (!onednn::gemm(false, true, rows, head.positions, head.d, head.scale, qkv + head.q + first * head.step, head.step,
                     qkv + head.k, head.step, 0.0f, p, head.positions))
     return false;
-  const auto softmax = softmax_rows().forward;
-  for (std::int64_t r = 0; r < rows; ++r) softmax(p + r * head.positions, head.positions);
+  for (std::int64_t r = 0; r < rows; ++r) softmax_row(p + r * head.positions, head.positions);
   return true;
 }
 
@@ -82,7 +81,6 @@ inline void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<floa
   const std::int64_t positions = qkv.shape.pixels(), block = std::min(detail::kScoreRows, positions);
   const std::int64_t jobs = qkv.shape.n * heads;
   const auto scratch = ctx.arena.make<float>({.n = ctx.threads(), .h = 2 * block, .c = positions});
-  const auto softmax_backward = detail::softmax_rows().backward;
   std::atomic<bool> failed = false;
 #pragma omp parallel num_threads(ctx.threads())
   {
@@ -107,7 +105,7 @@ inline void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<floa
                             positions);
         if (!good) break;
         for (std::int64_t r = 0; r < rows; ++r)
-          softmax_backward(dp + r * positions, p + r * positions, positions, head.scale);
+          detail::softmax_row_backward(dp + r * positions, p + r * positions, positions, head.scale);
         // dq = ds k, dk += ds^T q
         good = onednn::gemm(false, false, rows, d, positions, 1.0f, dp, positions, qkv.data + head.k, step, 0.0f,
                             dqkv.data + head.q + first * step, step) &&

@@ -40,24 +40,28 @@ inline void channel_cosine(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cp
 
 namespace detail {
 
-// Sum of |a - b|. Sixteen lanes whatever the instruction set, so that every machine adds in the same order; the
-// compiler maps them to the registers it has.
+// Sum of |a - b|. Sixteen lanes, in four registers of the instruction set every x86-64 and ARMv8 has, so that all
+// machines add in the same order; four sums in flight hide the latency of the additions.
 inline double l1_distance(const float* a, const float* b, std::int64_t count) {
-  constexpr std::int64_t kLanes = 16, kRun = 1024;
-  using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+  constexpr int kWidth = 4, kSums = 4, kLanes = kWidth * kSums;
+  constexpr std::int64_t kRun = 1024;
+  using Lanes = float __attribute__((vector_size(kWidth * sizeof(float))));
+  using Bits = std::int32_t __attribute__((vector_size(kWidth * sizeof(float))));
+  const Bits no_sign = Bits{} + 0x7fffffff;
   double total = 0;
   std::int64_t i = 0;
   while (i + kLanes <= count) {
     const std::int64_t end = std::min(i + kRun, count);
-    Lanes sum{};
+    Lanes sum[kSums]{};
     for (; i + kLanes <= end; i += kLanes) {
-      Lanes p, q;
-      std::memcpy(&p, a + i, sizeof p);
-      std::memcpy(&q, b + i, sizeof q);
-      const Lanes d = p - q;
-      sum += d < 0 ? -d : d;
+      for (int k = 0; k < kSums; ++k) {
+        Lanes p, q;
+        std::memcpy(&p, a + i + k * kWidth, sizeof p);
+        std::memcpy(&q, b + i + k * kWidth, sizeof q);
+        sum[k] += reinterpret_cast<Lanes>(reinterpret_cast<Bits>(p - q) & no_sign);
+      }
     }
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) total += double{sum[lane]};
+    for (int lane = 0; lane < kLanes; ++lane) total += double{sum[lane / kWidth][lane % kWidth]};
   }
   for (; i < count; ++i) total += std::abs(double{a[i]} - double{b[i]});
   return total;

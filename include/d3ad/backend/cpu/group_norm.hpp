@@ -1,4 +1,255 @@
 #pragma once
-// The CPU operation(s) of this name: backend/cpu/elementary.hpp.
+// CPU variant of ops/group_norm.hpp: two passes over memory forward, three backward, in blocks of pixels that stay in
+// the first caches.
+//
+// A block gives mean and sum of squared deviations of each channel (two passes over the block while it is cached);
+// blocks and channels are joined in double with Chan's formula, so that large means cost no precision.
 
-#include "d3ad/backend/cpu/elementary.hpp"
+#include <algorithm>
+#include <cmath>
+
+#include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/simd.hpp"
+#include "d3ad/ops/group_norm.hpp"
+
+namespace d3ad::ops {
+
+namespace detail {
+
+// Pixels of a block: about 32 KiB.
+inline std::int64_t norm_block(std::int64_t channels) { return std::max<std::int64_t>(1, 8192 / channels); }
+
+// mean[c], square[c] = mean and sum of (x - mean)^2 over the rows of x [rows, channels]
+struct BlockMoments {
+  D3AD_SIMD_INLINE static void run(float* mean, float* square, const float* x, std::int64_t rows,
+                                   std::int64_t channels) {
+    for (std::int64_t c = 0; c < channels; ++c) mean[c] = square[c] = 0;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float* const in = x + r * channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) mean[c] += in[c];
+    }
+    const float factor = 1.0f / static_cast<float>(rows);
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels; ++c) mean[c] *= factor;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float* const in = x + r * channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) square[c] += (in[c] - mean[c]) * (in[c] - mean[c]);
+    }
+  }
+};
+
+// out = x * factor[c] + offset[c], through SiLU where asked
+template <bool kSilu>
+struct ScaleShift {
+  D3AD_SIMD_INLINE static void run(float* out, const float* x, const float* factor, const float* offset,
+                                   std::int64_t rows, std::int64_t channels) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float* const in = x + r * channels;
+      float* const to = out + r * channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float y = in[c] * factor[c] + offset[c];
+        to[c] = kSilu ? y * simd::sigmoid(y) : y;
+      }
+    }
+  }
+};
+
+// d = gradient of y; sum_d[c], sum_dx[c] = sums of d and of d * x^, where x^ = (x - mean) * inverse per channel
+template <bool kSilu>
+struct NormGradientSums {
+  D3AD_SIMD_INLINE static void run(float* sum_d, float* sum_dx, const float* dy, const float* x, const float* mean,
+                                   const float* inverse, const float* scale, const float* shift, std::int64_t rows,
+                                   std::int64_t channels) {
+    for (std::int64_t c = 0; c < channels; ++c) sum_d[c] = sum_dx[c] = 0;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float *const in = x + r * channels, *const g = dy + r * channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float normal = (in[c] - mean[c]) * inverse[c];
+        float d = g[c];
+        if constexpr (kSilu) {
+          const float y = normal * scale[c] + shift[c], s = simd::sigmoid(y);
+          d *= s * (1.0f + y * (1.0f - s));
+        }
+        sum_d[c] += d;
+        sum_dx[c] += d * normal;
+      }
+    }
+  }
+};
+
+// dx = inverse * (d * scale - a - x^ * b)
+template <bool kSilu>
+struct NormGradient {
+  D3AD_SIMD_INLINE static void run(float* dx, const float* dy, const float* x, const float* mean, const float* inverse,
+                                   const float* scale, const float* shift, const float* a, const float* b,
+                                   std::int64_t rows, std::int64_t channels) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float *const in = x + r * channels, *const g = dy + r * channels;
+      float* const to = dx + r * channels;
+#pragma omp simd
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float normal = (in[c] - mean[c]) * inverse[c];
+        float d = g[c];
+        if constexpr (kSilu) {
+          const float y = normal * scale[c] + shift[c], s = simd::sigmoid(y);
+          d *= s * (1.0f + y * (1.0f - s));
+        }
+        to[c] = inverse[c] * (d * scale[c] - a[c] - normal * b[c]);
+      }
+    }
+  }
+};
+
+// The blocks of pixels that an operation over [n, pixels, c] is split into, images one after the other.
+struct NormBlocks {
+  std::int64_t pixels, channels, block, per_image, count;
+
+  explicit NormBlocks(Shape x)
+      : pixels(x.pixels()),
+        channels(x.c),
+        block(std::min(norm_block(x.c), pixels)),
+        per_image((pixels + block - 1) / block),
+        count(x.n * per_image) {}
+
+  std::int64_t image(std::int64_t i) const { return i / per_image; }
+  std::int64_t rows(std::int64_t i) const { return std::min(block, pixels - i % per_image * block); }
+  std::int64_t offset(std::int64_t i) const { return (image(i) * pixels + i % per_image * block) * channels; }
+};
+
+// means, inverses: of one image's groups from the moments of its blocks
+inline void join_moments(const NormBlocks& blocks, std::int64_t image, const float* moments, GroupNorm config,
+                         float* means, float* inverses) {
+  const std::int64_t channels = blocks.channels, group = channels / config.groups;
+  for (std::int64_t g = 0; g < config.groups; ++g) {
+    double count = 0, mean = 0, square = 0;
+    for (std::int64_t i = image * blocks.per_image; i < (image + 1) * blocks.per_image; ++i) {
+      const double rows = static_cast<double>(blocks.rows(i));
+      const float *const m = moments + i * 2 * channels, *const s = m + channels;
+      for (std::int64_t c = g * group; c < (g + 1) * group; ++c) {
+        const double delta = m[c] - mean, together = count + rows;
+        mean += delta * rows / together;
+        square += s[c] + delta * delta * count * rows / together;
+        count = together;
+      }
+    }
+    means[g] = static_cast<float>(mean);
+    inverses[g] = static_cast<float>(1.0 / std::sqrt(square / count + double{config.eps}));
+  }
+}
+
+}  // namespace detail
+
+inline void group_norm(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu> stats, In<float, Cpu> x,
+                       In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
+  check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
+  const detail::NormBlocks blocks(x.shape);
+  const std::int64_t channels = x.shape.c, groups = config.groups, group = channels / groups;
+  const auto moments = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
+  const auto affine = ctx.arena.make<float>({.n = x.shape.n, .c = 2 * channels});  // factor, offset
+  const auto own = ctx.arena.make<float>({.n = x.shape.n, .c = 2 * groups});
+  float *const m = moments.view().data, *const f = affine.view().data;
+  float* const st = stats.data ? stats.data : own.view().data;
+#pragma omp parallel num_threads(ctx.threads())
+  {
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks.count; ++i)
+      simd::run<detail::BlockMoments>(m + i * 2 * channels, m + i * 2 * channels + channels, x.data + blocks.offset(i),
+                                      blocks.rows(i), channels);
+#pragma omp for schedule(static)
+    for (std::int64_t n = 0; n < x.shape.n; ++n) {
+      float *const means = st + n * 2 * groups, *const inverses = means + groups;
+      detail::join_moments(blocks, n, m, config, means, inverses);
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const double factor = double{inverses[c / group]} * scale.data[c];
+        f[n * 2 * channels + c] = static_cast<float>(factor);
+        f[n * 2 * channels + channels + c] = static_cast<float>(shift.data[c] - means[c / group] * factor);
+      }
+    }
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks.count; ++i) {
+      const float *const factor = f + blocks.image(i) * 2 * channels, *const offset = factor + channels;
+      const auto at = blocks.offset(i);
+      if (config.silu)
+        simd::run<detail::ScaleShift<true>>(out.data + at, x.data + at, factor, offset, blocks.rows(i), channels);
+      else
+        simd::run<detail::ScaleShift<false>>(out.data + at, x.data + at, factor, offset, blocks.rows(i), channels);
+    }
+  }
+}
+
+inline void group_norm_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
+                                View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats,
+                                In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
+  check_group_norm(dy.shape, stats.shape, true, x.shape, scale.shape, shift.shape, config);
+  D3AD_CHECK(dx.shape == x.shape, "group_norm_backward: gradient ", dx.shape, " for x ", x.shape);
+  D3AD_CHECK(stats.data, "group_norm_backward: needs the statistics of the forward pass");
+  const detail::NormBlocks blocks(x.shape);
+  const std::int64_t channels = x.shape.c, groups = config.groups, group = channels / groups, images = x.shape.n;
+  const auto sums = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
+  const auto table = ctx.arena.make<float>({.n = images, .c = 4 * channels});    // mean, inverse, a, b per channel
+  const auto totals = ctx.arena.make<double>({.n = images, .c = 2 * channels});  // of d and of d * x^
+  float *const s = sums.view().data, *const t = table.view().data;
+  double* const total = totals.view().data;
+#pragma omp parallel num_threads(ctx.threads())
+  {
+#pragma omp for schedule(static)
+    for (std::int64_t n = 0; n < images; ++n)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        t[n * 4 * channels + c] = stats.data[n * 2 * groups + c / group];
+        t[n * 4 * channels + channels + c] = stats.data[n * 2 * groups + groups + c / group];
+      }
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks.count; ++i) {
+      const float *const mean = t + blocks.image(i) * 4 * channels, *const inverse = mean + channels;
+      float *const sum_d = s + i * 2 * channels, *const sum_dx = sum_d + channels;
+      const auto at = blocks.offset(i);
+      if (config.silu)
+        simd::run<detail::NormGradientSums<true>>(sum_d, sum_dx, dy.data + at, x.data + at, mean, inverse, scale.data,
+                                                  shift.data, blocks.rows(i), channels);
+      else
+        simd::run<detail::NormGradientSums<false>>(sum_d, sum_dx, dy.data + at, x.data + at, mean, inverse, scale.data,
+                                                   shift.data, blocks.rows(i), channels);
+    }
+#pragma omp for schedule(static)
+    for (std::int64_t n = 0; n < images; ++n) {
+      double *const d = total + n * 2 * channels, *const dn = d + channels;
+      std::fill_n(d, 2 * channels, 0.0);
+      for (std::int64_t i = n * blocks.per_image; i < (n + 1) * blocks.per_image; ++i)
+        for (std::int64_t c = 0; c < 2 * channels; ++c) d[c] += double{s[i * 2 * channels + c]};
+      float *const a = t + n * 4 * channels + 2 * channels, *const b = a + channels;
+      const double count = static_cast<double>(blocks.pixels * group);
+      for (std::int64_t g = 0; g < groups; ++g) {
+        double mean_d = 0, mean_dx = 0;
+        for (std::int64_t c = g * group; c < (g + 1) * group; ++c)
+          mean_d += d[c] * double{scale.data[c]}, mean_dx += dn[c] * double{scale.data[c]};
+        for (std::int64_t c = g * group; c < (g + 1) * group; ++c)
+          a[c] = static_cast<float>(mean_d / count), b[c] = static_cast<float>(mean_dx / count);
+      }
+    }
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks.count; ++i) {
+      const float *const mean = t + blocks.image(i) * 4 * channels, *const inverse = mean + channels;
+      const float *const a = inverse + channels, *const b = a + channels;
+      const auto at = blocks.offset(i);
+      if (config.silu)
+        simd::run<detail::NormGradient<true>>(dx.data + at, dy.data + at, x.data + at, mean, inverse, scale.data,
+                                              shift.data, a, b, blocks.rows(i), channels);
+      else
+        simd::run<detail::NormGradient<false>>(dx.data + at, dy.data + at, x.data + at, mean, inverse, scale.data,
+                                               shift.data, a, b, blocks.rows(i), channels);
+    }
+  }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double d = 0, dn = 0;
+    for (std::int64_t n = 0; n < images; ++n)
+      d += total[n * 2 * channels + c], dn += total[n * 2 * channels + channels + c];
+    if (dscale.data) dscale.data[c] += static_cast<float>(dn);
+    if (dshift.data) dshift.data[c] += static_cast<float>(d);
+  }
+}
+
+}  // namespace d3ad::ops

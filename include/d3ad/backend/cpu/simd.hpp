@@ -1,0 +1,127 @@
+#pragma once
+// The widest vectors this machine has, chosen at run time, for loops that are written once.
+//
+//   struct Square {
+//     D3AD_SIMD_INLINE static void run(float* x, std::int64_t n) {
+//   #pragma omp simd
+//       for (std::int64_t i = 0; i < n; ++i) x[i] *= x[i];
+//     }
+//   };
+//   simd::run<Square>(x, n);
+//
+// The loop is compiled for the program's own target and, on x86-64, again for AVX2 and for AVX-512: run() is inlined
+// into functions of these targets, and the compiler makes its vectors. Only the innermost loops go through here;
+// threads are started outside. Sums over a fixed number of lanes (not `reduction`) give the same bits for any width.
+
+#include <bit>
+#include <cstdint>
+
+#include "d3ad/core/check.hpp"
+
+#if defined(__GNUC__)
+#define D3AD_SIMD_INLINE [[gnu::always_inline]] inline
+#else
+#define D3AD_SIMD_INLINE inline
+#endif
+
+#if (defined(__x86_64__) || defined(_M_X64)) && defined(__GNUC__)
+#define D3AD_SIMD_X86 1
+#else
+#define D3AD_SIMD_X86 0
+#endif
+
+namespace d3ad::simd {
+
+enum class Level { baseline, avx2, avx512 };
+
+inline const char* name(Level level) {
+  return level == Level::avx512 ? "AVX-512" : level == Level::avx2 ? "AVX2" : "baseline";
+}
+
+// The widest that this machine runs.
+inline Level best() {
+#if D3AD_SIMD_X86
+  static const Level found = [] {
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+      return Level::avx512;
+    return avx2 ? Level::avx2 : Level::baseline;
+  }();
+  return found;
+#else
+  return Level::baseline;
+#endif
+}
+
+namespace detail {
+inline Level& current() {
+  static Level level = best();
+  return level;
+}
+}  // namespace detail
+
+inline Level level() { return detail::current(); }
+
+// Makes all kernels of the process run at a lower level: how tests run each one the machine has. Not while others
+// compute.
+inline void use(Level level) {
+  D3AD_CHECK(level <= best(), "simd: ", name(level), " was asked for, this machine has ", name(best()));
+  detail::current() = level;
+}
+
+namespace detail {
+#if D3AD_SIMD_X86
+template <class Kernel, class... Args>
+[[gnu::target("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw")]] void run_avx512(Args... args) {
+  Kernel::run(args...);
+}
+template <class Kernel, class... Args>
+[[gnu::target("avx2,fma")]] void run_avx2(Args... args) {
+  Kernel::run(args...);
+}
+#endif
+}  // namespace detail
+
+template <class Kernel, class... Args>
+void run(Args... args) {
+#if D3AD_SIMD_X86
+  switch (level()) {
+    case Level::avx512:
+      return detail::run_avx512<Kernel>(args...);
+    case Level::avx2:
+      return detail::run_avx2<Kernel>(args...);
+    case Level::baseline:
+      break;
+  }
+#endif
+  Kernel::run(args...);
+}
+
+// ---- arithmetic that loops inline ----
+
+// e^x, relative error below 2e-7: 2^n times a polynomial. Below -87 as at -87 (1.6e-38), above 88 as at 88 (1.7e38);
+// NaN stays NaN.
+D3AD_SIMD_INLINE float exp(float x) {
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, left in the low bits
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 88.0f ? 88.0f : x;
+  const float shifted = x * 1.44269504089f + kMagic;
+  const float n = shifted - kMagic;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts: the first product is exact
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;  // the magic's bits fall out
+  return p * std::bit_cast<float>(exponent);
+}
+
+// 1 / (1 + e^-x)
+D3AD_SIMD_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+
+}  // namespace d3ad::simd
