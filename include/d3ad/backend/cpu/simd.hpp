@@ -101,12 +101,16 @@ void run(Args... args) {
 
 // ---- arithmetic that loops inline ----
 
-// e^x, relative error below 2e-7: 2^n times a polynomial. Below -87 as at -87 (1.6e-38), above 88 as at 88 (1.7e38);
-// NaN stays NaN.
+// e^x, relative error below 2e-7: 2^n times a polynomial. |x| beyond 87 counts as 87 (e^87 is 6e37); NaN stays NaN.
+//
+// Clamp and NaN are integer arithmetic: a comparison of floats may trap, and a compiler that heeds that makes a branch
+// of it and no vectors.
 D3AD_SIMD_INLINE float exp(float x) {
+  constexpr std::int32_t kSign = INT32_MIN, kInfinity = 0x7f800000, kLargest = 0x42ae0000;  // 87
+  const std::int32_t bits = std::bit_cast<std::int32_t>(x), size = bits & ~kSign;
+  const std::int32_t nan = (kInfinity - size) >> 31;  // all ones for NaN
+  x = std::bit_cast<float>((size < kLargest ? size : kLargest) | (bits & kSign));
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, left in the low bits
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
   const float shifted = x * 1.44269504089f + kMagic;
   const float n = shifted - kMagic;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts: the first product is exact
@@ -118,7 +122,7 @@ D3AD_SIMD_INLINE float exp(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;  // the magic's bits fall out
-  return p * std::bit_cast<float>(exponent);
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(p * std::bit_cast<float>(exponent)) | nan);
 }
 
 // 1 / (1 + e^-x)

@@ -6,9 +6,8 @@
 //
 // Sums run in sixteen lanes whatever the machine's vectors are. NaN stays NaN.
 
-#include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <limits>
 
 #include "d3ad/backend/cpu/simd.hpp"
 
@@ -22,11 +21,21 @@ D3AD_SIMD_INLINE float sum_of_lanes(const float* lanes) {
   return sum;
 }
 
+// The largest of n values, found by their bits (see simd::exp): as integers, floats lie in order once the negative ones
+// are turned round. NaN does not hide: it comes out of exp.
+D3AD_SIMD_INLINE float largest_of(const float* row, std::int64_t n) {
+  std::int32_t largest = INT32_MIN;
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int32_t bits = std::bit_cast<std::int32_t>(row[i]), key = bits ^ ((bits >> 31) & INT32_MAX);
+    largest = key > largest ? key : largest;
+  }
+  return std::bit_cast<float>(largest ^ ((largest >> 31) & INT32_MAX));
+}
+
 struct SoftmaxRow {
   D3AD_SIMD_INLINE static void run(float* row, std::int64_t n) {
-    float largest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : largest)
-    for (std::int64_t i = 0; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
+    const float largest = largest_of(row, n);
     float lanes[kSoftmaxLanes]{};
     std::int64_t i = 0;
     for (; i + kSoftmaxLanes <= n; i += kSoftmaxLanes) {
