@@ -17,7 +17,7 @@ struct Options {
   std::string model, data, out;
   std::vector<std::string> categories;
   int batch = 4;
-  bool panels = false;
+  bool panels = false, baselines = false;
   SettingsOptions settings;
   CommonOptions common;
 };
@@ -42,8 +42,17 @@ void write_results(const Options& o, const std::vector<MetricRow>& rows, const s
   write_atomically(fs::path(o.out) / "scores.csv", std::string_view(scores));
 }
 
-void print_table(const std::vector<MetricRow>& rows) {
-  for (const char* protocol : {"paper", "calibrated"}) {
+const char* title(const std::string& protocol) {
+  if (protocol == "paper") return "Paper's protocol: maps scaled by the range of the whole test set (percent)";
+  if (protocol == "calibrated")
+    return "Calibrated: ranges and threshold from good training images, as detect (percent)";
+  if (protocol == "baseline_mean_image")
+    return "Baseline without diffusion: difference to the mean good image (percent)";
+  return "Baseline without diffusion: features of the image against those of its VAE reconstruction (percent)";
+}
+
+void print_tables(const std::vector<MetricRow>& rows) {
+  for (const std::string protocol : kProtocols) {
     std::vector<std::vector<std::string>> table{
         {"category", "defect", "images", "I-AUROC", "P-AUROC", "PRO", "AUPRO", "I-AP", "P-AP", "I-F1max", "P-F1max"}};
     for (const auto& r : rows) {
@@ -52,17 +61,20 @@ void print_table(const std::vector<MetricRow>& rows) {
                        percent(r.pro), percent(r.aupro), percent(r.i_ap), percent(r.p_ap), percent(r.i_f1max),
                        percent(r.p_f1max)});
     }
-    fmt::print("{}\n{}\n",
-               std::string(protocol) == "paper"
-                   ? "Paper's protocol: maps scaled by the range of the whole test set (percent)"
-                   : "Calibrated: ranges and threshold from good training images, as detect (percent)",
-               align(table));
+    if (table.size() > 1) fmt::print("{}\n{}\n", title(protocol), align(table));
   }
+}
+
+// A model for one category, or a folder with a model for each.
+fs::path model_of(const Options& o, const std::string& category) {
+  const fs::path model = o.model;
+  return !category.empty() && !fs::exists(model / "config.json") && fs::exists(model / category / "config.json")
+             ? model / category
+             : model;
 }
 
 int run(const Options& o) {
   Context<Cpu> ctx({.threads = o.common.threads});
-  Detector<Cpu> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
   create_folders(o.out);
   InterruptGuard guard;
   std::vector<std::string> categories = o.categories;
@@ -70,12 +82,15 @@ int run(const Options& o) {
   std::vector<MetricRow> rows;
   std::vector<ImageRow> images;
   int skipped = 0;
+  std::string verdicts;
   for (const auto& category : categories) {
+    Detector<Cpu> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings) std::fprintf(stderr, "d3ad: note: %s\n", w.c_str());
     std::optional<Progress> progress;
     EvaluationOptions options;
     options.batch = o.batch;
+    options.baselines = o.baselines;
     options.stop = [] { return InterruptGuard::interrupted(); };
     options.progress = [&](std::int64_t done, std::int64_t total) {
       if (o.common.quiet) return;
@@ -106,19 +121,21 @@ int run(const Options& o) {
     skipped += static_cast<int>(result.skipped.size());
     rows.insert(rows.end(), result.rows.begin(), result.rows.end());
     images.insert(images.end(), result.images.begin(), result.images.end());
+    int faulty = 0, good = 0, alarms = 0, found = 0;
+    for (const auto& i : result.images) {
+      (i.anomalous ? faulty : good) += 1;
+      (i.anomalous ? found : alarms) += i.faulty;
+    }
+    verdicts += fmt::format(
+        "{}: threshold {} (aims at {} % false alarms): {} of {} faulty images found, {} of {} good ones called "
+        "faulty\n",
+        dataset.category, fixed(detector.calibration().threshold, 4),
+        fixed(100 * detector.settings().false_alarm_rate, 1), found, faulty, alarms, good);
   }
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);
-  print_table(rows);
-  int faulty = 0, good = 0, alarms = 0, found = 0;
-  for (const auto& i : images) {
-    (i.anomalous ? faulty : good) += 1;
-    (i.anomalous ? found : alarms) += i.faulty;
-  }
-  fmt::print(
-      "Threshold {} (aims at {} % false alarms): {} of {} faulty images found, {} of {} good ones called faulty\n",
-      fixed(detector.calibration().threshold, 4), fixed(100 * detector.settings().false_alarm_rate, 1), found, faulty,
-      alarms, good);
+  print_tables(rows);
+  fmt::print("{}", verdicts);
   return skipped ? 2 : 0;
 }
 
@@ -128,12 +145,14 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   auto* command =
       app.add_subcommand("evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv");
   auto o = std::make_shared<Options>();
-  command->add_option("--model", o->model, "folder of a trained model")->required();
+  command->add_option("--model", o->model, "folder of a trained model, or of one model for each category")->required();
   command->add_option("--data", o->data, "folder of categories in MVTec AD's layout")->required();
   command->add_option("--category", o->categories, "categories in --data; none: --data is the category's own folder");
   command->add_option("--out", o->out, "folder for metrics.csv, scores.csv and pictures")->required();
   command->add_flag("--heat-maps", o->panels,
                     "write a picture of each image: input, reconstruction, map, overlay, mask");
+  command->add_flag("--baselines", o->baselines,
+                    "also judge two detectors without diffusion: mean good image, VAE reconstruction alone");
   command->add_option("--batch", o->batch, "images computed together")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

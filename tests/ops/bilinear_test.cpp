@@ -52,8 +52,8 @@ Tensor<float, Cpu> resized(const Tensor<float, Cpu>& x, std::int64_t h, std::int
 TEST_CASE("bilinear_align_corners follows its formula at any size") {
   for (const Shape s : {Shape{2, 5, 7, 3}, Shape{1, 1, 1, 2}, Shape{1, 1, 9, 1}, Shape{1, 32, 32, 1}}) {
     const auto x = test::random(s, 1);
-    for (const Shape to : {Shape{.h = 1, .w = 1}, Shape{.h = 5, .w = 7}, Shape{.h = 13, .w = 4}, Shape{.h = 256, .w = 256},
-                           Shape{.h = 2, .w = 300}}) {
+    for (const Shape to : {Shape{.h = 1, .w = 1}, Shape{.h = 5, .w = 7}, Shape{.h = 13, .w = 4},
+                           Shape{.h = 256, .w = 256}, Shape{.h = 2, .w = 300}}) {
       CAPTURE(s);
       CAPTURE(to);
       const auto c = test::compare(resized(x, to.h, to.w).view(), reference(x, to.h, to.w).view(), 1e-6);

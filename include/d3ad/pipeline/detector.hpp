@@ -63,17 +63,8 @@ class Detector {
 
   // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
   std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
-    const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
-    auto x = ctx_.arena.template make<float>({count, size, size, 3});
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto& input = inputs[static_cast<std::size_t>(i)];
-      D3AD_CHECK(static_cast<std::int64_t>(input.size()) == size * size * 3, "detect: an input of ", input.size(),
-                 " numbers, expected ", size, " x ", size, " x 3");
-      copy_from_host(x.view().images(i, 1), input.data());
-    }
-    const Method<Device> method{*vae_, *unet_, *extractor_, schedule_, config_.settings};
-    const auto seen = method.analyse(ctx_, std::move(x), *conditioning_, first);
-    const auto map = method.anomaly_map(ctx_, seen, calibration_.ranges);
+    const auto seen = method().analyse(ctx_, upload(inputs), *conditioning_, first);
+    const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
     const auto scores = anomaly::scores(ctx_, map);
     auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
 
@@ -94,6 +85,31 @@ class Detector {
   }
   Detection operator()(std::vector<float> input) { return std::move((*this)(std::vector{std::move(input)}).front()); }
 
+  // The networks and settings at work, and the context they work on.
+  Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, config_.settings}; }
+  Context<Device>& context() const { return ctx_; }
+
+  // The inputs on the device, [n, size, size, 3].
+  Value<float, Device> upload(const std::vector<std::vector<float>>& inputs) const {
+    const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
+    D3AD_CHECK(count > 0, "detect: there are no images");
+    auto x = ctx_.arena.template make<float>({count, size, size, 3});
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto& input = inputs[static_cast<std::size_t>(i)];
+      D3AD_CHECK(static_cast<std::int64_t>(input.size()) == size * size * 3, "detect: an input of ", input.size(),
+                 " numbers, expected ", size, " x ", size, " x 3");
+      copy_from_host(x.view().images(i, 1), input.data());
+    }
+    return x;
+  }
+  // One image of a map on the host, [size x size x channels].
+  static std::vector<float> host(const Value<float, Device>& value, std::size_t image) {
+    const View<const float, Device> view = value.view().images(static_cast<std::int64_t>(image), 1);
+    std::vector<float> out(static_cast<std::size_t>(view.size()));
+    copy_to_host(out.data(), view);
+    return out;
+  }
+
   // The anomaly map of a detection under other ranges (the paper's protocol), [size x size].
   std::vector<float> map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
     const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().lambda),
@@ -102,13 +118,6 @@ class Detector {
   }
 
  private:
-  static std::vector<float> host(const Value<float, Device>& value, std::size_t image) {
-    const View<const float, Device> view = value.view().images(static_cast<std::int64_t>(image), 1);
-    std::vector<float> out(static_cast<std::size_t>(view.size()));
-    copy_to_host(out.data(), view);
-    return out;
-  }
-
   Context<Device>& ctx_;
   ModelFolder folder_;
   ModelConfig config_;

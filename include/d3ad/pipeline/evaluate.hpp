@@ -5,16 +5,23 @@
 //   result.rows      // per protocol: the whole category, then each defect type against the good images
 //   result.images    // per image: label, T̂, score under both protocols
 //
-//   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper, needs the whole
-//   set calibrated   ranges and threshold come from good training images: what `detect` does with a single image
+//   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper
+//   calibrated   ranges and threshold come from good training images: what `detect` does with a single image
+//
+// and, where options.baselines asks for them, two detectors without diffusion (pipeline/baselines.hpp):
+//
+//   baseline_mean_image, baseline_vae
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "d3ad/anomaly/metrics.hpp"
+#include "d3ad/pipeline/baselines.hpp"
 #include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/detector.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
@@ -41,8 +48,12 @@ struct EvaluationResult {
   std::vector<std::string> skipped;  // sentences about images that could not be read
 };
 
+// In the order they are reported in.
+inline constexpr const char* kProtocols[] = {"paper", "calibrated", "baseline_mean_image", "baseline_vae"};
+
 struct EvaluationOptions {
   int batch = 4;
+  bool baselines = false;
   std::function<void(std::int64_t done, std::int64_t total)> progress = [](std::int64_t, std::int64_t) {};
   std::function<bool()> stop = [] { return false; };
   // Called for each image with its result, for pictures.
@@ -83,6 +94,20 @@ inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t 
   return row;
 }
 
+// Adds the images that can be read; what is wrong with the others goes to `errors`.
+inline void add_readable(MeanImage& mean, const std::vector<Sample>& samples, std::vector<std::string>& errors) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& s : samples) paths.push_back(s.image);
+  ImageLoader loader(paths, mean.size());
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const auto item = loader.next();
+    if (item.error.empty())
+      mean.add(item.pixels);
+    else
+      errors.push_back(item.error);
+  }
+}
+
 }  // namespace detail
 
 template <class Device>
@@ -92,9 +117,11 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   EvaluationResult out;
   const int size = detector.image_size();
   std::vector<anomaly::MapPair> raw;
-  std::vector<std::vector<float>> maps;
+  std::map<std::string, std::vector<std::vector<float>>> maps;  // by protocol; the paper's are made at the end
   std::vector<std::vector<std::uint8_t>> masks;
   std::vector<bool> has_pixels;
+  MeanImage mean(size);
+  if (options.baselines) detail::add_readable(mean, dataset.train, out.skipped);
 
   std::vector<std::filesystem::path> paths;
   for (const auto& s : dataset.test) paths.push_back(s.image);
@@ -105,12 +132,22 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   const auto run = [&] {
     if (inputs.empty()) return;
     auto found = detector(inputs, first);
+    if (options.baselines) {
+      auto& ctx = detector.context();
+      const auto x = detector.upload(inputs);
+      const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
+      const auto by_vae = vae_only_map(ctx, detector.method(), x);
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        maps["baseline_mean_image"].push_back(detector.host(by_mean, i));
+        maps["baseline_vae"].push_back(detector.host(by_vae, i));
+      }
+    }
     for (std::size_t i = 0; i < found.size(); ++i) {
       const Sample& sample = *samples[i];
       options.each(sample, found[i]);
       out.images.push_back({sample.image.string(), sample.defect, sample.anomalous(), found[i].faulty,
                             found[i].conditioning.T_hat, found[i].score, 0.0f});
-      maps.push_back(std::move(found[i].map));
+      maps["calibrated"].push_back(std::move(found[i].map));
       raw.push_back(std::move(found[i].raw));
     }
     first += inputs.size();
@@ -150,14 +187,18 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
              "' could be read; the first: ", out.skipped.front());
 
   const auto ranges = anomaly::ranges_of(raw);
-  for (const bool paper : {true, false}) {
+  for (const auto& pair : raw) maps["paper"].push_back(detector.map_with(pair, ranges));
+  for (const char* protocol : kProtocols) {
+    if (!maps.count(protocol)) continue;
+    const bool paper = std::string(protocol) == "paper";
     std::vector<detail::Judged> judged;
     std::set<std::string> defects;
     for (std::size_t i = 0; i < out.images.size(); ++i) {
       ImageRow& row = out.images[i];
-      auto map = paper ? detector.map_with(raw[i], ranges) : maps[i];
-      if (paper) row.paper_score = *std::max_element(map.begin(), map.end());
-      judged.push_back({&row, paper ? row.paper_score : row.score, std::move(map), masks[i], has_pixels[i]});
+      auto& map = maps[protocol][i];
+      const float score = *std::max_element(map.begin(), map.end());
+      if (paper) row.paper_score = score;
+      judged.push_back({&row, score, std::move(map), masks[i], has_pixels[i]});
       if (row.anomalous) defects.insert(row.defect);
     }
     const auto add = [&](const std::string& defect) {
@@ -165,7 +206,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       for (const auto& j : judged)
         if (defect == "all" || !j.row->anomalous || j.row->defect == defect) set.push_back(&j);
       auto row = detail::metric_row(set, size);
-      row.category = dataset.category, row.defect = defect, row.protocol = paper ? "paper" : "calibrated";
+      row.category = dataset.category, row.defect = defect, row.protocol = protocol;
       out.rows.push_back(std::move(row));
     };
     add("all");
@@ -177,7 +218,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
 // The mean over categories of their "all" rows, a row for each protocol; metrics unknown for a category are left out.
 inline std::vector<MetricRow> mean_rows(const std::vector<MetricRow>& rows) {
   std::vector<MetricRow> out;
-  for (const char* protocol : {"paper", "calibrated"}) {
+  for (const char* protocol : kProtocols) {
     MetricRow mean;
     mean.category = "mean", mean.defect = "all", mean.protocol = protocol;
     static constexpr double MetricRow::*kFields[] = {&MetricRow::i_auroc, &MetricRow::p_auroc, &MetricRow::pro,

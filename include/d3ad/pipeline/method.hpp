@@ -95,6 +95,11 @@ struct Method {
     return to_rows(pooled(ctx, features(ctx, std::move(x))));
   }
 
+  // Where two images differ in the chosen layers' features, [n, size, size, 1].
+  V feature_difference(Context<Device>& ctx, const V& x, const V& y) const {
+    return anomaly::feature_map(ctx, layers(features(ctx, x)), layers(features(ctx, y)), size());
+  }
+
   // The blurred mixture of both maps, each scaled by its range.
   V anomaly_map(Context<Device>& ctx, const Analysis& a, const anomaly::Ranges& ranges) const {
     return anomaly::combine(ctx, a.latent_map, a.feature_map, ranges, static_cast<float>(settings.lambda),

@@ -9,36 +9,12 @@
 #include <cmath>
 
 #include "d3ad/backend/cpu/context.hpp"
-#include "d3ad/backend/cpu/simd.hpp"
+#include "d3ad/backend/cpu/norm_blocks.hpp"
 #include "d3ad/ops/group_norm.hpp"
 
 namespace d3ad::ops {
 
 namespace detail {
-
-// Pixels of a block: about 32 KiB.
-inline std::int64_t norm_block(std::int64_t channels) { return std::max<std::int64_t>(1, 8192 / channels); }
-
-// mean[c], square[c] = mean and sum of (x - mean)^2 over the rows of x [rows, channels]
-struct BlockMoments {
-  D3AD_SIMD_INLINE static void run(float* mean, float* square, const float* x, std::int64_t rows,
-                                   std::int64_t channels) {
-    for (std::int64_t c = 0; c < channels; ++c) mean[c] = square[c] = 0;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const float* const in = x + r * channels;
-#pragma omp simd
-      for (std::int64_t c = 0; c < channels; ++c) mean[c] += in[c];
-    }
-    const float factor = 1.0f / static_cast<float>(rows);
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) mean[c] *= factor;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const float* const in = x + r * channels;
-#pragma omp simd
-      for (std::int64_t c = 0; c < channels; ++c) square[c] += (in[c] - mean[c]) * (in[c] - mean[c]);
-    }
-  }
-};
 
 // out = x * factor[c] + offset[c], through SiLU where asked
 template <bool kSilu>
@@ -104,40 +80,19 @@ struct NormGradient {
   }
 };
 
-// The blocks of pixels that an operation over [n, pixels, c] is split into, images one after the other.
-struct NormBlocks {
-  std::int64_t pixels, channels, block, per_image, count;
-
-  explicit NormBlocks(Shape x)
-      : pixels(x.pixels()),
-        channels(x.c),
-        block(std::min(norm_block(x.c), pixels)),
-        per_image((pixels + block - 1) / block),
-        count(x.n * per_image) {}
-
-  std::int64_t image(std::int64_t i) const { return i / per_image; }
-  std::int64_t rows(std::int64_t i) const { return std::min(block, pixels - i % per_image * block); }
-  std::int64_t offset(std::int64_t i) const { return (image(i) * pixels + i % per_image * block) * channels; }
-};
-
 // means, inverses: of one image's groups from the moments of its blocks
 inline void join_moments(const NormBlocks& blocks, std::int64_t image, const float* moments, GroupNorm config,
                          float* means, float* inverses) {
   const std::int64_t channels = blocks.channels, group = channels / config.groups;
   for (std::int64_t g = 0; g < config.groups; ++g) {
-    double count = 0, mean = 0, square = 0;
+    Moments sum;
     for (std::int64_t i = image * blocks.per_image; i < (image + 1) * blocks.per_image; ++i) {
-      const double rows = static_cast<double>(blocks.rows(i));
       const float *const m = moments + i * 2 * channels, *const s = m + channels;
-      for (std::int64_t c = g * group; c < (g + 1) * group; ++c) {
-        const double delta = m[c] - mean, together = count + rows;
-        mean += delta * rows / together;
-        square += s[c] + delta * delta * count * rows / together;
-        count = together;
-      }
+      for (std::int64_t c = g * group; c < (g + 1) * group; ++c)
+        sum.join(static_cast<double>(blocks.rows(i)), double{m[c]}, double{s[c]});
     }
-    means[g] = static_cast<float>(mean);
-    inverses[g] = static_cast<float>(1.0 / std::sqrt(square / count + double{config.eps}));
+    means[g] = static_cast<float>(sum.mean);
+    inverses[g] = static_cast<float>(1.0 / std::sqrt(sum.square / sum.count + double{config.eps}));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
+#include "d3ad/backend/cpu/reference/linear.hpp"
 #include "d3ad/ops/linear.hpp"
 
 namespace d3ad::ops {
@@ -88,6 +89,7 @@ inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
   const Shape shape = w.shape();
   check_linear(out.shape, x.shape, shape, bias.shape, bias.data != nullptr);
   const auto value = plain_value(ctx, w);
+  if (ctx.reference()) return reference::linear(ctx, out, x, value.view(), bias);
   detail::product(ctx, "linear", out.data, x.shape.rows(), shape.n, shape.c, {x.data, shape.c},
                   {value.view().data, shape.c, true}, bias.data, false);
 }
@@ -96,6 +98,7 @@ inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
   const Shape shape = w.shape();
   check_linear(dy.shape, dx.shape, shape, {}, false);
   const auto value = plain_value(ctx, w);
+  if (ctx.reference()) return reference::linear_backward_data(ctx, dx, dy, value.view());
   detail::product(ctx, "linear_backward_data", dx.data, dx.shape.rows(), shape.c, shape.n, {dy.data, shape.n},
                   {value.view().data, shape.c}, nullptr, false);
 }
@@ -103,6 +106,7 @@ inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
 inline void linear_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
                                     In<float, Cpu> dy) {
   check_linear(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr);
+  if (ctx.reference()) return reference::linear_backward_weights(ctx, dw, db, x, dy);
   const std::int64_t out = dw.shape.n, in = dw.shape.c;
   detail::product(ctx, "linear_backward_weights", dw.data, out, in, x.shape.rows(), {dy.data, out, true}, {x.data, in},
                   nullptr, true);
