@@ -7,13 +7,14 @@
 //   test::random(x.view(), 7);           // uniform in [-1, 1), the same numbers for the same seed
 //   auto x = test::random({.n = 2, .c = 3}, 7);
 //   auto y = test::copy(x);  test::zero(y.view());
+//   auto exact = test::to_reference(x.view());     // the same numbers in double, for Context<Reference>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <ostream>
 
-#include "d3ad/backend/cpu/memory.hpp"
+#include "d3ad/backend/reference/memory.hpp"
 #include "d3ad/core/rng.hpp"
 #include "d3ad/core/tensor.hpp"
 
@@ -23,7 +24,7 @@ struct Comparison {
   bool close = false;
   double error = 0, largest = 0, tolerance = 0;  // max |got - want|, max |want|
   std::int64_t at = -1, bad = 0;                 // where the error is largest; how many elements are beyond it
-  float got = 0, want = 0;                       // the elements there
+  double got = 0, want = 0;                      // the elements there
   Shape got_shape, want_shape;
 
   double relative() const { return largest > 0 ? error / largest : error; }
@@ -37,21 +38,37 @@ inline std::ostream& operator<<(std::ostream& out, const Comparison& c) {
 }
 
 // An error that is NaN counts as infinite. Where all of want is 0 the tolerance is absolute.
-inline Comparison compare(View<const float, Cpu> got, View<const float, Cpu> want, double tolerance) {
+template <class A, class B>
+Comparison compare_numbers(const A* got, Shape got_shape, const B* want, Shape want_shape, double tolerance) {
   Comparison c;
   c.tolerance = tolerance;
-  c.got_shape = got.shape, c.want_shape = want.shape;
-  if (got.shape != want.shape) return c;
-  for (std::int64_t i = 0; i < want.size(); ++i) c.largest = std::max(c.largest, std::abs(double{want.data[i]}));
+  c.got_shape = got_shape, c.want_shape = want_shape;
+  if (got_shape != want_shape) return c;
+  const std::int64_t size = want_shape.size();
+  for (std::int64_t i = 0; i < size; ++i) c.largest = std::max(c.largest, std::abs(static_cast<double>(want[i])));
   const double limit = tolerance * (c.largest > 0 ? c.largest : 1.0);
-  for (std::int64_t i = 0; i < want.size(); ++i) {
-    double error = std::abs(double{got.data[i]} - double{want.data[i]});
+  for (std::int64_t i = 0; i < size; ++i) {
+    double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i]));
     if (std::isnan(error)) error = INFINITY;
     if (error > limit) ++c.bad;
-    if (c.at < 0 || error > c.error) c.error = error, c.at = i, c.got = got.data[i], c.want = want.data[i];
+    if (c.at < 0 || error > c.error)
+      c.error = error, c.at = i, c.got = static_cast<double>(got[i]), c.want = static_cast<double>(want[i]);
   }
-  c.close = c.bad == 0 && want.size() > 0;
+  c.close = c.bad == 0 && size > 0;
   return c;
+}
+
+inline Comparison compare(View<const float, Cpu> got, View<const float, Cpu> want, double tolerance) {
+  return compare_numbers(got.data, got.shape, want.data, want.shape, tolerance);
+}
+inline Comparison compare(View<const float, Cpu> got, View<const double, Reference> want, double tolerance) {
+  return compare_numbers(got.data, got.shape, want.data, want.shape, tolerance);
+}
+inline Comparison compare(View<const double, Reference> got, View<const float, Cpu> want, double tolerance) {
+  return compare_numbers(got.data, got.shape, want.data, want.shape, tolerance);
+}
+inline Comparison compare(View<const double, Reference> got, View<const double, Reference> want, double tolerance) {
+  return compare_numbers(got.data, got.shape, want.data, want.shape, tolerance);
 }
 
 // Fills with uniform numbers in [-1, 1).
@@ -63,6 +80,13 @@ inline void random(View<float, Cpu> out, std::uint64_t seed) {
 inline Tensor<float, Cpu> random(Shape shape, std::uint64_t seed) {
   Tensor<float, Cpu> out(shape);
   random(out.view(), seed);
+  return out;
+}
+
+// The same numbers for the reference device.
+inline Tensor<double, Reference> to_reference(View<const float, Cpu> x) {
+  Tensor<double, Reference> out(x.shape);
+  std::copy_n(x.data, x.size(), out.data());
   return out;
 }
 

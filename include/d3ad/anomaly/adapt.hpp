@@ -18,7 +18,7 @@ namespace d3ad::anomaly {
 // running statistics; returns the loss before.
 template <class Device>
 double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
-                  Value<float, Device> reconstruction, Value<float, Device> target) {
+                  Value<Real<Device>, Device> reconstruction, Value<Real<Device>, Device> target) {
   optimizer.zero_gradients(ctx);
   Tape<Device> tape(ctx);
   const auto f = extractor.features(tape, std::move(reconstruction), /*training=*/true);

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/ops.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/parameter.hpp"
 
 namespace d3ad {
@@ -61,14 +61,14 @@ class AdamW {
     const double scale = options.clip > 0 && norm > options.clip ? options.clip / norm : 1.0;
     ++steps_;
     ops::AdamW config = config_;
-    config.lr = static_cast<float>(config_.lr * options.lr_factor);
+    config.lr = static_cast<float>(double{config_.lr} * options.lr_factor);
     for (auto& s : states_) {
       auto value = s.parameter->edit();
       ops::adamw(ctx, value, s.m.view(), s.v.view(), s.parameter->gradient(), config, steps_,
                  static_cast<float>(scale));
       if (options.ema > 0) {
         if (s.average.empty()) {
-          s.average = Tensor<float, Device>(s.parameter->shape());
+          s.average = Tensor<Real<Device>, Device>(s.parameter->shape());
           ops::copy(ctx, s.average.view(), value);
         } else {
           // Early on the average follows faster, so that it forgets where training started.
@@ -106,11 +106,11 @@ class AdamW {
  private:
   struct State {
     Parameter<Device>* parameter;
-    Tensor<float, Device> m, v, average;
+    Tensor<Real<Device>, Device> m, v, average;
   };
-  static Tensor<float, Device> zeros(Shape shape) {
-    Tensor<float, Device> t(shape);
-    const std::vector<float> host(static_cast<std::size_t>(shape.size()), 0.0f);
+  static Tensor<Real<Device>, Device> zeros(Shape shape) {
+    Tensor<Real<Device>, Device> t(shape);
+    const std::vector<Real<Device>> host(static_cast<std::size_t>(shape.size()));
     copy_from_host(t.view(), host.data());
     return t;
   }

@@ -16,7 +16,7 @@
 namespace d3ad::fn {
 
 template <class Run>
-using ValueOf = Value<float, typename Run::device>;
+using ValueOf = Value<Real<typename Run::device>, typename Run::device>;
 template <class Run>
 using ParameterOf = Parameter<typename Run::device>;
 
@@ -24,7 +24,7 @@ namespace detail {
 
 template <class Run>
 ValueOf<Run> make(Run& run, Shape shape) {
-  return context_of(run).arena.template make<float>(shape);
+  return context_of(run).arena.template make<Real<typename Run::device>>(shape);
 }
 // x's own memory where nobody else will read it, else new memory of its shape.
 template <class Run>
@@ -35,12 +35,12 @@ ValueOf<Run> reuse(Run& run, const ValueOf<Run>& x) {
   return make(run, x.shape());
 }
 template <class Device>
-View<const float, Device> value_or_null(const Parameter<Device>* p) {
-  return p ? p->value() : View<const float, Device>();
+View<const Real<Device>, Device> value_or_null(const Parameter<Device>* p) {
+  return p ? p->value() : View<const Real<Device>, Device>();
 }
 template <class Device>
-View<float, Device> gradient_or_null(Parameter<Device>* p) {
-  return p && p->trainable() ? p->gradient() : View<float, Device>();
+View<Real<Device>, Device> gradient_or_null(Parameter<Device>* p) {
+  return p && p->trainable() ? p->gradient() : View<Real<Device>, Device>();
 }
 
 }  // namespace detail
@@ -210,10 +210,14 @@ ValueOf<Run> scale(Run& run, ValueOf<Run> x, float factor, float offset = 0.0f) 
 // ((x + 1) / 2 - mean) / deviation with ImageNet's numbers: x [n, h, w, 3] in [-1, 1].
 template <class Run>
 ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
-  constexpr float kMean[3] = {0.485f, 0.456f, 0.406f}, kDeviation[3] = {0.229f, 0.224f, 0.225f};
+  using Number = Real<typename Run::device>;
+  constexpr double kMean[3] = {0.485, 0.456, 0.406}, kDeviation[3] = {0.229, 0.224, 0.225};
   auto& ctx = context_of(run);
-  float factor[3], offset[3];
-  for (int c = 0; c < 3; ++c) factor[c] = 0.5f / kDeviation[c], offset[c] = (0.5f - kMean[c]) / kDeviation[c];
+  Number factor[3], offset[3];
+  for (int c = 0; c < 3; ++c) {
+    factor[c] = static_cast<Number>(0.5 / kDeviation[c]);
+    offset[c] = static_cast<Number>((0.5 - kMean[c]) / kDeviation[c]);
+  }
   auto f = detail::make(run, {.c = 3}), o = detail::make(run, {.c = 3});
   copy_from_host(f.view(), factor);
   copy_from_host(o.view(), offset);
@@ -298,7 +302,7 @@ ValueOf<Run> concat(Run& run, ValueOf<Run> a, ValueOf<Run> b) {
       return run.record(std::move(out), [&run, a = run.slot(a), b = run.slot(b)](const auto& dy) {
         auto da = a ? detail::make(run, a.shape) : ValueOf<Run>();
         auto db = b ? detail::make(run, b.shape) : ValueOf<Run>();
-        const View<float, typename Run::device> null;
+        const View<Real<typename Run::device>, typename Run::device> null;
         ops::split(run.context(), da ? da.view() : null, db ? db.view() : null, dy.view());
         if (da) run.accumulate(a, std::move(da));
         if (db) run.accumulate(b, std::move(db));
@@ -425,10 +429,10 @@ ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body b
 
 // Reads a number from the device.
 template <class Device>
-float item(Context<Device>&, const Value<float, Device>& x) {
+Real<Device> item(Context<Device>&, const Value<Real<Device>, Device>& x) {
   D3AD_CHECK(x.shape().size() == 1, "item: ", x.shape(), " is not one number");
-  float host = 0;
-  copy_to_host<float, Device>(&host, x.view());
+  Real<Device> host = 0;
+  copy_to_host<Real<Device>, Device>(&host, x.view());
   return host;
 }
 

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/ops.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
 
@@ -24,7 +24,7 @@ template <class Device>
 class Tape {
  public:
   using device = Device;
-  using V = Value<float, Device>;
+  using V = Value<Real<Device>, Device>;
 
   explicit Tape(Context<Device>& ctx) : ctx_(&ctx) {}
   Tape(const Tape&) = delete;
@@ -66,7 +66,7 @@ class Tape {
     } else if (slot.unique()) {
       ops::add_scaled(*ctx_, slot.view(), g.view(), 1.0f);
     } else {
-      V sum = ctx_->arena.template make<float>(slot.shape());
+      V sum = ctx_->arena.template make<Real<Device>>(slot.shape());
       ops::add(*ctx_, sum.view(), slot.view(), g.view());
       slot = std::move(sum);
     }
@@ -75,7 +75,7 @@ class Tape {
   // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
   void backward(const V& loss, float seed = 1.0f) {
     D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
-    V one = ctx_->arena.template make<float>(loss.shape());
+    V one = ctx_->arena.template make<Real<Device>>(loss.shape());
     ops::fill(*ctx_, one.view(), seed);
     backward_from(loss, std::move(one));
   }

@@ -19,6 +19,19 @@ namespace d3ad {
 
 struct Cpu {};
 struct Cuda {};
+struct Reference {};  // plain loops in double, for verification
+
+// What a device computes in.
+template <class Device>
+struct Arithmetic {
+  using type = float;
+};
+template <>
+struct Arithmetic<Reference> {
+  using type = double;
+};
+template <class Device>
+using Real = typename Arithmetic<Device>::type;
 
 template <class T, class Device>
 struct View {

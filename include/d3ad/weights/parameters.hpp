@@ -95,9 +95,10 @@ void set_values(Parameter<Device>& parameter, const float* values) {
   if constexpr (std::is_same_v<Device, Cpu>) {
     to_channels_last(parameter.edit().data, values, parameter.dims());
   } else {
-    const auto reordered = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(parameter.size()));
-    to_channels_last(reordered.get(), values, parameter.dims());
-    copy_from_host(parameter.edit(), static_cast<const float*>(reordered.get()));
+    std::vector<float> reordered(static_cast<std::size_t>(parameter.size()));
+    to_channels_last(reordered.data(), values, parameter.dims());
+    const std::vector<Real<Device>> numbers(reordered.begin(), reordered.end());
+    copy_from_host(parameter.edit(), numbers.data());
   }
 }
 
@@ -110,7 +111,9 @@ std::vector<float> file_values(const Parameter<Device>& parameter) {
     copy_to_host(narrow.data(), parameter.narrow_value());
     for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = narrow[i];
   } else {
-    copy_to_host(inside.data(), parameter.value());
+    std::vector<Real<Device>> numbers(inside.size());
+    copy_to_host(numbers.data(), parameter.value());
+    for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = static_cast<float>(numbers[i]);
   }
   return to_file_order(inside, parameter.dims());
 }

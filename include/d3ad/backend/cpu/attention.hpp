@@ -10,7 +10,6 @@
 
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
-#include "d3ad/backend/cpu/reference/attention.hpp"
 #include "d3ad/backend/cpu/softmax.hpp"
 #include "d3ad/ops/attention.hpp"
 
@@ -50,7 +49,6 @@ inline bool probabilities(const Head& head, const float* qkv, std::int64_t first
 
 inline void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> qkv, Attention config) {
   check_attention(out.shape, qkv.shape, config);
-  if (ctx.reference()) return reference::attention(ctx, out, qkv, config);
   const int heads = config.heads;
   const std::int64_t positions = qkv.shape.pixels(), block = std::min(detail::kScoreRows, positions);
   const std::int64_t blocks = (positions + block - 1) / block, jobs = qkv.shape.n * heads * blocks;
@@ -79,7 +77,6 @@ inline void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<floa
                                Attention config) {
   check_attention(dout.shape, qkv.shape, config);
   D3AD_CHECK(dqkv.shape == qkv.shape, "attention: gradient ", dqkv.shape, " for qkv ", qkv.shape);
-  if (ctx.reference()) return reference::attention_backward(ctx, dqkv, dout, qkv, config);
   const int heads = config.heads;
   const std::int64_t positions = qkv.shape.pixels(), block = std::min(detail::kScoreRows, positions);
   const std::int64_t jobs = qkv.shape.n * heads;

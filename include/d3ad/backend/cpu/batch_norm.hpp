@@ -9,7 +9,6 @@
 
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/norm_blocks.hpp"
-#include "d3ad/backend/cpu/reference/batch_norm.hpp"
 #include "d3ad/ops/batch_norm.hpp"
 
 namespace d3ad::ops {
@@ -157,7 +156,6 @@ inline void batch_norm_eval(Context<Cpu>& ctx, View<float, Cpu> out, In<float, C
                             In<float, Cpu> shift, In<float, Cpu> mean, In<float, Cpu> var, BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", out.shape, x.shape, mean.shape, var.shape);
-  if (ctx.reference()) return reference::batch_norm_eval(ctx, out, x, scale, shift, mean, var, config);
   const auto inverse = detail::inverse_deviations(ctx, var, config);
   const auto affine = ctx.arena.make<float>({.n = 2, .c = x.shape.c});
   float *const factor = affine.view().data, *const offset = factor + x.shape.c;
@@ -171,8 +169,6 @@ inline void batch_norm_train(Context<Cpu>& ctx, View<float, Cpu> out, View<float
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("running mean and variance", out.shape, x.shape, running_mean.shape, running_var.shape);
   check_batch_norm_stats(stats.shape, x.shape);
-  if (ctx.reference())
-    return reference::batch_norm_train(ctx, out, stats, running_mean, running_var, x, scale, shift, config);
   const detail::NormBlocks blocks(detail::as_rows(x.shape));
   const std::int64_t channels = x.shape.c;
   const auto moments = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
@@ -207,8 +203,6 @@ inline void batch_norm_train_backward(Context<Cpu>& ctx, View<float, Cpu> dx, Vi
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("scale and shift", dy.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm_stats(stats.shape, x.shape);
-  if (ctx.reference())
-    return reference::batch_norm_train_backward(ctx, dx, dscale, dshift, dy, x, scale, shift, config);
   const auto inverse = ctx.arena.make<double>({.c = x.shape.c});
   for (std::int64_t c = 0; c < x.shape.c; ++c) inverse.view().data[c] = double{stats.data[x.shape.c + c]};
   detail::batch_norm_gradients(ctx, dx, dscale, dshift, dy, x, scale, shift, stats.data, inverse.view().data, config,
@@ -220,8 +214,6 @@ inline void batch_norm_eval_backward(Context<Cpu>& ctx, View<float, Cpu> dx, Vie
                                      In<float, Cpu> shift, In<float, Cpu> mean, In<float, Cpu> var, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", dy.shape, x.shape, mean.shape, var.shape);
-  if (ctx.reference())
-    return reference::batch_norm_eval_backward(ctx, dx, dscale, dshift, dy, x, scale, shift, mean, var, config);
   const auto inverse = detail::inverse_deviations(ctx, var, config);
   detail::batch_norm_gradients(ctx, dx, dscale, dshift, dy, x, scale, shift, mean.data, inverse.view().data, config,
                                false);

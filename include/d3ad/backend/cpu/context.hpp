@@ -3,8 +3,6 @@
 //
 //   Context<Cpu> ctx;                  as many threads as the machine has cores
 //   Context<Cpu> ctx({.threads = 1});
-//   Context<Cpu> ctx({.reference = true});     convolutions, products, attention and batch norm by the plain loops of
-//                                              backend/cpu/reference/, in double: slow, for verification
 
 #include <omp.h>
 
@@ -25,12 +23,10 @@ class Context<Cpu> {
   using device = Cpu;
   struct Options {
     int threads = 0;  // 0: one for each core the process may run on
-    bool reference = false;
   };
 
   Context() : Context(Options{}) {}
-  explicit Context(Options options)
-      : threads_(options.threads > 0 ? options.threads : omp_get_num_procs()), reference_(options.reference) {
+  explicit Context(Options options) : threads_(options.threads > 0 ? options.threads : omp_get_num_procs()) {
     D3AD_CHECK(options.threads >= 0 && options.threads <= 1024, "threads: ", options.threads,
                " is not between 0 (all cores) and 1024");
   }
@@ -38,7 +34,6 @@ class Context<Cpu> {
   Context& operator=(const Context&) = delete;
 
   int threads() const { return threads_; }
-  bool reference() const { return reference_; }
 
   // What an op wants to make once and keep (library primitives, tables), by a key of shapes and options.
   template <class Plan, class Make>
@@ -52,7 +47,6 @@ class Context<Cpu> {
 
  private:
   int threads_;
-  bool reference_;
   std::unordered_map<std::string, std::shared_ptr<void>> plans_;
 };
 

@@ -12,7 +12,6 @@
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/linear.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
-#include "d3ad/backend/cpu/reference/conv2d.hpp"
 #include "d3ad/ops/conv2d.hpp"
 
 namespace d3ad::ops {
@@ -58,7 +57,6 @@ inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
                    In<float, Cpu> bias, Conv2d config) {
   check_conv2d(out.shape, x.shape, w.shape(), bias.shape, bias.data != nullptr, config);
   if (detail::is_linear(config)) return linear(ctx, out, x, w, bias);
-  if (ctx.reference()) return reference::conv2d(ctx, out, x, plain_value(ctx, w).view(), bias, config);
   auto& conv =
       detail::convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
   Value<float, Cpu> holder;
@@ -70,7 +68,6 @@ inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
                                  Conv2d config) {
   check_conv2d(dy.shape, dx.shape, w.shape(), {}, false, config);
   if (detail::is_linear(config)) return linear_backward_data(ctx, dx, dy, w);
-  if (ctx.reference()) return reference::conv2d_backward_data(ctx, dx, dy, plain_value(ctx, w).view(), config);
   auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
   Value<float, Cpu> holder;
   const float* weights = detail::weights_for(ctx, w, conv, holder);
@@ -81,7 +78,6 @@ inline void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View
                                     In<float, Cpu> dy, Conv2d config) {
   check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
   if (detail::is_linear(config)) return linear_backward_weights(ctx, dw, db, x, dy);
-  if (ctx.reference()) return reference::conv2d_backward_weights(ctx, dw, db, x, dy, config);
   auto& conv = detail::convolution(ctx, onednn::Pass::backward_weights, dy.shape, x.shape, dw.shape, false, config);
   {
     const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));

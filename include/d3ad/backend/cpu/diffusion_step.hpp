@@ -1,29 +1,12 @@
 #pragma once
 // CPU variant of ops/diffusion_step.hpp.
 
-#include <algorithm>
 #include <cstdint>
 
-#include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/blocks.hpp"
 #include "d3ad/ops/diffusion_step.hpp"
 
 namespace d3ad::ops {
-
-namespace detail {
-
-// Calls visit(image, first, last) for blocks of elements that each lie within one image.
-template <class Visit>
-void for_each_image_block(Context<Cpu>& ctx, Shape s, Visit visit) {
-  constexpr std::int64_t kBlock = 4096;
-  const std::int64_t elements = s.h * s.w * s.c, blocks = (elements + kBlock - 1) / kBlock;
-#pragma omp parallel for num_threads(ctx.threads())
-  for (std::int64_t i = 0; i < s.n * blocks; ++i) {
-    const std::int64_t image = i / blocks, begin = i % blocks * kBlock;
-    visit(image, image * elements + begin, image * elements + std::min(begin + kBlock, elements));
-  }
-}
-
-}  // namespace detail
 
 inline void scale_start(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> z0, In<float, Cpu> noise,
                         In<float, Cpu> a, In<float, Cpu> b) {

@@ -10,7 +10,6 @@
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
-#include "d3ad/backend/cpu/reference/linear.hpp"
 #include "d3ad/ops/linear.hpp"
 
 namespace d3ad::ops {
@@ -61,15 +60,15 @@ inline void product(Context<Cpu>& ctx, const char* op, float* c, std::int64_t m,
 
 // sums[c] += over all rows of x [rows, c]. Rows in blocks of fixed size, blocks added in order.
 inline void add_column_sums(Context<Cpu>& ctx, View<float, Cpu> sums, In<float, Cpu> x) {
-  constexpr std::int64_t kBlock = 256;
-  const std::int64_t rows = x.shape.rows(), channels = x.shape.c, blocks = (rows + kBlock - 1) / kBlock;
+  constexpr std::int64_t kRows = 256;
+  const std::int64_t rows = x.shape.rows(), channels = x.shape.c, blocks = (rows + kRows - 1) / kRows;
   const auto partial = ctx.arena.make<float>({.n = blocks, .c = channels});
   float* const part = partial.view().data;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
   for (std::int64_t b = 0; b < blocks; ++b) {
     float* const out = part + b * channels;
     std::fill_n(out, channels, 0.0f);
-    for (std::int64_t r = b * kBlock; r < std::min(rows, (b + 1) * kBlock); ++r) {
+    for (std::int64_t r = b * kRows; r < std::min(rows, (b + 1) * kRows); ++r) {
       const float* in = x.data + r * channels;
 #pragma omp simd
       for (std::int64_t c = 0; c < channels; ++c) out[c] += in[c];
@@ -89,7 +88,6 @@ inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
   const Shape shape = w.shape();
   check_linear(out.shape, x.shape, shape, bias.shape, bias.data != nullptr);
   const auto value = plain_value(ctx, w);
-  if (ctx.reference()) return reference::linear(ctx, out, x, value.view(), bias);
   detail::product(ctx, "linear", out.data, x.shape.rows(), shape.n, shape.c, {x.data, shape.c},
                   {value.view().data, shape.c, true}, bias.data, false);
 }
@@ -98,7 +96,6 @@ inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
   const Shape shape = w.shape();
   check_linear(dy.shape, dx.shape, shape, {}, false);
   const auto value = plain_value(ctx, w);
-  if (ctx.reference()) return reference::linear_backward_data(ctx, dx, dy, value.view());
   detail::product(ctx, "linear_backward_data", dx.data, dx.shape.rows(), shape.c, shape.n, {dy.data, shape.n},
                   {value.view().data, shape.c}, nullptr, false);
 }
@@ -106,7 +103,6 @@ inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
 inline void linear_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
                                     In<float, Cpu> dy) {
   check_linear(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr);
-  if (ctx.reference()) return reference::linear_backward_weights(ctx, dw, db, x, dy);
   const std::int64_t out = dw.shape.n, in = dw.shape.c;
   detail::product(ctx, "linear_backward_weights", dw.data, out, in, x.shape.rows(), {dy.data, out, true}, {x.data, in},
                   nullptr, true);

@@ -11,7 +11,6 @@
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/diffusion_step.hpp"
 #include "d3ad/backend/cpu/distance.hpp"
-#include "d3ad/backend/cpu/elementary.hpp"
 #include "d3ad/backend/cpu/elementwise.hpp"
 #include "d3ad/backend/cpu/group_norm.hpp"
 #include "d3ad/backend/cpu/linear.hpp"
@@ -21,5 +20,4 @@
 #include "d3ad/backend/cpu/pool.hpp"
 #include "d3ad/backend/cpu/posterior.hpp"
 #include "d3ad/backend/cpu/resample.hpp"
-#include "d3ad/backend/cpu/softmax.hpp"
 #include "d3ad/backend/cpu/time_embedding.hpp"

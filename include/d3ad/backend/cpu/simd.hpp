@@ -125,6 +125,19 @@ D3AD_SIMD_INLINE float exp(float x) {
   return std::bit_cast<float>(std::bit_cast<std::int32_t>(p * std::bit_cast<float>(exponent)) | nan);
 }
 
+// max(x, 0); NaN stays NaN. By the bits, as in exp.
+D3AD_SIMD_INLINE float relu(float x) {
+  constexpr std::int32_t kSign = INT32_MIN, kInfinity = 0x7f800000;
+  const std::int32_t bits = std::bit_cast<std::int32_t>(x), nan = (kInfinity - (bits & ~kSign)) >> 31;
+  return std::bit_cast<float>(bits & (~(bits >> 31) | nan));
+}
+
+// value where x > 0 (or NaN with a positive sign), else 0.
+D3AD_SIMD_INLINE float where_positive(float x, float value) {
+  const std::int32_t keep = -static_cast<std::int32_t>(std::bit_cast<std::int32_t>(x) > 0);
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(value) & keep);
+}
+
 // 1 / (1 + e^-x)
 D3AD_SIMD_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 

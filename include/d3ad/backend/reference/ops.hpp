@@ -1,0 +1,23 @@
+#pragma once
+// All operations of the reference device.
+
+#include "d3ad/backend/reference/activation.hpp"
+#include "d3ad/backend/reference/attention.hpp"
+#include "d3ad/backend/reference/batch_norm.hpp"
+#include "d3ad/backend/reference/bilinear.hpp"
+#include "d3ad/backend/reference/blur.hpp"
+#include "d3ad/backend/reference/concat.hpp"
+#include "d3ad/backend/reference/conv2d.hpp"
+#include "d3ad/backend/reference/convert.hpp"
+#include "d3ad/backend/reference/diffusion_step.hpp"
+#include "d3ad/backend/reference/distance.hpp"
+#include "d3ad/backend/reference/elementwise.hpp"
+#include "d3ad/backend/reference/group_norm.hpp"
+#include "d3ad/backend/reference/linear.hpp"
+#include "d3ad/backend/reference/loss.hpp"
+#include "d3ad/backend/reference/noise.hpp"
+#include "d3ad/backend/reference/optimizer.hpp"
+#include "d3ad/backend/reference/pool.hpp"
+#include "d3ad/backend/reference/posterior.hpp"
+#include "d3ad/backend/reference/resample.hpp"
+#include "d3ad/backend/reference/time_embedding.hpp"

@@ -1,0 +1,22 @@
+#pragma once
+// Reference variant of ops/time_embedding.hpp. The angle is rounded to float here too: that is part of the formula.
+
+#include <cmath>
+
+#include "d3ad/backend/reference/context.hpp"
+#include "d3ad/ops/time_embedding.hpp"
+
+namespace d3ad::ops {
+
+inline void time_embedding(Context<Reference>&, View<double, Reference> out, In<std::int32_t, Reference> t) {
+  check_time_embedding(out.shape, t.shape);
+  const std::int64_t half = out.shape.c / 2;
+  for (std::int64_t n = 0; n < t.size(); ++n)
+    for (std::int64_t i = 0; i < half; ++i) {
+      const float angle = time_embedding_angle(t.data[n], i, half);
+      out.data[n * out.shape.c + i] = std::sin(double{angle});
+      out.data[n * out.shape.c + half + i] = std::cos(double{angle});
+    }
+}
+
+}  // namespace d3ad::ops

@@ -1,0 +1,32 @@
+#pragma once
+// time_embedding: sines, then cosines, of a step at geometrically falling frequencies.
+//
+//   f_i = exp(-ln(10000) i / h),  h = c / 2,  i = 0 ... h-1
+//   out [n, c] = sin(t f_0), ..., sin(t f_{h-1}), cos(t f_0), ..., cos(t f_{h-1})            t {n}, c even
+//
+// The frequency and its product with t are rounded to float, as the reference does: t f_i is up to 1000, and its sine
+// feels the rounding.
+
+#include <cmath>
+#include <cstdint>
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/context.hpp"
+#include "d3ad/core/tensor.hpp"
+
+namespace d3ad::ops {
+
+inline void check_time_embedding(Shape out, Shape t) {
+  D3AD_CHECK((out == Shape{.n = t.size(), .c = out.c}) && out.c >= 2 && out.c % 2 == 0, "time_embedding: out ", out,
+             " for ", t.size(), " steps, expected a row of an even number of channels for each");
+}
+
+// t f_i, rounded as above.
+inline float time_embedding_angle(std::int32_t t, std::int64_t i, std::int64_t half) {
+  const float log_frequency = -std::log(10000.0f) * static_cast<float>(i) / static_cast<float>(half);
+  return std::exp(log_frequency) * static_cast<float>(t);
+}
+
+void time_embedding(Context<Cpu>&, View<float, Cpu> out, In<std::int32_t, Cpu> t);
+
+}  // namespace d3ad::ops
