@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
-# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the goldens, and the installed
-# package in a project of its own.
+# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example on
+# a tiny set from end to end, and the package in projects of their own.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -10,54 +10,55 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_WAIT_POLICY=passive
 jobs=${D3AD_JOBS:-$(nproc)}
-packages=(build-essential cmake ninja-build pkg-config clang clang-format libomp-dev libdnnl-dev libhwy-dev libstb-dev
-          nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev)
-
+here=$PWD
 step() { printf '\n=== %s (%s s)\n' "$1" "$SECONDS"; }
+build() { cmake --build "$1" -j "$jobs" "${@:2}"; }
+. cmake/need.sh
 
 step "what the tests need"
-if command -v dpkg-query >/dev/null; then
-  missing=()
-  for p in "${packages[@]}"; do
-    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
-  done
-  if [ ${#missing[@]} -gt 0 ]; then
-    sudo=""; [ "$(id -u)" -eq 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
-  fi
-else
-  for tool in cmake ninja g++ clang++ clang-format; do
-    command -v "$tool" >/dev/null || { echo "tests/run.sh: '$tool' is missing; install the equivalents of: ${packages[*]}" >&2; exit 2; }
-  done
-fi
+need build-essential cmake ninja-build pkg-config clang clang-format libomp-dev libdnnl-dev libstb-dev \
+  nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev
 
 step "format"
 git ls-files '*.hpp' '*.cpp' | xargs clang-format --dry-run -Werror
 
 step "g++, warnings as errors, all tests"
-cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DD3AD_WARNINGS_AS_ERRORS=ON -DCMAKE_CXX_COMPILER=g++
-cmake --build build/gcc -j "$jobs"
+cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
+  -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON
+build build/gcc
 ctest --test-dir build/gcc --output-on-failure
 
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
-build/gcc/d3ad --help >/dev/null
 
-step "the installed package in a project of its own"
-cmake --install build/gcc --prefix "$PWD/build/installed" >/dev/null
-cmake -S tests/consumer -B build/consumer -G Ninja -DCMAKE_PREFIX_PATH="$PWD/build/installed"
-cmake --build build/consumer
-build/consumer/consumer
+step "the example from end to end, on the tiny set"
+rm -rf build/example
+D3AD_BUILD=$here/build/gcc D3AD_VAE_STEPS=40 D3AD_ITERATIONS=30 examples/quickstart.sh build/example
+test -s build/example/results/metrics.csv
+
+step "the installed package in projects of their own"
+cmake --install build/gcc --prefix "$here/build/installed" >/dev/null
+consume() { # NAME [options]: configure, build and run tests/consumer
+  cmake -S tests/consumer -B "build/consumer_$1" -G Ninja "${@:2}"
+  build "build/consumer_$1"
+  "build/consumer_$1/consumer"
+}
+consume package -DCMAKE_PREFIX_PATH="$here/build/installed"
+consume folder -DD3AD_SOURCE="$here"
+PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consume pkg_config -DD3AD_PKG_CONFIG=ON
+cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"
+build build/embed
+build/embed/inspection build/example/washer build/example/data/washer/test/good/000.png || [ $? -eq 1 ]  # 1: faulty
 
 step "clang, warnings as errors"
-cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DD3AD_WARNINGS_AS_ERRORS=ON -DCMAKE_CXX_COMPILER=clang++
-cmake --build build/clang -j "$jobs"
+cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=clang++ \
+  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON
+build build/clang --target unit d3ad_program first_tensor detect tiny_set
 
 step "ASan and UBSan"
-cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DD3AD_EXAMPLES=OFF \
-  -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all" -DCMAKE_CXX_COMPILER=g++
-cmake --build build/asan -j "$jobs" --target unit
+cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF \
+  -DD3AD_PRECOMPILE=ON -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+build build/asan --target unit
 ASAN_OPTIONS=detect_leaks=0 build/asan/tests/unit
 
 step "all passed"

@@ -26,9 +26,9 @@ class Comparisons {
   int failed_ = 0, compared_ = 0;
 };
 
-class Reference {
+class ReferenceFile {
  public:
-  Reference(const std::filesystem::path& path, std::vector<std::filesystem::path> look_in);
+  ReferenceFile(const std::filesystem::path& path, std::vector<std::filesystem::path> look_in);
 
   std::string text(const std::string& key) const;  // of the metadata; an Error where it is missing
   std::string text(const std::string& key, const std::string& otherwise) const;
@@ -44,14 +44,19 @@ class Reference {
   d3ad::Tensor<float, d3ad::Cpu> tensor(const std::string& name) const;  // channels last
   std::vector<double> doubles(const std::string& name) const;            // file order
   std::vector<std::int32_t> integers(const std::string& name) const;
-  // `got` is channels last.
-  void compare(Comparisons& all, const std::string& name, d3ad::View<const float, d3ad::Cpu> got,
-               double tolerance) const;
+  // `got` is channels last, of a device whose memory is the host's.
+  template <class T, class Device>
+  void compare(Comparisons& all, const std::string& name, d3ad::View<T, Device> got, double tolerance) const {
+    compare_numbers(all, name, std::vector<float>(got.data, got.data + got.size()), tolerance);
+  }
 
   std::shared_ptr<const d3ad::SafetensorsFile> file;
   int threads = 0;
 
  private:
+  void compare_numbers(Comparisons& all, const std::string& name, const std::vector<float>& got,
+                       double tolerance) const;
+
   std::vector<std::filesystem::path> look_in_;
 };
 
@@ -60,17 +65,17 @@ inline d3ad::Value<float, d3ad::Cpu> borrow(const d3ad::Tensor<float, d3ad::Cpu>
 }
 
 // One for each kind (verify_networks.cpp, verify_method.cpp).
-void verify_schedule(const Reference& reference, Comparisons& all);
-void verify_resize(const Reference& reference, Comparisons& all);
-void verify_unet(const Reference& reference, Comparisons& all);
-void verify_vae(const Reference& reference, Comparisons& all);
-void verify_tae(const Reference& reference, Comparisons& all);
-void verify_resnet(const Reference& reference, Comparisons& all);
-void verify_reconstruct(const Reference& reference, Comparisons& all);
-void verify_train_unet(const Reference& reference, Comparisons& all);
-void verify_adapt_resnet(const Reference& reference, Comparisons& all);
-void verify_dic(const Reference& reference, Comparisons& all);
-void verify_anomaly_map(const Reference& reference, Comparisons& all);
-void verify_metrics(const Reference& reference, Comparisons& all);
+void verify_schedule(const ReferenceFile& reference, Comparisons& all);
+void verify_resize(const ReferenceFile& reference, Comparisons& all);
+void verify_unet(const ReferenceFile& reference, Comparisons& all);
+void verify_vae(const ReferenceFile& reference, Comparisons& all);
+void verify_tae(const ReferenceFile& reference, Comparisons& all);
+void verify_resnet(const ReferenceFile& reference, Comparisons& all);
+void verify_reconstruct(const ReferenceFile& reference, Comparisons& all);
+void verify_train_unet(const ReferenceFile& reference, Comparisons& all);
+void verify_adapt_resnet(const ReferenceFile& reference, Comparisons& all);
+void verify_dic(const ReferenceFile& reference, Comparisons& all);
+void verify_anomaly_map(const ReferenceFile& reference, Comparisons& all);
+void verify_metrics(const ReferenceFile& reference, Comparisons& all);
 
 }  // namespace program

@@ -20,7 +20,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-using Runner = void (*)(const Reference&, Comparisons&);
+using Runner = void (*)(const ReferenceFile&, Comparisons&);
 
 const std::map<std::string, Runner>& runners() {
   static const std::map<std::string, Runner> all{{"schedule", verify_schedule},
@@ -77,25 +77,25 @@ void Comparisons::add_levels(const std::string& name, std::span<const double> go
   ++compared_;
 }
 
-// ---- Reference ----
+// ---- ReferenceFile ----
 
-Reference::Reference(const fs::path& path, std::vector<fs::path> look_in)
+ReferenceFile::ReferenceFile(const fs::path& path, std::vector<fs::path> look_in)
     : file(std::make_shared<const SafetensorsFile>(path)), look_in_(std::move(look_in)) {
   look_in_.insert(look_in_.begin(), {path.parent_path().empty() ? fs::path(".") : path.parent_path(), fs::path(".")});
 }
 
-std::string Reference::text(const std::string& key, const std::string& otherwise) const {
+std::string ReferenceFile::text(const std::string& key, const std::string& otherwise) const {
   const auto metadata = file->metadata();
   const auto it = metadata.find(key);
   return it == metadata.end() ? otherwise : it->second;
 }
-std::string Reference::text(const std::string& key) const {
+std::string ReferenceFile::text(const std::string& key) const {
   const auto metadata = file->metadata();
   const auto it = metadata.find(key);
   D3AD_CHECK(it != metadata.end(), "'", file->path(), "': its metadata does not say '", key, "'");
   return it->second;
 }
-double Reference::number(const std::string& key) const {
+double ReferenceFile::number(const std::string& key) const {
   const std::string value = text(key);
   char* end = nullptr;
   const double number = std::strtod(value.c_str(), &end);
@@ -103,16 +103,16 @@ double Reference::number(const std::string& key) const {
              value, "', expected a number");
   return number;
 }
-double Reference::number(const std::string& key, double otherwise) const {
+double ReferenceFile::number(const std::string& key, double otherwise) const {
   return text(key, "").empty() ? otherwise : number(key);
 }
-nlohmann::json Reference::config() const {
+nlohmann::json ReferenceFile::config() const {
   auto json = nlohmann::json::parse(text("config", "{}"), nullptr, false);
   D3AD_CHECK(json.is_object(), "'", file->path(), "': metadata 'config' is not a JSON object");
   return json;
 }
 
-fs::path Reference::find(const std::string& name) const {
+fs::path ReferenceFile::find(const std::string& name) const {
   std::string places;
   for (const auto& folder : look_in_) {
     if (fs::exists(folder / name)) return folder / name;
@@ -121,33 +121,33 @@ fs::path Reference::find(const std::string& name) const {
   fail("'", file->path(), "' needs '", name, "', which is not in ", places, "; say where it is with --weights");
 }
 
-std::unique_ptr<WeightSource> Reference::weights() const {
+std::unique_ptr<WeightSource> ReferenceFile::weights() const {
   const std::string where = text("weights");
   if (where == "hash") return std::make_unique<HashSource>(text("prefix", ""));
   return std::make_unique<FileSource>(find(where), text("prefix", ""));
 }
 
-Tensor<float, Cpu> Reference::tensor(const std::string& name) const {
+Tensor<float, Cpu> ReferenceFile::tensor(const std::string& name) const {
   const auto values = file->floats(name);
   Tensor<float, Cpu> out(channels_last(file->dims(name)));
   to_channels_last(out.data(), values.data(), file->dims(name));
   return out;
 }
-std::vector<double> Reference::doubles(const std::string& name) const {
+std::vector<double> ReferenceFile::doubles(const std::string& name) const {
   const auto values = file->floats(name);
   return {values.begin(), values.end()};
 }
-std::vector<std::int32_t> Reference::integers(const std::string& name) const {
+std::vector<std::int32_t> ReferenceFile::integers(const std::string& name) const {
   std::vector<std::int32_t> out;
   for (const auto v : file->ints(name)) out.push_back(static_cast<std::int32_t>(v));
   return out;
 }
-void Reference::compare(Comparisons& all, const std::string& name, View<const float, Cpu> got, double tolerance) const {
+void ReferenceFile::compare_numbers(Comparisons& all, const std::string& name, const std::vector<float>& got,
+                                    double tolerance) const {
   const auto dims = file->dims(name);
-  D3AD_CHECK(channels_last(dims).size() == got.size(), "'", file->path(), "': '", name, "' is ", dims_text(dims),
-             ", the program computed ", got.shape);
-  std::vector<float> turned(static_cast<std::size_t>(got.size()));
-  to_file_order(turned.data(), got.data, dims);
+  D3AD_CHECK(channels_last(dims).size() == static_cast<std::int64_t>(got.size()), "'", file->path(), "': '", name,
+             "' is ", dims_text(dims), ", the program computed ", got.size(), " numbers");
+  const auto turned = to_file_order(got, dims);
   all.add(name, std::vector<double>(turned.begin(), turned.end()), doubles(name), tolerance);
 }
 
@@ -173,7 +173,7 @@ void add_verify(CLI::App& app, int& exit_code) {
     bool broken = false;
     for (const auto& path : options->files) {
       try {
-        Reference reference(path, look_in);
+        ReferenceFile reference(path, look_in);
         reference.threads = options->threads;
         const std::string kind = reference.text("kind");
         const auto it = runners().find(kind);

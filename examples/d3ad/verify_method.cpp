@@ -8,7 +8,7 @@ namespace program {
 
 using namespace d3ad;
 
-void verify_schedule(const Reference& reference, Comparisons& all) {
+void verify_schedule(const ReferenceFile& reference, Comparisons& all) {
   const Schedule schedule;
   const auto betas = reference.doubles("betas"), alpha_bar = reference.doubles("alpha_bar");
   std::vector<double> b, a;
@@ -22,7 +22,7 @@ void verify_schedule(const Reference& reference, Comparisons& all) {
 
 namespace {
 
-Image image_of(const Reference& reference, const std::string& name) {
+Image image_of(const ReferenceFile& reference, const std::string& name) {
   const auto dims = reference.file->dims(name);
   D3AD_CHECK((dims.size() == 2 || (dims.size() == 3 && (dims[2] == 1 || dims[2] == 3))) &&
                  reference.file->dtype(name) == DType::u8 && dims[0] <= 20000 && dims[1] <= 20000,
@@ -37,7 +37,7 @@ std::vector<double> levels(const Image& image) { return {image.pixels.begin(), i
 
 }  // namespace
 
-void verify_resize(const Reference& reference, Comparisons& all) {
+void verify_resize(const ReferenceFile& reference, Comparisons& all) {
   for (const auto& name : reference.file->names()) {
     const bool numbered = name.starts_with("in."), mask = name == "mask.in";
     if (!numbered && !mask) continue;
@@ -47,7 +47,7 @@ void verify_resize(const Reference& reference, Comparisons& all) {
   }
 }
 
-void verify_dic(const Reference& reference, Comparisons& all) {
+void verify_dic(const ReferenceFile& reference, Comparisons& all) {
   const auto rows = [&](const char* name) {
     const auto dims = reference.file->dims(name);
     const auto values = reference.file->floats(name);
@@ -79,7 +79,7 @@ void verify_dic(const Reference& reference, Comparisons& all) {
   all.add("T_hat", T_hat, reference.doubles("T_hat"), 0);
 }
 
-void verify_anomaly_map(const Reference& reference, Comparisons& all) {
+void verify_anomaly_map(const ReferenceFile& reference, Comparisons& all) {
   Context<Cpu> ctx({.threads = reference.threads});
   const auto size = static_cast<std::int64_t>(reference.number("size"));
   D3AD_CHECK(size >= 1 && size <= 4096, "'", reference.file->path(), "': a size of ", size, " is not sensible");
@@ -109,7 +109,7 @@ void verify_anomaly_map(const Reference& reference, Comparisons& all) {
   all.add("score", std::vector<double>(scores.begin(), scores.end()), reference.doubles("score"), kExactMath);
 }
 
-void verify_metrics(const Reference& reference, Comparisons& all) {
+void verify_metrics(const ReferenceFile& reference, Comparisons& all) {
   // maps: "FILE:TENSOR", or a tensor of this file.
   const std::string where = reference.text("maps");
   const auto colon = where.rfind(':');

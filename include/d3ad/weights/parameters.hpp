@@ -124,6 +124,8 @@ std::vector<float> file_values(const Parameter<Device>& parameter) {
 template <class Device>
 class Params {
  public:
+  using device = Device;
+
   Params(ParameterStore<Device>& store, WeightSource& source, std::string prefix = "")
       : store_(&store), source_(&source), name_(std::move(prefix)) {}
 
