@@ -81,8 +81,11 @@ class ImplicitConditioning {
                options.bins, " bins and T_max ", options.T_max, ", expected 1 or more of each");
     State state;
     state.k = options.k, state.T_max = options.T_max;
-    state.features = matrix(std::move(features));
-    state.distances = mean_distances(state, state.features.view(), -1, options.threads);
+    const Shape shape = matrix_shape(features);
+    state.features = Tensor<float, Cpu>(shape);
+    fill_matrix(state.features.view(), std::move(features));
+    Context<Cpu> ctx({.threads = options.threads});
+    state.distances = mean_distances(ctx, state, state.features.view(), -1);
     for (std::size_t i = 0; i < state.distances.size(); ++i)
       D3AD_CHECK(std::isfinite(state.distances[i]), "conditioning: the features of training image ", i + 1,
                  " or of one beside it are not finite numbers; are the extractor's weights damaged?");
@@ -91,7 +94,8 @@ class ImplicitConditioning {
   }
 
   // From what was kept; refuses a state that fit() would not have made.
-  explicit ImplicitConditioning(State state, int threads = 0) : threads_(threads) {
+  explicit ImplicitConditioning(State state, int threads = 0)
+      : ctx_(std::make_shared<Context<Cpu>>(Context<Cpu>::Options{.threads = threads})) {
     const Shape s = state.features.shape();
     D3AD_CHECK(s.n >= 1 && s.c >= 1 && s.h == 1 && s.w == 1, "conditioning: features ", s,
                " are not one row a training image");
@@ -113,11 +117,12 @@ class ImplicitConditioning {
   std::vector<Conditioning> query(Features features) const {
     std::vector<Conditioning> all;
     if (features.empty()) return all;
-    const auto rows = matrix(std::move(features));
+    const auto rows = ctx_->arena.make<float>(matrix_shape(features));
+    fill_matrix(rows.view(), std::move(features));
     D3AD_CHECK(rows.shape().c == state_->features.shape().c, "conditioning: ", rows.shape().c,
                " features an image, the training images had ", state_->features.shape().c,
                "; the extractor and the image size have to be the same");
-    for (const float distance : mean_distances(*state_, rows.view(), left_out_, threads_)) {
+    for (const float distance : mean_distances(*ctx_, *state_, rows.view(), left_out_)) {
       D3AD_CHECK(std::isfinite(distance), "conditioning: the features of image ", all.size() + 1,
                  " are not finite numbers");
       all.push_back(at(distance));
@@ -146,29 +151,32 @@ class ImplicitConditioning {
   }
 
  private:
-  static Tensor<float, Cpu> matrix(Features rows) {
+  // One row for each image, all of one length.
+  static Shape matrix_shape(const Features& rows) {
     const std::size_t length = rows.front().size();
     D3AD_CHECK(length > 0, "conditioning: the features are empty");
-    Tensor<float, Cpu> out({.n = static_cast<std::int64_t>(rows.size()), .c = static_cast<std::int64_t>(length)});
-    for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
       D3AD_CHECK(rows[i].size() == length, "conditioning: image ", i + 1, " has ", rows[i].size(),
                  " features, the first has ", length);
-      std::copy(rows[i].begin(), rows[i].end(), out.data() + i * length);
+    return {.n = static_cast<std::int64_t>(rows.size()), .c = static_cast<std::int64_t>(length)};
+  }
+  static void fill_matrix(View<float, Cpu> out, Features rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::copy(rows[i].begin(), rows[i].end(), out.data + static_cast<std::int64_t>(i) * out.shape.c);
       std::vector<float>().swap(rows[i]);
     }
-    return out;
   }
 
   // left_out: row i does not see training image left_out + i; -1: all see all.
-  static std::vector<float> mean_distances(const State& state, View<const float, Cpu> rows, std::int64_t left_out,
-                                           int threads) {
-    Context<Cpu> ctx({.threads = threads});
+  static std::vector<float> mean_distances(Context<Cpu>& ctx, const State& state, View<const float, Cpu> rows,
+                                           std::int64_t left_out) {
     const std::int64_t count = rows.shape.n, training = state.features.shape().n;
-    Tensor<float, Cpu> pairs({.n = count, .c = training});
-    ops::pairwise_l1(ctx, pairs.view(), rows, state.features.view());
+    const auto between = ctx.arena.make<float>({.n = count, .c = training});
+    const auto pairs = between.view();
+    ops::pairwise_l1(ctx, pairs, rows, state.features.view());
     std::vector<float> means;
     for (std::int64_t i = 0; i < count; ++i) {
-      std::vector<float> d(pairs.data() + i * training, pairs.data() + (i + 1) * training);
+      std::vector<float> d(pairs.data + i * training, pairs.data + (i + 1) * training);
       if (left_out >= 0 && left_out + i < training) d.erase(d.begin() + left_out + i);
       // A NaN would upset sorting; the sum passes it on to whoever checks the mean.
       if (std::any_of(d.begin(), d.end(), [](float v) { return std::isnan(v); })) {
@@ -186,7 +194,7 @@ class ImplicitConditioning {
 
   std::shared_ptr<const State> state_;
   std::int64_t left_out_ = -1;
-  int threads_ = 0;
+  std::shared_ptr<Context<Cpu>> ctx_;  // for its memory; shared by copies, so they are used by one thread at a time
 };
 
 }  // namespace d3ad

@@ -83,7 +83,11 @@ class Detector {
     }
     return out;
   }
-  Detection operator()(std::vector<float> input) { return std::move((*this)(std::vector{std::move(input)}).front()); }
+  Detection operator()(std::vector<float> input) {
+    std::vector<std::vector<float>> one;
+    one.push_back(std::move(input));
+    return std::move((*this)(one).front());
+  }
 
   // The networks and settings at work, and the context they work on.
   Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, config_.settings}; }
