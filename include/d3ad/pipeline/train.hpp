@@ -14,6 +14,7 @@
 // atomically; config.json comes last.
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -176,7 +177,7 @@ class Trainer {
         if (metadata.count("key") && metadata.at("key") == key && file.has("latents") &&
             file.count("latents") == out.shape.size()) {
           out.values = file.floats("latents");
-          vae_->set_latent_scale(std::stof(metadata.at("latent_scale")));
+          vae_->set_latent_scale(number_of(metadata.at("latent_scale")));
           events_.note("latents: taken from an earlier run");
           return out;
         }
@@ -203,8 +204,7 @@ class Trainer {
     }
     if (!vae_->has_own_scale()) scale_latents(out.values);
     SafetensorsWriter writer;
-    writer.metadata = {{"key", key}, {"latent_scale", std::to_string(vae_->latent_scale())}};
-    vae_->set_latent_scale(std::stof(writer.metadata.at("latent_scale")));
+    writer.metadata = {{"key", key}, {"latent_scale", number(vae_->latent_scale())}};
     writer.add_floats("latents", {out.shape.n, out.shape.h, out.shape.w, out.shape.c}, out.values.data());
     writer.write(path);
     return out;
@@ -217,10 +217,16 @@ class Trainer {
     const double mean = sum / static_cast<double>(values.size());
     for (const float v : values) squares += (v - mean) * (v - mean);
     const double deviation = std::sqrt(squares / static_cast<double>(values.size()));
-    // Rounded as the file keeps it, so that a resumed run has the same number.
-    const float scale = deviation > 1e-12 ? std::stof(std::to_string(1.0 / deviation)) : 1.0f;
+    const float scale = deviation > 1e-12 ? static_cast<float>(1.0 / deviation) : 1.0f;
     for (float& v : values) v *= scale;
     vae_->set_latent_scale(scale);
+  }
+
+  static float number_of(const std::string& text) {
+    float value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    D3AD_CHECK(error == std::errc() && end == text.data() + text.size(), "'", text, "' is not a number");
+    return value;
   }
 
   // ---- 2: the UNet ----
