@@ -34,7 +34,7 @@ build/gcc/d3ad verify tests/golden/*.safetensors
 step "the example from end to end, on the tiny set"
 rm -rf build/example
 D3AD_BUILD=$here/build/gcc D3AD_VAE_STEPS=40 D3AD_ITERATIONS=30 examples/quickstart.sh build/example
-test -s build/example/results/metrics.csv
+tests/program.sh build/gcc/d3ad build/example
 
 step "the installed package in projects of their own"
 cmake --install build/gcc --prefix "$here/build/installed" >/dev/null

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   app.name("d3ad");
   app.set_version_flag("--version", D3AD_VERSION);
   app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // the command line after --config
   program::add_train(app, exit_code);
   program::add_adapt(app, exit_code);
   program::add_calibrate(app, exit_code);
@@ -24,7 +25,16 @@ int main(int argc, char** argv) {
   program::add_verify(app, exit_code);
   program::add_inspect(app, exit_code);
   try {
-    auto arguments = program::with_config_file({argv + 1, argv + argc});
+    std::vector<std::string> arguments(argv + 1, argv + argc);
+    std::string commands;
+    bool known = false;
+    for (const auto* command : app.get_subcommands({})) {
+      commands += (commands.empty() ? "" : ", ") + command->get_name();
+      known = known || (!arguments.empty() && command->get_name() == arguments[0]);
+    }
+    D3AD_CHECK(arguments.empty() || arguments[0].starts_with("-") || known, "'", arguments[0],
+               "' is not a command; commands are ", commands);
+    arguments = program::with_config_file(app, std::move(arguments));
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
     app.parse(arguments);
     return exit_code;

@@ -47,9 +47,10 @@ struct CommonOptions {
   void add(CLI::App& command);
 };
 
-// Puts the words of a configuration file (JSON: an object of settings, or a model's config.json) before the command's
-// own, where `--config FILE` is among the arguments. Throws d3ad::Error with a sentence.
-std::vector<std::string> with_config_file(std::vector<std::string> arguments);
+// Puts the words of a configuration file before the command's own, where `--config FILE` is among the arguments: a JSON
+// object of any of the command's options (settings of training are passed over where they mean nothing), or a model's
+// config.json. Throws d3ad::Error with a sentence.
+std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments);
 
 // The dashes' form of a setting's name: T_max -> --T-max.
 std::string option_name(const std::string& setting);

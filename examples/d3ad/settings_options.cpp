@@ -132,7 +132,9 @@ void SettingsOptions::add(CLI::App& command, Part part) {
         ->group("Settings");
   }
   command
-      .add_option("--config", "settings from a JSON file (or a model's config.json); the command line goes before it")
+      .add_option("--config",
+                  "options from a JSON file ({\"eta2\": 0, ...}; a model's config.json for its settings); the command "
+                  "line goes before it")
       ->group("Settings");
 }
 
@@ -153,9 +155,11 @@ void CommonOptions::add(CLI::App& command) {
   command.add_flag("--quiet", quiet, "no progress");
 }
 
-std::vector<std::string> with_config_file(std::vector<std::string> arguments) {
-  std::vector<std::string> out;
-  if (arguments.empty()) return arguments;
+std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
+  const auto chosen = app.get_subcommands(
+      [&](const CLI::App* command) { return !arguments.empty() && command->get_name() == arguments[0]; });
+  if (chosen.empty()) return arguments;
+  const CLI::App* command = chosen.front();
   std::vector<std::string> words;
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     std::string path;
@@ -163,15 +167,20 @@ std::vector<std::string> with_config_file(std::vector<std::string> arguments) {
     if (arguments[i].starts_with("--config=")) path = arguments[i].substr(9);
     if (path.empty()) continue;
     auto json = nlohmann::json::parse(d3ad::read_file(path, 1 << 20), nullptr, false);
-    D3AD_CHECK(json.is_object(), "'", path, "' is not a JSON object of settings");
-    if (json.contains("settings") && json["settings"].is_object()) json = json["settings"];
+    D3AD_CHECK(json.is_object(), "'", path, "' is not a JSON object of options");
+    // A model's configuration holds all its settings: this command takes those that concern it.
+    const bool of_model = json.contains("settings") && json["settings"].is_object();
+    if (of_model) json = json["settings"];
     for (const auto& [key, value] : json.items()) {
-      D3AD_CHECK(nlohmann::json(d3ad::Settings()).contains(key), "'", path, "': no setting is called '", key, "'");
-      D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': setting '", key, "' has no simple value");
-      words.push_back(option_name(key) + "=" + default_text(value));
+      const auto* option = command->get_option_no_throw(option_name(key));
+      const bool setting = nlohmann::json(d3ad::Settings()).contains(key);
+      D3AD_CHECK(option || setting, "'", path, "': d3ad ", arguments[0], " has no option '", key, "'");
+      D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");
+      const bool concerns = option && (!of_model || option->get_group() == "Settings" || key == "preset");
+      if (concerns) words.push_back(option_name(key) + "=" + default_text(value));
     }
   }
-  out.push_back(arguments[0]);
+  std::vector<std::string> out{arguments[0]};
   out.insert(out.end(), words.begin(), words.end());
   out.insert(out.end(), arguments.begin() + 1, arguments.end());
   return out;

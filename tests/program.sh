@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# The program d3ad as a user meets it: exit codes, output, pictures, configuration files, interrupted training, bad input.
+#
+#   tests/program.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/, washer/)
+
+set -uo pipefail
+program=$(realpath "$1")
+example=$(realpath "$2")
+repository=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0 checks=0
+
+wrong() {
+  echo "FAILED: $*" >&2
+  failures=$((failures + 1))
+}
+# runs CODE ARGUMENTS...: the program ends with that code; stdout and stderr are kept in out and err
+runs() {
+  local code=$1 got=0
+  shift
+  "$program" "$@" >out 2>err || got=$?
+  checks=$((checks + 1))
+  [ "$got" -eq "$code" ] || { wrong "d3ad $* ended with $got, expected $code"; cat out err >&2; }
+}
+# refuses TEXT ARGUMENTS...: exit code 2, one line on stderr that holds the text, nothing else
+refuses() {
+  local text=$1
+  shift
+  runs 2 "$@"
+  grep -qF -- "$text" err || wrong "d3ad $*: stderr does not say '$text': $(cat err)"
+  [ "$(wc -l <err)" -eq 1 ] || wrong "d3ad $*: $(wc -l <err) lines on stderr"
+}
+says() { grep -qF -- "$1" "${2:-out}" || wrong "'$1' is not in ${2:-out}: $(head -c 2000 "${2:-out}")"; }
+counts() { [ "$1" -eq "$2" ] || wrong "$3: $1, expected $2"; }
+exists() { [ -s "$1" ] || wrong "$1 was not written"; }
+
+model=$example/washer data=$example/data good=$example/data/washer/test/good bad=$example/data/washer/test/bite
+networks=(--vae "$data/vae.safetensors" --extractor "$data/resnet18.safetensors")
+small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --quiet)
+
+# ---- help ----
+runs 0 --help
+for command in train adapt calibrate detect evaluate verify inspect; do
+  says "$command"
+  "$program" "$command" --help >help || wrong "$command --help"
+  grep -q -- --help help || wrong "$command --help says nothing"
+done
+"$program" train --help >help
+for setting in $(sed -n '/NLOHMANN_DEFINE/,/)/p' "$repository/include/d3ad/pipeline/settings.hpp" |
+  sed 's/.*DEFAULT(Settings,//' | tr -d ' )\n' | tr ',' ' '); do
+  grep -q -- "--${setting//_/-} " help || [ "$setting" = preset ] || wrong "train --help does not document $setting"
+  checks=$((checks + 1))
+done
+runs 0 --version
+refuses "subcommand"
+refuses "--model" detect "$good/000.png"
+refuses "frobnicate" frobnicate
+
+# ---- detect ----
+runs 0 detect --model "$model" --threshold 1e9 "$good/000.png"
+runs 1 detect --model "$model" --threshold -1 "$good/000.png"
+says FAULTY
+runs 1 detect --model "$model" --threshold -1 --format jsonl "$good" "$bad"
+counts "$(wc -l <out)" 16 "JSON lines"
+counts "$(grep -c '^{"file":".*","score":[0-9.e+-]*,"verdict":"faulty","T_hat":[0-9]*,"distance":[0-9.e+-]*}$' out)" 16 \
+  "well-formed JSON lines"
+runs 1 detect --model "$model" --threshold -1 --format csv "$good/000.png"
+counts "$(head -1 out | grep -c '^file,score,verdict,T_hat$')" 1 "CSV header"
+printf '%s\r\n\n%s\n' "$good/000.png" "$bad/001.png" >list.txt
+runs 0 detect --model "$model" --threshold 1e9 --heat --overlay --mask --panel --out pictures list.txt
+for kind in heat overlay mask panel; do exists "pictures/000.$kind.png" && exists "pictures/001.$kind.png"; done
+first=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/null)
+again=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/null)
+[ "$first" = "$again" ] || wrong "two runs differ: $first, $again"
+
+# A bad image among good ones is reported, the others are processed.
+mkdir -p mixed/folder.png
+cp "$good/000.png" mixed/a.png
+head -c 300 "$good/001.png" >mixed/b.png
+: >mixed/c.jpg
+cp "$good/002.png" mixed/d.png
+runs 2 detect --model "$model" --threshold 1e9 mixed
+counts "$(wc -l <out)" 2 "results of a folder with bad images"
+says "mixed/b.png" err
+says "mixed/c.jpg" err
+says "4 images: 0 faulty, 2 good, 2 not read" err
+refuses "nowhere" detect --model "$model" --quiet nowhere.png
+refuses "is not a folder" detect --model nowhere "$good/000.png"
+refuses "expected a number" detect --model "$model" --threshold abc "$good/000.png"
+refuses "eta2" detect --model "$model" --eta2=-1 "$good/000.png"
+refuses "lambda" detect --model "$model" --lambda 2 "$good/000.png"
+refuses "holds no images" detect --model "$model" "$data/washer"
+
+# ---- configuration files ----
+echo '{"lambda": 0, "eta2": 0, "threshold": "1e9"}' >plain.json
+runs 0 detect --model "$model" --config plain.json --format csv "$good/000.png"
+with_file=$(tail -1 out)
+runs 0 detect --model "$model" --lambda 0 --eta2 0 --threshold 1e9 --format csv "$good/000.png"
+[ "$with_file" = "$(tail -1 out)" ] || wrong "--config differs from the same options: $with_file, $(tail -1 out)"
+runs 1 detect --model "$model" --config plain.json --threshold -1 "$good/000.png"
+runs 0 detect --model "$model" --config "$model/config.json" --threshold 1e9 "$good/000.png"
+echo '{"lambad": 0}' >typo.json
+refuses "lambad" detect --model "$model" --config typo.json "$good/000.png"
+echo '{' >broken.json
+refuses "is not a JSON object" detect --model "$model" --config broken.json "$good/000.png"
+
+# ---- evaluate ----
+runs 0 evaluate --model "$model" --data "$data" --category washer --out results --heat-maps --baselines --quiet
+counts "$(head -1 results/metrics.csv |
+  grep -c '^category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
+counts "$(grep -c '^washer,\(all\|bite\|scratch\),\(paper\|calibrated\),' results/metrics.csv)" 6 "metrics"
+counts "$(grep -c '^mean,all,' results/metrics.csv)" 4 "means"
+counts "$(wc -l <results/scores.csv)" 25 "scores"
+counts "$(ls results/washer/*/*.png | wc -l)" 24 "pictures"
+says "Paper's protocol"
+refuses "there are: washer" evaluate --model "$model" --data "$data" --category washers --out results --quiet
+refuses "is not there" evaluate --model "$model" --data nowhere --out results --quiet
+
+# ---- train: stopped by Ctrl-C, killed, resumed; the same in the end ----
+train=(train --data "$data" --category washer "${networks[@]}" "${small[@]}" --threads 1)
+runs 0 "${train[@]}" --model whole --iterations 40
+"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
+pid=$!
+for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
+kill -INT $pid 2>/dev/null
+wait $pid
+code=$?
+[ $code -eq 130 ] || [ $code -eq 0 ] || wrong "Ctrl-C ended training with $code"
+[ $code -eq 0 ] || refuses "not finished" detect --model stopped --quiet "$good/000.png"
+"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
+pid=$!
+sleep 0.5
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+runs 0 "${train[@]}" --model stopped --iterations 40
+cmp -s whole/unet.safetensors stopped/unet.safetensors || wrong "a stopped training ended in another network"
+counts "$(find . -name '*.tmp*' | wc -l)" 0 "temporary files that were left"
+runs 0 calibrate --data "$data" --category washer --model whole --T-max 120 --quiet
+grep -q '"T_max": 120' whole/config.json || wrong "calibrate did not keep T_max"
+runs 0 adapt --data "$data" --category washer --model whole --gamma 1 --quiet
+runs 0 detect --model whole --threshold 1e9 "$good/000.png"
+refuses "checkpoint of a training with other" "${train[@]}" --model whole --iterations 41
+refuses "image_size" "${train[@]}" --model x --image-size 65
+refuses "one of iterations and epochs" "${train[@]}" --model x --iterations 5 --epochs 5
+refuses "expected a ResNet" train --data "$data" --category washer --vae "$data/vae.safetensors" \
+  --extractor "$data/vae.safetensors" --model x --quiet
+head -c 1000 "$data/vae.safetensors" >cut.safetensors
+refuses "cut.safetensors" train --data "$data" --category washer --vae cut.safetensors \
+  --extractor "$data/resnet18.safetensors" --model x --quiet
+if [ "$(id -u)" -ne 0 ]; then
+  mkdir locked && chmod 555 locked
+  refuses "locked" "${train[@]}" --model locked/model --iterations 2
+fi
+
+# ---- inspect and verify ----
+runs 0 inspect "$data/vae.safetensors" "$data/resnet18.safetensors"
+says "resnet18"
+refuses "cut.safetensors" inspect cut.safetensors
+golden=$repository/tests/golden/schedule.safetensors
+runs 0 verify "$golden"
+cp "$golden" changed.safetensors
+printf '\x41' | dd of=changed.safetensors bs=1 seek=$(($(stat -c %s changed.safetensors) - 1)) conv=notrunc status=none
+runs 1 verify changed.safetensors
+says "OVER"
+refuses "does not say 'kind'" verify "$data/vae.safetensors"
+
+echo "$checks checks, $failures failed"
+[ $failures -eq 0 ]
