@@ -39,28 +39,30 @@ const std::vector<Layer> kLayers{
 }  // namespace
 
 TEST_CASE("conv2d and its gradients are those of the reference device") {
-  for (const auto& [x, w, config] : kLayers) {
+  for (const auto& layer : kLayers) {
+    const Shape x = layer.x, w = layer.w;
+    const ops::Conv2d config = layer.config;
     CAPTURE(x);
     CAPTURE(w);
     const Shape out = ops::conv2d_shape(x, w, config), bias{.c = w.n};
-    const auto forward = [&, c = config](auto& ctx, auto o, auto in) {
-      ops::conv2d(ctx, o, in[0], parameter(in[1]), in[2], c);
+    const auto forward = [&](auto& ctx, auto o, auto in) {
+      ops::conv2d(ctx, o, in[0], parameter(in[1]), in[2], config);
     };
-    const auto without_bias = [&, c = config](auto& ctx, auto o, auto in) {
-      ops::conv2d(ctx, o, in[0], parameter(in[1]), {}, c);
+    const auto without_bias = [&](auto& ctx, auto o, auto in) {
+      ops::conv2d(ctx, o, in[0], parameter(in[1]), {}, config);
     };
-    const auto backward_data = [&, c = config](auto& ctx, auto dx, auto in) {
-      ops::conv2d_backward_data(ctx, dx, in[1], parameter(in[0]), c);
+    const auto backward_data = [&](auto& ctx, auto dx, auto in) {
+      ops::conv2d_backward_data(ctx, dx, in[1], parameter(in[0]), config);
     };
     // Gradients of parameters add to what is there.
-    const auto backward_weights = [&, c = config](auto& ctx, auto dw, auto in) {
+    const auto backward_weights = [&](auto& ctx, auto dw, auto in) {
       ops::fill(ctx, dw, 0.5f);
       ops::fill(ctx, in[2], 0.25f);
-      ops::conv2d_backward_weights(ctx, dw, in[2], in[0], in[1], c);
+      ops::conv2d_backward_weights(ctx, dw, in[2], in[0], in[1], config);
     };
-    const auto backward_bias = [&, c = config](auto& ctx, auto db, auto in) {
+    const auto backward_bias = [&](auto& ctx, auto db, auto in) {
       ops::fill(ctx, db, 0.25f);
-      ops::conv2d_backward_weights(ctx, in[2], db, in[0], in[1], c);
+      ops::conv2d_backward_weights(ctx, in[2], db, in[0], in[1], config);
     };
     test::same_on_both({x, w, bias}, out, 2e-6, forward);
     test::same_on_both({x, w}, out, 2e-6, without_bias);
@@ -135,11 +137,13 @@ TEST_CASE("linear and its gradients are those of the reference device") {
 }
 
 TEST_CASE("attention and its gradient are those of the reference device") {
-  for (const auto& [heads, s] : {std::pair{1, Shape{2, 3, 5, 24}},
-                                 {4, Shape{1, 16, 16, 96}},
-                                 {8, Shape{1, 1, 1, 24}},
-                                 {1, Shape{1, 40, 33, 6}},
-                                 {2, Shape{3, 8, 8, 60}}}) {
+  for (const auto& sizes : {std::pair{1, Shape{2, 3, 5, 24}},
+                            {4, Shape{1, 16, 16, 96}},
+                            {8, Shape{1, 1, 1, 24}},
+                            {1, Shape{1, 40, 33, 6}},
+                            {2, Shape{3, 8, 8, 60}}}) {
+    const int heads = sizes.first;
+    const Shape s = sizes.second;
     CAPTURE(s);
     const Shape out{s.n, s.h, s.w, s.c / 3};
     const ops::Attention config{.heads = heads};

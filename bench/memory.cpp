@@ -1,0 +1,79 @@
+// Peak memory of a detection at the paper's size, and whether a second image takes any more.
+//
+//   memory [IMAGES]
+//
+// UNet (281.1 M parameters), Stable Diffusion's VAE and ResNet-34 with random weights on images of 256 x 256, one at a
+// time. Prints the weights' bytes, the arena's, the process's peak (VmHWM of /proc/self/status) and the difference, and
+// how often memory was taken from the system after the first image.
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <d3ad/d3ad.hpp>
+#include <fstream>
+#include <string>
+
+using namespace d3ad;
+
+namespace {
+
+double peak_megabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + 6, nullptr) / 1024;
+  return 0;
+}
+
+double megabytes(double bytes) { return bytes / (1024.0 * 1024.0); }
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const int images = argc > 1 ? std::atoi(argv[1]) : 3;
+  Context<Cpu> ctx;
+  Settings settings = Settings::paper();
+  settings.k = 1;
+  ParameterStore<Cpu> vae_store, unet_store, extractor_store;
+  InitSource source(1);
+  const Autoencoder<Cpu> vae(Params<Cpu>(vae_store, source), nlohmann::json(VaeConfig{}));
+  const UNet<Cpu> unet(Params<Cpu>(unet_store, source), UNetConfig{.channels = vae.latent_channels(),
+                                                                   .base = settings.base,
+                                                                   .multipliers = settings.multipliers,
+                                                                   .res_blocks = settings.res_blocks,
+                                                                   .attention = settings.attention,
+                                                                   .heads = settings.heads});
+  const ResNet<Cpu> extractor(Params<Cpu>(extractor_store, source), ResNetConfig::named("resnet34"));
+  double weights = 0;
+  for (auto* store : {&vae_store, &unet_store, &extractor_store}) {
+    store->freeze();
+    weights += 4.0 * static_cast<double>(store->values());
+  }
+  const Schedule schedule;
+  const Method<Cpu> method{vae, unet, extractor, schedule, settings};
+  const auto input = [&](int i) {
+    auto x = ctx.arena.make<float>({1, settings.image_size, settings.image_size, 3});
+    ops::normal(ctx, x.view(), Rng(2, static_cast<std::uint64_t>(i)), 0);
+    ops::scale(ctx, x.view(), x.view(), 0.3f, 0.0f);
+    return x;
+  };
+  const auto conditioning = ImplicitConditioning::fit(method.conditioning_features(ctx, input(0)),
+                                                      {.k = settings.k, .T_max = settings.T_max});
+  std::int64_t before = 0;
+  for (int i = 0; i < images; ++i) {
+    if (i == 1) before = Memory<Cpu>::allocations();
+    const auto start = std::chrono::steady_clock::now();
+    method.analyse(ctx, input(i), conditioning);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    std::printf("image %d: %.1f s, peak %.0f MiB\n", i + 1, seconds, peak_megabytes());
+    std::fflush(stdout);
+  }
+  std::printf("weights %.0f MiB, arena %.0f MiB, peak of the process %.0f MiB: %.0f MiB beside the weights\n",
+              megabytes(weights), megabytes(static_cast<double>(ctx.arena.slab_bytes())), peak_megabytes(),
+              peak_megabytes() - megabytes(weights));
+  if (images > 1)
+    std::printf("memory taken after the first image: %lld times\n",
+                static_cast<long long>(Memory<Cpu>::allocations() - before));
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "memory: %s\n", error.what());
+  return 2;
+}
