@@ -63,6 +63,7 @@ int main(int argc, char** argv) try {
     if (i == 1) before = Memory<Cpu>::allocations();
     const auto start = std::chrono::steady_clock::now();
     method.analyse(ctx, input(i), conditioning);
+    ctx.arena.settle();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::printf("image %d: %.1f s, peak %.0f MiB\n", i + 1, seconds, peak_megabytes());
     std::fflush(stdout);

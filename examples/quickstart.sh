@@ -32,7 +32,7 @@ mkdir -p "$out"
 step "learning from its good images"
 "$build/d3ad" train --data "$out/data" --category washer --vae "$out/data/vae.safetensors" \
   --extractor "$out/data/resnet18.safetensors" --model "$out/washer" --copy-vae \
-  --image-size 128 --base 32 --iterations "${D3AD_ITERATIONS:-600}" --k 8
+  --image-size 128 --base 32 --iterations "${D3AD_ITERATIONS:-600}" --k 8 --T-max 80 --eta2 4  # the paper's: small faults
 
 step "judging the test images"
 "$build/d3ad" evaluate --model "$out/washer" --data "$out/data" --category washer --out "$out/results" --heat-maps

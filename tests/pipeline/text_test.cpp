@@ -57,6 +57,7 @@ TEST_CASE("the paper's preset is the paper's") {
   CHECK(s.learning_rate == 1e-4);
   CHECK(s.k == 20);
   CHECK(s.T_max == 80);
+  CHECK(s.eta2 == 4);
   CHECK(s.steps == 10);
   CHECK(s.lambda == 0.85);
   CHECK(s.sigma == 4);

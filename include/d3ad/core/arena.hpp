@@ -43,7 +43,7 @@ class Arena {
   Block* acquire(std::size_t bytes) {
     bytes = (bytes + kAlign - 1) / kAlign * kAlign;
     if (bytes == 0) bytes = kAlign;
-    if (live_ == 0) settle();
+    settle();
     const std::size_t offset = place(bytes);
     Block* block = spare_.empty() ? &blocks_.emplace_back() : spare_.back();
     if (!spare_.empty()) spare_.pop_back();
@@ -89,6 +89,17 @@ class Arena {
   std::size_t peak_bytes() const { return peak_bytes_; }  // most bytes alive at once
   std::size_t slab_bytes() const { return slab_bytes_; }  // bytes held
 
+  // Where nothing is alive: takes one slab for all that the passes so far needed, now rather than at the next request.
+  void settle() {
+    if (live_ != 0 || highest_ <= slab_bytes_) return;
+    Memory<Device>::release(slab_);
+    slab_ = nullptr;
+    slab_bytes_ = 0;
+    slab_ = static_cast<std::byte*>(Memory<Device>::allocate(highest_));
+    slab_bytes_ = highest_;
+    ++growths_;
+  }
+
   // Gives the slab back when nothing is alive; the next pass plans anew.
   void trim() {
     if (live_ != 0) return;
@@ -99,17 +110,6 @@ class Arena {
 
  private:
   static constexpr std::size_t kAlign = 64;
-
-  // Takes one slab for all that the passes so far needed. Only when nothing is alive.
-  void settle() {
-    if (highest_ <= slab_bytes_) return;
-    Memory<Device>::release(slab_);
-    slab_ = nullptr;
-    slab_bytes_ = 0;
-    slab_ = static_cast<std::byte*>(Memory<Device>::allocate(highest_));
-    slab_bytes_ = highest_;
-    ++growths_;
-  }
 
   // First fit between the used ranges (offset -> end).
   std::size_t place(std::size_t bytes) {

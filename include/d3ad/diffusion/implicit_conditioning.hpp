@@ -117,16 +117,12 @@ class ImplicitConditioning {
   std::vector<Conditioning> query(Features features) const {
     std::vector<Conditioning> all;
     if (features.empty()) return all;
-    const auto rows = ctx_->arena.make<float>(matrix_shape(features));
-    fill_matrix(rows.view(), std::move(features));
-    D3AD_CHECK(rows.shape().c == state_->features.shape().c, "conditioning: ", rows.shape().c,
-               " features an image, the training images had ", state_->features.shape().c,
-               "; the extractor and the image size have to be the same");
-    for (const float distance : mean_distances(*ctx_, *state_, rows.view(), left_out_)) {
+    for (const float distance : distances(std::move(features))) {
       D3AD_CHECK(std::isfinite(distance), "conditioning: the features of image ", all.size() + 1,
                  " are not finite numbers");
       all.push_back(at(distance));
     }
+    ctx_->arena.settle();
     return all;
   }
 
@@ -151,6 +147,15 @@ class ImplicitConditioning {
   }
 
  private:
+  std::vector<float> distances(Features features) const {
+    const auto rows = ctx_->arena.make<float>(matrix_shape(features));
+    fill_matrix(rows.view(), std::move(features));
+    D3AD_CHECK(rows.shape().c == state_->features.shape().c, "conditioning: ", rows.shape().c,
+               " features an image, the training images had ", state_->features.shape().c,
+               "; the extractor and the image size have to be the same");
+    return mean_distances(*ctx_, *state_, rows.view(), left_out_);
+  }
+
   // One row for each image, all of one length.
   static Shape matrix_shape(const Features& rows) {
     const std::size_t length = rows.front().size();

@@ -63,25 +63,9 @@ class Detector {
 
   // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
   std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
-    const auto seen = method().analyse(ctx_, upload(inputs), *conditioning_, first);
-    const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
-    const auto scores = anomaly::scores(ctx_, map);
-    auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
-
-    std::vector<Detection> out(inputs.size());
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      Detection& d = out[i];
-      d.score = scores[i];
-      D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
-      d.faulty = anomaly::faulty(d.score, calibration_.threshold);
-      d.conditioning = seen.conditioning[i];
-      d.raw = std::move(raw[i]);
-      d.input = inputs[i];
-      d.map = host(map, i);
-      d.reconstruction = host(seen.repaired, i);
-      for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
-    }
-    return out;
+    auto found = detect(inputs, first);
+    ctx_.arena.settle();  // the first image was the plan: from the second on nothing is allocated
+    return found;
   }
   Detection operator()(std::vector<float> input) {
     std::vector<std::vector<float>> one;
@@ -122,6 +106,28 @@ class Detector {
   }
 
  private:
+  std::vector<Detection> detect(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
+    const auto seen = method().analyse(ctx_, upload(inputs), *conditioning_, first);
+    const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
+    const auto scores = anomaly::scores(ctx_, map);
+    auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
+
+    std::vector<Detection> out(inputs.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      Detection& d = out[i];
+      d.score = scores[i];
+      D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
+      d.faulty = anomaly::faulty(d.score, calibration_.threshold);
+      d.conditioning = seen.conditioning[i];
+      d.raw = std::move(raw[i]);
+      d.input = inputs[i];
+      d.map = host(map, i);
+      d.reconstruction = host(seen.repaired, i);
+      for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
+    }
+    return out;
+  }
+
   Context<Device>& ctx_;
   ModelFolder folder_;
   ModelConfig config_;

@@ -50,13 +50,13 @@ struct Settings {
   // Implicit conditioning
   int k = 20;
   int bins = 10;
-  int T_max = 80;
+  int T_max = 400;      // the paper's is 80; why not here: bench/README.md
   bool dynamic = true;  // false: T_max for every image
 
   // Scaling and denoising
   int steps = 10;
   double eta = 0;                 // DDIM
-  double eta2 = 4;                // guidance
+  double eta2 = 0;                // guidance; the paper's is 4
   double omega = 0;               // 0: noiseless scaling, 1: ordinary noising
   bool sample_posterior = false;  // draw the VAE's latent instead of taking its mean
 
@@ -81,6 +81,8 @@ struct Settings {
     s.batch = 30;
     s.learning_rate = 1e-4;
     s.ema = 0;
+    s.T_max = 80;
+    s.eta2 = 4;
     return s;
   }
   static Settings named(const std::string& preset) {

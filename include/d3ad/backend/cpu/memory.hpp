@@ -1,9 +1,14 @@
 #pragma once
 // Memory of the CPU device: 64-byte aligned, counted.
+//
+// Blocks of a mebibyte and more are mapped, and go back to the system when they are released. From malloc they would
+// leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them.
+
+#include <sys/mman.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -15,11 +20,32 @@ template <>
 struct Memory<Cpu> {
   static void* allocate(std::size_t bytes) {
     counter().fetch_add(1, std::memory_order_relaxed);
-    void* p = bytes > PTRDIFF_MAX ? nullptr : ::operator new (bytes ? bytes : 1, std::align_val_t{64}, std::nothrow);
-    D3AD_CHECK(p, "out of memory: ", bytes, " bytes were asked for; use a smaller batch or image");
-    return p;
+    std::byte* block = nullptr;
+    const std::size_t whole = bytes + kHeader;
+    const bool mapped = kMaps && bytes >= kLarge;
+    if (bytes <= PTRDIFF_MAX - kHeader) {
+      if (mapped) {
+        void* const p = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        block = p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
+      } else {
+        block = static_cast<std::byte*>(::operator new (whole, std::align_val_t{kHeader}, std::nothrow));
+      }
+    }
+    D3AD_CHECK(block, "out of memory: ", bytes, " bytes were asked for; use a smaller batch or image");
+    const std::size_t to_unmap = mapped ? whole : 0;
+    std::memcpy(block, &to_unmap, sizeof(to_unmap));
+    return block + kHeader;
   }
-  static void release(void* p) noexcept { ::operator delete (p, std::align_val_t{64}); }
+  static void release(void* p) noexcept {
+    if (!p) return;
+    std::byte* const block = static_cast<std::byte*>(p) - kHeader;
+    std::size_t to_unmap = 0;
+    std::memcpy(&to_unmap, block, sizeof(to_unmap));
+    if (to_unmap)
+      ::munmap(block, to_unmap);
+    else
+      ::operator delete (block, std::align_val_t{kHeader});
+  }
   static void copy_from_host(void* to, const void* from, std::size_t bytes) {
     if (bytes) std::memcpy(to, from, bytes);
   }
@@ -29,6 +55,21 @@ struct Memory<Cpu> {
   static std::int64_t allocations() { return counter().load(std::memory_order_relaxed); }
 
  private:
+  // Before each block: how many bytes to unmap, 0 where it came from operator new.
+  static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 20;
+  // Address sanitizers watch the borders of what operator new gives, not of mappings.
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr bool kMaps = false;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  static constexpr bool kMaps = false;
+#else
+  static constexpr bool kMaps = true;
+#endif
+#else
+  static constexpr bool kMaps = true;
+#endif
+
   static std::atomic<std::int64_t>& counter() {
     static std::atomic<std::int64_t> count{0};
     return count;
