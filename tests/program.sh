@@ -149,6 +149,18 @@ refuses "expected a ResNet" train --data "$data" --category washer --vae "$data/
 head -c 1000 "$data/vae.safetensors" >cut.safetensors
 refuses "cut.safetensors" train --data "$data" --category washer --vae cut.safetensors \
   --extractor "$data/resnet18.safetensors" --model x --quiet
+# A full disk, played by a limit on file sizes: a sentence, no half-written file, and the same command goes on.
+checks=$((checks + 1))
+(
+  ulimit -f 64
+  trap '' XFSZ
+  "$program" "${train[@]}" --model full --iterations 4 2>err
+)
+[ $? -eq 2 ] || wrong "a full disk did not end training with 2: $(cat err)"
+says "cannot write 'full/work/checkpoint.safetensors'" err
+counts "$(find full -type f -size -1k | wc -l)" 0 "half-written files"
+counts "$(find full -name '*.tmp*' | wc -l)" 0 "temporary files after a full disk"
+runs 0 "${train[@]}" --model full --iterations 4
 if [ "$(id -u)" -ne 0 ]; then
   mkdir locked && chmod 555 locked
   refuses "locked" "${train[@]}" --model locked/model --iterations 2

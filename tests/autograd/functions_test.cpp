@@ -271,7 +271,8 @@ TEST_CASE("a frozen parameter gets no gradient") {
   const auto x = test::random({.n = 2, .c = 3}, 1);
   const auto leaf = tape.leaf(Value<float, Cpu>::borrow(x.view()));
   const auto y = layer(tape, leaf);
-  const auto l = fn::mse(tape, y, Value<float, Cpu>::borrow(test::random(y.shape(), 2).view()));
+  const auto target = test::random(y.shape(), 2);
+  const auto l = fn::mse(tape, y, Value<float, Cpu>::borrow(target.view()));
   tape.backward(l);
   CHECK(tape.gradient(leaf));
   for (auto& p : store) CHECK_FALSE(p.has_gradient());
