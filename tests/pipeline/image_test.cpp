@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 
+#include "d3ad/core/rng.hpp"
 #include "d3ad/pipeline/resize.hpp"
 #include "support/golden.hpp"
 #include "support/temporary_folder.hpp"
@@ -156,6 +157,27 @@ TEST_CASE("no damage to a file makes the reader do more than refuse") {
       }
     }
   CHECK(read > 0);
+}
+
+TEST_CASE("a JPEG's Huffman table of more than 256 codes is refused") {
+  std::string jpeg;
+  const Image image = gradient(24, 16, 3);
+  stbi_write_jpg_to_func(detail::append_bytes, &jpeg, 24, 16, 3, image.pixels.data(), 90);
+  const auto refused = [](const std::string& bytes) {
+    return test::refusal([&] { detail::decode_image(bytes, "table.jpg", 3); });
+  };
+  CHECK(refused(jpeg) == "");
+  const std::size_t table = jpeg.find("\xFF\xC4");
+  REQUIRE(table != std::string::npos);
+  std::string bad = jpeg;
+  bad[table + 5] = bad[table + 6] = '\xFF';  // 510 codes of one and two bits
+  CHECK(test::contains(refused(bad), "table.jpg' is damaged (Huffman table)"));
+  // The same bytes where they are no table: in a comment, which is stepped over.
+  std::string comment("\xFF\xFE\x00\x20", 4);
+  comment += bad.substr(table, 30);
+  CHECK(refused(jpeg.substr(0, 2) + comment + jpeg.substr(2)) == "");
+  // And a table after the first scan.
+  CHECK(test::contains(refused(jpeg.substr(0, jpeg.size() - 2) + bad.substr(table, 600)), "Huffman table"));
 }
 
 TEST_CASE("names of images") {

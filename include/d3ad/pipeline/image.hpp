@@ -49,10 +49,39 @@ inline bool is_image_name(const std::filesystem::path& path) {
 
 namespace detail {
 
+// Whether a Huffman table of a JPEG holds more than 256 codes, which its format does not allow and versions of
+// stb_image before 2.29 write past the end of an array for. Segments up to the first scan are stepped over by their
+// lengths, as the decoder does; after it every table is looked at, wherever it stands.
+inline bool has_oversized_huffman_table(const std::string& bytes) {
+  const auto at = [&](std::size_t i) { return i < bytes.size() ? static_cast<std::uint8_t>(bytes[i]) : 0U; };
+  const auto oversized = [&](std::size_t segment) {  // the place of its length
+    const std::size_t end = segment + (at(segment) << 8 | at(segment + 1));
+    for (std::size_t table = segment + 2; table < end && table < bytes.size();) {
+      std::size_t codes = 0;
+      for (std::size_t i = 1; i <= 16; ++i) codes += at(table + i);
+      if (codes > 256) return true;
+      table += 17 + codes;
+    }
+    return false;
+  };
+  constexpr unsigned kTables = 0xC4, kScan = 0xDA;
+  bool scanned = false;
+  for (std::size_t i = 2; i + 1 < bytes.size(); ++i) {
+    if (at(i) != 0xFF || at(i + 1) == 0xFF) continue;
+    const unsigned marker = at(i + 1);
+    if (marker == kTables && oversized(i + 2)) return true;
+    scanned = scanned || marker == kScan;
+    if (!scanned) i += 1 + (at(i + 2) << 8 | at(i + 3));
+  }
+  return false;
+}
+
 inline Image decode_image(const std::string& bytes, const std::filesystem::path& path, int channels) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   D3AD_CHECK(!bytes.empty(), "image '", path.string(), "' is empty");
   const auto length = static_cast<int>(bytes.size());
+  const bool jpeg = data[0] == 0xFF;
+  D3AD_CHECK(!jpeg || !has_oversized_huffman_table(bytes), "image '", path.string(), "' is damaged (Huffman table)");
   int w = 0, h = 0, c = 0;
   D3AD_CHECK(stbi_info_from_memory(data, length, &w, &h, &c), "image '", path.string(),
              "' is not a PNG, JPEG or BMP that can be read (", stbi_failure_reason(), ")");
