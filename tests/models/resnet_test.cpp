@@ -56,3 +56,21 @@ TEST_CASE("ResNet: every named architecture runs and has its channels") {
   }
   CHECK_THROWS_WITH_AS(ResNetConfig::named("resnet19"), doctest::Contains("wide_resnet50_2"), Error);
 }
+
+TEST_CASE("ResNet: every named architecture has torchvision's number of parameters") {
+  const std::pair<const char*, std::int64_t> published[] = {
+      {"resnet18", 11'689'512},  {"resnet34", 21'797'672},        {"resnet50", 25'557'032},
+      {"resnet101", 44'549'160}, {"wide_resnet50_2", 68'883'240}, {"wide_resnet101_2", 126'886'696}};
+  for (const auto& [name, count] : published) {
+    CAPTURE(name);
+    auto config = ResNetConfig::named(name);
+    config.classes = 1000;
+    ParameterStore<Cpu> store;
+    HashSource source("resnet.");
+    const ResNet<Cpu> net(Params<Cpu>(store, source), config);
+    std::int64_t trained = 0;
+    for (const auto& parameter : store)
+      if (parameter.trainable()) trained += parameter.size();
+    CHECK_EQ(trained, count);
+  }
+}

@@ -3,9 +3,8 @@
 //
 //   VaeConfig c;                                   // the published one: 128-256-512-512, 2 layers a block, 4 channels
 //   Vae<Cpu> vae({store, source}, c);
-//   auto moments = vae.encode(run, x);             // x [n, 8h, 8w, 3] in [-1, 1] -> [n, h, w, 2 * 4]: mean,
-//   log-variance auto image = vae.decode(run, z);               // z [n, h, w, 4] unscaled     -> [n, 8h, 8w, 3], not
-//   clamped
+//   auto moments = vae.encode(run, x);   // x [n, 8h, 8w, 3] in [-1, 1] -> [n, h, w, 2 * 4]: mean, log-variance
+//   auto image = vae.decode(run, z);     // z [n, h, w, 4], unscaled -> [n, 8h, 8w, 3], not clamped
 //
 // Downsampling pads right and bottom by one. The factor 0.18215 between z and the diffusion's latent is the caller's
 // (models/autoencoder.hpp).
