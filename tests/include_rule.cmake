@@ -1,5 +1,6 @@
-# The one include rule: a header includes only from its own folder or one to its left. A folder without a place in the
-# order is an error too.
+# What holds between headers: the one include rule (a header includes only from its own folder or one to its left; a
+# folder without a place in the order is an error too), every backend has a file for every operation and includes it in
+# its ops.hpp, and d3ad.hpp includes them all.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
 set(order core ops backend autograd weights nn models diffusion anomaly pipeline)
 file(GLOB_RECURSE headers RELATIVE ${ROOT}/include/d3ad ${ROOT}/include/d3ad/*/*.hpp)
@@ -25,4 +26,35 @@ foreach(header IN LISTS headers)
 endforeach()
 if(broken)
   message(FATAL_ERROR "include rule (${order}) broken:${broken}")
+endif()
+
+# The backends mirror each other: ops/NAME.hpp is the contract, backend/*/NAME.hpp its implementations.
+set(missing "")
+file(GLOB contracts RELATIVE ${ROOT}/include/d3ad/ops ${ROOT}/include/d3ad/ops/*.hpp)
+file(GLOB backends ${ROOT}/include/d3ad/backend/*/context.hpp)
+list(LENGTH contracts count)
+list(LENGTH backends backend_count)
+if(count LESS 10 OR backend_count LESS 2)
+  message(FATAL_ERROR "backends: ${count} operations and ${backend_count} backends found; is ROOT right?")
+endif()
+foreach(context IN LISTS backends)
+  get_filename_component(folder ${context} DIRECTORY)
+  get_filename_component(name ${folder} NAME)
+  file(READ ${folder}/ops.hpp gathered)
+  foreach(contract IN LISTS contracts)
+    if(NOT EXISTS ${folder}/${contract})
+      string(APPEND missing "\n  backend/${name} has no ${contract}")
+    elseif(NOT gathered MATCHES "\"d3ad/backend/${name}/${contract}\"")
+      string(APPEND missing "\n  backend/${name}/ops.hpp does not include ${contract}")
+    endif()
+  endforeach()
+endforeach()
+file(READ ${ROOT}/include/d3ad/d3ad.hpp gathered)
+foreach(header IN LISTS headers)
+  if(NOT gathered MATCHES "\"d3ad/${header}\"")
+    string(APPEND missing "\n  d3ad.hpp does not include ${header}")
+  endif()
+endforeach()
+if(missing)
+  message(FATAL_ERROR "headers that are not where they belong:${missing}")
 endif()
