@@ -5,6 +5,7 @@
 //   progress.show(step, "loss 0.0512");
 //   progress.finish();
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,22 @@
 #include "d3ad/pipeline/table.hpp"
 
 namespace d3ad {
+
+// "train [####....] 3/10  1.5 images/s  4 s left  loss 0.1", with a bar as long as fits in `columns` (at most 24 cells,
+// none below 4) and never wider than that: a line that wraps cannot be drawn over. columns 0: plain, without a bar.
+inline std::string progress_line(const std::string& label, std::int64_t done, std::int64_t total,
+                                 const std::string& rest, int columns) {
+  const std::string counts = std::to_string(done) + "/" + std::to_string(total) + "  " + rest;
+  if (columns <= 0) return label + " " + counts;
+  const int cells = std::min<int>(24, columns - 1 - static_cast<int>(label.size() + counts.size() + 4));
+  std::string line = label + " ";
+  if (cells >= 4) {
+    const auto full = static_cast<std::size_t>(cells * std::clamp<std::int64_t>(done, 0, total) / total);
+    line += '[' + std::string(full, '#') + std::string(static_cast<std::size_t>(cells) - full, '.') + "] ";
+  }
+  line += counts;
+  return line.substr(0, static_cast<std::size_t>(columns - 1));
+}
 
 class Progress {
  public:
@@ -42,18 +59,11 @@ class Progress {
     const double seconds = std::max(std::chrono::duration<double>(now - start_).count(), 1e-9);
     const double rate = static_cast<double>(done - first_) / seconds;
     const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
-    std::string line = label_ + " ";
-    if (terminal_) {
-      constexpr int kCells = 24;
-      const int full = static_cast<int>(kCells * std::clamp<std::int64_t>(done, 0, total_) / total_);
-      line += '[' + std::string(static_cast<std::size_t>(full), '#') +
-              std::string(static_cast<std::size_t>(kCells - full), '.') + "] ";
-    }
-    line +=
-        std::to_string(done) + "/" + std::to_string(total_) + "  " + fixed(rate * per_step_, 1) + ' ' + unit_ + "/s";
-    line += done < total_ ? "  " + duration(left) + " left" : "  in " + duration(seconds);
-    if (!text.empty()) line += "  " + text;
-    std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n", line.c_str());
+    std::string rest = fixed(rate * per_step_, 1) + ' ' + unit_ + "/s  ";
+    rest += done < total_ ? duration(left) + " left" : "in " + duration(seconds);
+    if (!text.empty()) rest += "  " + text;
+    std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n",
+                 progress_line(label_, done, total_, rest, terminal_ ? columns() : 0).c_str());
     std::fflush(stderr);
     open_ = terminal_;
     if (done >= total_) finish();
@@ -68,6 +78,11 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // Of the terminal, asked each time: its window may be resized.
+  static int columns() {
+    winsize size{};
+    return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+  }
   static std::string duration(double seconds) {
     const auto s = static_cast<std::int64_t>(seconds + 0.5);
     if (s < 60) return std::to_string(s) + " s";
