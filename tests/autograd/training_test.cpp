@@ -222,14 +222,6 @@ TEST_CASE("training allocates nothing once it is under way") {
   CHECK_EQ(Memory<Cpu>::allocations(), before);
 }
 
-TEST_CASE("the learning rate warms up and decays") {
-  CHECK(learning_rate_factor(0, 100, 10, true) == doctest::Approx(0.1));
-  CHECK(learning_rate_factor(9, 100, 10, true) == doctest::Approx(1.0));
-  CHECK(learning_rate_factor(55, 100, 10, true) == doctest::Approx(0.5));
-  CHECK(learning_rate_factor(100, 100, 10, true) == doctest::Approx(0.0));
-  CHECK(learning_rate_factor(100, 100, 10, false) == doctest::Approx(1.0));
-}
-
 TEST_CASE("NaN in the latents stops the training with a sentence") {
   const Shape shape{4, 8, 8, 4};
   auto z = latents(shape);

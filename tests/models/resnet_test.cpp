@@ -61,9 +61,9 @@ TEST_CASE("ResNet: every named architecture has torchvision's number of paramete
   const std::pair<const char*, std::int64_t> published[] = {
       {"resnet18", 11'689'512},  {"resnet34", 21'797'672},        {"resnet50", 25'557'032},
       {"resnet101", 44'549'160}, {"wide_resnet50_2", 68'883'240}, {"wide_resnet101_2", 126'886'696}};
-  for (const auto& [name, count] : published) {
-    CAPTURE(name);
-    auto config = ResNetConfig::named(name);
+  for (const auto& network : published) {
+    INFO("network: ", std::string(network.first));
+    auto config = ResNetConfig::named(network.first);
     config.classes = 1000;
     ParameterStore<Cpu> store;
     HashSource source("resnet.");
@@ -71,6 +71,6 @@ TEST_CASE("ResNet: every named architecture has torchvision's number of paramete
     std::int64_t trained = 0;
     for (const auto& parameter : store)
       if (parameter.trainable()) trained += parameter.size();
-    CHECK_EQ(trained, count);
+    CHECK_EQ(trained, network.second);
   }
 }
