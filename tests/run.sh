@@ -57,7 +57,7 @@ build build/clang --target unit d3ad_program first_tensor detect tiny_set
 
 step "ASan and UBSan"
 cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF \
-  -DD3AD_PRECOMPILE=ON -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+  -DD3AD_PRECOMPILE=ON -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DD3AD_CHECK_BORDERS=1"
 build build/asan --target unit
 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 build/asan/tests/unit
 

@@ -33,6 +33,8 @@ const std::vector<Layer> kLayers{
     {{1, 21, 20, 3}, {8, 7, 7, 3}, {.kernel = 7, .stride = 2, .pad = 3}},                 // ResNet's first
     {{2, 6, 6, 24}, {12, 1, 1, 24}, {.kernel = 1}},
     {{2, 6, 7, 16}, {32, 1, 1, 16}, {.kernel = 1, .stride = 2}},
+    {{3, 16, 16, 8}, {16, 1, 1, 8}, {.kernel = 1, .stride = 2}},
+    {{1, 7, 8, 5}, {3, 1, 1, 5}, {.kernel = 1, .stride = 3}},
     {{1, 3, 3, 1}, {1, 3, 3, 1}, {.kernel = 3}},
 };
 

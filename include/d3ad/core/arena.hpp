@@ -11,6 +11,9 @@
 // nothing is allocated (growths() stands still). A larger pass simply plans again.
 //
 // An arena belongs to one context and one thread at a time; Values must not outlive their arena.
+//
+// With D3AD_CHECK_BORDERS defined as 1 (for tests of kernels, generated code among them, that no sanitizer sees into)
+// every block is followed by a border, and the program ends with a message where one was written to.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/border.hpp"
 #include "d3ad/core/tensor.hpp"
 
 namespace d3ad {
@@ -43,6 +47,7 @@ class Arena {
   Block* acquire(std::size_t bytes) {
     bytes = (bytes + kAlign - 1) / kAlign * kAlign;
     if (bytes == 0) bytes = kAlign;
+    bytes += border::kBytes;
     settle();
     const std::size_t offset = place(bytes);
     Block* block = spare_.empty() ? &blocks_.emplace_back() : spare_.back();
@@ -60,6 +65,7 @@ class Arena {
     } else {
       block->data = slab_ + offset;
     }
+    border::draw<Memory<Device>>(block->data + bytes - border::kBytes);
     ++live_;
     live_bytes_ += bytes;
     if (live_bytes_ > peak_bytes_) peak_bytes_ = live_bytes_;
@@ -67,6 +73,7 @@ class Arena {
   }
 
   void release(Block* block) noexcept {
+    border::check<Memory<Device>>(block->data + block->bytes - border::kBytes, block->bytes - border::kBytes);
     if (block->own_memory) Memory<Device>::release(block->data);
     unplace(block->offset, block->bytes);
     live_bytes_ -= block->bytes;

@@ -2,12 +2,16 @@
 // CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, channels last.
 //
 // The primitive of each set of shapes is made once and kept by the context; weights are packed into its format once per
-// change of the parameter (backend/cpu/onednn.hpp). 1x1 convolutions are matrix products and pack nothing. Weights
-// stored narrow are widened and packed at each call, in scratch.
+// change of the parameter (backend/cpu/onednn.hpp). 1x1 convolutions are matrix products and pack nothing; with a
+// stride, of every stride-th pixel. (oneDNN 2.6 writes past its scratchpad in a strided 1x1's backward_weights on
+// AVX-512 where the channels are no multiple of 16.) Weights stored narrow are widened and packed at each call, in
+// scratch.
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
+#include "d3ad/backend/cpu/blocks.hpp"
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/linear.hpp"
@@ -18,8 +22,38 @@ namespace d3ad::ops {
 
 namespace detail {
 
-inline bool is_linear(Conv2d config) {
-  return config.kernel == 1 && config.stride == 1 && config.pad == 0 && config.end() == 0;
+inline bool is_linear(Conv2d config) { return config.kernel == 1 && config.pad == 0 && config.end() == 0; }
+
+// The pixels of x that a 1x1 convolution looks at, [n, oh, ow, c]: x itself, or every stride-th pixel of it.
+inline Value<float, Cpu> seen_pixels(Context<Cpu>& ctx, In<float, Cpu> x, Shape out, int stride) {
+  if (stride == 1) return Value<float, Cpu>::borrow(x);
+  const std::int64_t channels = x.shape.c;
+  auto seen = ctx.arena.make<float>({out.n, out.h, out.w, channels});
+  float* const to = seen.view().data;
+  for_each_row_block(ctx, out.n * out.h, out.w * channels, [&](std::int64_t first, std::int64_t rows) {
+    for (std::int64_t r = first; r < first + rows; ++r) {
+      const float* const from = x.data + (r / out.h * x.shape.h + r % out.h * stride) * x.shape.w * channels;
+      for (std::int64_t u = 0; u < out.w; ++u)
+        std::copy_n(from + u * stride * channels, channels, to + (r * out.w + u) * channels);
+    }
+  });
+  return seen;
+}
+
+// Its reverse: the gradient of the seen pixels to their places, 0 to the others.
+inline void spread_pixels(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> seen, int stride) {
+  const Shape s = seen.shape;
+  const std::int64_t channels = s.c, row = dx.shape.w * channels;
+  for_each_row_block(ctx, dx.shape.n * dx.shape.h, row, [&](std::int64_t first, std::int64_t rows) {
+    std::fill_n(dx.data + first * row, rows * row, 0.0f);
+    for (std::int64_t r = first; r < first + rows; ++r) {
+      const std::int64_t n = r / dx.shape.h, y = r % dx.shape.h;
+      if (y % stride) continue;
+      const float* const from = seen.data + (n * s.h + y / stride) * s.w * channels;
+      for (std::int64_t u = 0; u < s.w; ++u)
+        std::copy_n(from + u * channels, channels, dx.data + r * row + u * stride * channels);
+    }
+  });
 }
 
 // The kept primitive for these shapes.
@@ -56,7 +90,10 @@ inline const float* weights_for(Context<Cpu>& ctx, const Parameter<Cpu>& w, oned
 inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
                    In<float, Cpu> bias, Conv2d config) {
   check_conv2d(out.shape, x.shape, w.shape(), bias.shape, bias.data != nullptr, config);
-  if (detail::is_linear(config)) return linear(ctx, out, x, w, bias);
+  if (detail::is_linear(config)) {
+    const auto seen = detail::seen_pixels(ctx, x, out.shape, config.stride);
+    return linear(ctx, out, seen.view(), w, bias);
+  }
   auto& conv =
       detail::convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
   Value<float, Cpu> holder;
@@ -67,7 +104,12 @@ inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
 inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w,
                                  Conv2d config) {
   check_conv2d(dy.shape, dx.shape, w.shape(), {}, false, config);
-  if (detail::is_linear(config)) return linear_backward_data(ctx, dx, dy, w);
+  if (detail::is_linear(config)) {
+    if (config.stride == 1) return linear_backward_data(ctx, dx, dy, w);
+    const auto seen = ctx.arena.make<float>({dy.shape.n, dy.shape.h, dy.shape.w, dx.shape.c});
+    linear_backward_data(ctx, seen.view(), dy, w);
+    return detail::spread_pixels(ctx, dx, seen.view(), config.stride);
+  }
   auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
   Value<float, Cpu> holder;
   const float* weights = detail::weights_for(ctx, w, conv, holder);
@@ -77,7 +119,10 @@ inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
 inline void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
                                     In<float, Cpu> dy, Conv2d config) {
   check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
-  if (detail::is_linear(config)) return linear_backward_weights(ctx, dw, db, x, dy);
+  if (detail::is_linear(config)) {
+    const auto seen = detail::seen_pixels(ctx, x, dy.shape, config.stride);
+    return linear_backward_weights(ctx, dw, db, seen.view(), dy);
+  }
   auto& conv = detail::convolution(ctx, onednn::Pass::backward_weights, dy.shape, x.shape, dw.shape, false, config);
   {
     const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 
+#include "d3ad/core/border.hpp"
 #include "d3ad/core/tensor.hpp"
 
 namespace d3ad {
@@ -21,9 +22,9 @@ struct Memory<Cpu> {
   static void* allocate(std::size_t bytes) {
     counter().fetch_add(1, std::memory_order_relaxed);
     std::byte* block = nullptr;
-    const std::size_t whole = bytes + kHeader;
+    const std::size_t whole = bytes + kHeader + border::kBytes;
     const bool mapped = kMaps && bytes >= kLarge;
-    if (bytes <= PTRDIFF_MAX - kHeader) {
+    if (bytes <= PTRDIFF_MAX - kHeader - border::kBytes) {
       if (mapped) {
         void* const p = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         block = p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
@@ -32,17 +33,19 @@ struct Memory<Cpu> {
       }
     }
     D3AD_CHECK(block, "out of memory: ", bytes, " bytes were asked for; use a smaller batch or image");
-    const std::size_t to_unmap = mapped ? whole : 0;
-    std::memcpy(block, &to_unmap, sizeof(to_unmap));
+    const Header header{mapped ? whole : 0, bytes};
+    std::memcpy(block, &header, sizeof(header));
+    border::draw<Memory>(block + kHeader + bytes);
     return block + kHeader;
   }
   static void release(void* p) noexcept {
     if (!p) return;
     std::byte* const block = static_cast<std::byte*>(p) - kHeader;
-    std::size_t to_unmap = 0;
-    std::memcpy(&to_unmap, block, sizeof(to_unmap));
-    if (to_unmap)
-      ::munmap(block, to_unmap);
+    Header header;
+    std::memcpy(&header, block, sizeof(header));
+    border::check<Memory>(block + kHeader + header.bytes, header.bytes);
+    if (header.to_unmap)
+      ::munmap(block, header.to_unmap);
     else
       ::operator delete (block, std::align_val_t{kHeader});
   }
@@ -55,7 +58,10 @@ struct Memory<Cpu> {
   static std::int64_t allocations() { return counter().load(std::memory_order_relaxed); }
 
  private:
-  // Before each block: how many bytes to unmap, 0 where it came from operator new.
+  // Before each block: how many bytes to unmap, 0 where it came from operator new; and its own size.
+  struct Header {
+    std::size_t to_unmap, bytes;
+  };
   static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 20;
   // Address sanitizers watch the borders of what operator new gives, not of mappings.
 #if defined(__SANITIZE_ADDRESS__)
