@@ -71,6 +71,8 @@ counts "$(head -1 out | grep -c '^file,score,verdict,T_hat$')" 1 "CSV header"
 printf '%s\r\n\n%s\n' "$good/000.png" "$bad/001.png" >list.txt
 runs 0 detect --model "$model" --threshold 1e9 --heat --overlay --mask --panel --out pictures list.txt
 for kind in heat overlay mask panel; do exists "pictures/000.$kind.png" && exists "pictures/001.$kind.png"; done
+runs 1 detect --model "$model" --threshold -1 --weights bfloat16 --format csv "$good/000.png"
+refuses "expected float or bfloat16" detect --model "$model" --weights half "$good/000.png"
 first=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/null)
 again=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/null)
 [ "$first" = "$again" ] || wrong "two runs differ: $first, $again"

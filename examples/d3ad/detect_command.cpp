@@ -24,13 +24,17 @@ struct Options {
 // Pictures next to each other under the image's name; two images of one name get different ones.
 class Pictures {
  public:
-  Pictures(const Options& o, int size) : o_(o), size_(size) {
+  Pictures(const Options& o, const Detector<Cpu>& detector)
+      : o_(o),
+        size_(detector.image_size()),
+        brightest_(detector.brightest()),
+        threshold_(detector.calibration().threshold) {
     if (any()) create_folders(o.out);
   }
   bool any() const { return o_.heat || o_.overlay || o_.mask || o_.panel; }
 
   // The names written, by kind.
-  std::map<std::string, std::string> write(const fs::path& image, const Detection& d, float threshold) {
+  std::map<std::string, std::string> write(const fs::path& image, const Detection& d) {
     std::map<std::string, std::string> names;
     if (!any()) return names;
     std::string base = image.stem().string();
@@ -40,8 +44,7 @@ class Pictures {
       write_png(path, picture);
       names[kind] = path.string();
     };
-    // One scale for all images: twice the threshold is the brightest.
-    const float hi = 2 * threshold;
+    const float hi = brightest_, threshold = threshold_;
     const Image photo = to_image(d.input, size_);
     if (o_.heat) save("heat", heat_map(d.map, size_, 0, hi));
     if (o_.overlay) save("overlay", overlay(photo, d.map, size_, 0, hi, threshold));
@@ -56,6 +59,7 @@ class Pictures {
  private:
   const Options& o_;
   int size_;
+  float brightest_, threshold_;
   std::map<std::string, int> seen_;
 };
 
@@ -91,7 +95,7 @@ int run(const Options& o) {
   }
   const auto paths = collect_images(o.images);
   D3AD_CHECK(!paths.empty(), "detect: no images were given");
-  Pictures pictures(o, detector.image_size());
+  Pictures pictures(o, detector);
   InterruptGuard guard;
   ImageLoader loader(paths, detector.image_size());
   if (o.format == "csv") fmt::print("file,score,verdict,T_hat\n");
@@ -105,7 +109,7 @@ int run(const Options& o) {
     const auto found = detector(inputs, first);
     first += inputs.size();
     for (std::size_t i = 0; i < found.size(); ++i) {
-      print(o, names[i].string(), found[i], pictures.write(names[i], found[i], detector.calibration().threshold));
+      print(o, names[i].string(), found[i], pictures.write(names[i], found[i]));
       faulty += found[i].faulty;
     }
     inputs.clear();

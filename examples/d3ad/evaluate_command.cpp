@@ -100,7 +100,7 @@ int run(const Options& o) {
     if (o.panels) {
       options.each = [&](const Sample& sample, const Detection& d) {
         const int size = detector.image_size();
-        const float threshold = detector.calibration().threshold, hi = 2 * threshold;
+        const float threshold = detector.calibration().threshold, hi = detector.brightest();
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
         create_folders(folder);
         const Image photo = to_image(d.input, size);

@@ -51,6 +51,7 @@ constexpr Description kDescriptions[] = {
     {"lambda", "weight of the latent map against the feature map", 2},
     {"sigma", "blur of the anomaly map, pixels", 2},
     {"map_layers", "extractor's layers for the feature map, comma-separated", 2},
+    {"weights", "how detection keeps the weights: float, or bfloat16 (half the memory, slower, rounded)", 2},
     {"false_alarm_rate", "share of good images the threshold lets through as faulty", 1},
 };
 

@@ -240,6 +240,18 @@ TEST_CASE("a damaged or mixed model is refused with the reason") {
   CHECK(contains(after([&] { fs::remove(place.vae); }), "its VAE"));
 }
 
+TEST_CASE("a detector with weights in bfloat16 gives nearly the same score") {
+  const Place place;
+  const auto model = place.train(place.request());
+  Context<Cpu> ctx({.threads = 2});
+  Detector<Cpu> narrow(ctx, model, [](Settings& s) { s.weights = "bfloat16"; });
+  const float wide = score(model), rounded = narrow(photo(true)).score;
+  CHECK(rounded == doctest::Approx(wide).epsilon(0.05));
+  CHECK(rounded != wide);
+  CHECK(contains(refusal([&] { Detector<Cpu>(ctx, model, [](Settings& s) { s.weights = "int8"; }); }),
+                 "weights is 'int8', expected float or bfloat16"));
+}
+
 TEST_CASE("a copied VAE makes a model that can be moved") {
   const Place place;
   auto request = place.request();

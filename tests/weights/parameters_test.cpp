@@ -179,3 +179,18 @@ TEST_CASE("frozen and narrow stores") {
   for (std::size_t i = 0; i < plain.size(); ++i) equal = equal && saved[i] == static_cast<float>(bfloat16(plain[i]));
   CHECK(equal);
 }
+
+TEST_CASE("a store kept narrow holds its weights in bfloat16 and its vectors in float") {
+  Context<Cpu> ctx({.threads = 2});
+  HashSource hash("net.");
+  ParameterStore<Cpu> store;
+  fill(store, hash);
+  keep_narrow(ctx, store);
+  for (auto& p : store) {
+    CAPTURE(p.name());
+    CHECK(p.narrow() == (p.dims().size() >= 2));
+    CHECK(p.has_plain() == !p.narrow());
+    CHECK(p.frozen());
+  }
+  keep_narrow(ctx, store);  // once more changes nothing
+}

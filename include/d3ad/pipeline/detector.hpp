@@ -45,11 +45,15 @@ class Detector {
     extractor_ = load_extractor<Device>(folder_ / "extractor.safetensors");
     D3AD_CHECK(unet_->config().channels == vae_->latent_channels(), "model '", folder.string(), "': its UNet denoises ",
                unet_->config().channels, " channels, its VAE makes ", vae_->latent_channels());
-    for (auto* store : {vae_.store.get(), unet_.store.get(), extractor_.store.get()}) store->freeze();
-    conditioning_.emplace(folder_.read_conditioning(ctx.threads()));
-    calibration_ = folder_.read_calibration();
     change(config_.settings);
     config_.settings.check();
+    for (auto* store : {vae_.store.get(), unet_.store.get(), extractor_.store.get()}) {
+      if (config_.settings.weights == "bfloat16") keep_narrow(ctx, *store);
+      store->freeze();
+    }
+    conditioning_.emplace(folder_.read_conditioning(ctx.threads()));
+    calibration_ = folder_.read_calibration();
+    brightest_ = 2 * calibration_.threshold;
   }
   Detector(Context<Device>& ctx, const std::filesystem::path& folder) : Detector(ctx, folder, [](Settings&) {}) {}
 
@@ -58,7 +62,9 @@ class Detector {
   const anomaly::Calibration& calibration() const { return calibration_; }
   const ImplicitConditioning& conditioning() const { return *conditioning_; }
   int image_size() const { return config_.settings.image_size; }
-  // Another threshold than the calibration's.
+  // What pictures of maps show brightest: twice the calibrated threshold, one scale for all images.
+  float brightest() const { return brightest_; }
+  // Another threshold than the calibration's; the scale of pictures stays.
   void set_threshold(float threshold) { calibration_.threshold = threshold; }
 
   // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
@@ -137,6 +143,7 @@ class Detector {
   Loaded<ResNet<Device>, Device> extractor_;
   std::optional<ImplicitConditioning> conditioning_;
   anomaly::Calibration calibration_;
+  float brightest_ = 0;
 };
 
 }  // namespace d3ad

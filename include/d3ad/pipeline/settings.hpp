@@ -67,6 +67,8 @@ struct Settings {
   int dic_layer = 2;
   double false_alarm_rate = 0.05;  // that the threshold aims at on nominal images
 
+  std::string weights = "float";  // how a detector keeps the networks' weights: float or bfloat16
+
   static Settings small() { return {}; }
   static Settings paper() {
     Settings s;
@@ -130,6 +132,7 @@ struct Settings {
                ", expected 0 to below 1");
     D3AD_CHECK(augment == "none" || augment == "flip" || augment == "dihedral", "augment is '", augment,
                "', expected none, flip or dihedral");
+    D3AD_CHECK(weights == "float" || weights == "bfloat16", "weights is '", weights, "', expected float or bfloat16");
   }
 };
 
@@ -138,6 +141,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Settings, preset, image_size, ba
                                                 ema, warmup, cosine_decay, clip, accumulate, checkpointing, seed, gamma,
                                                 adapt_learning_rate, k, bins, T_max, dynamic, steps, eta, eta2, omega,
                                                 sample_posterior, lambda, sigma, map_layers, dic_layer,
-                                                false_alarm_rate)
+                                                false_alarm_rate, weights)
 
 }  // namespace d3ad
