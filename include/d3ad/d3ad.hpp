@@ -69,6 +69,7 @@
 #include "d3ad/backend/reference/resample.hpp"
 #include "d3ad/backend/reference/time_embedding.hpp"
 #include "d3ad/core/arena.hpp"
+#include "d3ad/core/border.hpp"
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"
 #include "d3ad/core/dtype.hpp"
