@@ -89,7 +89,7 @@ void run(const Options& o) {
   const Dataset dataset = open_dataset(o.data, o.category);
   for (const auto& sample : dataset.test) {
     set.inputs.push_back(read_input(sample.image, size));
-    set.masks.push_back(sample.mask ? to_mask(read_mask(*sample.mask), size) : std::vector<std::uint8_t>());
+    set.masks.push_back(sample.mask ? to_mask(sample_mask(sample), size) : std::vector<std::uint8_t>());
     set.labels.push_back(sample.anomalous());
   }
 

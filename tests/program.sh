@@ -42,7 +42,7 @@ small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --bat
 
 # ---- help ----
 runs 0 --help
-for command in train adapt calibrate detect evaluate verify inspect; do
+for command in train adapt calibrate detect evaluate data verify inspect; do
   says "$command"
   "$program" "$command" --help >help || wrong "$command --help"
   grep -q -- --help help || wrong "$command --help says nothing"
@@ -94,6 +94,17 @@ refuses "expected a number" detect --model "$model" --threshold abc "$good/000.p
 refuses "eta2" detect --model "$model" --eta2=-1 "$good/000.png"
 refuses "lambda" detect --model "$model" --lambda 2 "$good/000.png"
 refuses "holds no images" detect --model "$model" "$data/washer"
+
+# ---- data ----
+runs 0 data --quiet "$data"
+says "washer"
+says "MVTec AD"
+runs 0 data --quiet --json "$data" --category washer
+says '"train": 24'
+runs 2 data --quiet mixed  # a folder with damaged images
+says "cannot be used"
+says "mixed/b.png"
+refuses "is not there" data nowhere
 
 # ---- configuration files ----
 echo '{"lambda": 0, "eta2": 0, "threshold": "1e9"}' >plain.json

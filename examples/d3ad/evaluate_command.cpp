@@ -110,7 +110,7 @@ int run(const Options& o) {
                                         concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
                                         d.faulty ? "faulty" : "good"};
         if (sample.mask) {
-          panels.push_back(resize(read_mask(*sample.mask), size, size));
+          panels.push_back(resize(sample_mask(sample), size, size));
           labels.push_back("ground truth");
         }
         write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
@@ -146,7 +146,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
       app.add_subcommand("evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv");
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "folder of a trained model, or of one model for each category")->required();
-  command->add_option("--data", o->data, "folder of categories in MVTec AD's layout")->required();
+  command->add_option("--data", o->data, "folder of categories (MVTec AD, VisA, BTAD)")->required();
   command->add_option("--category", o->categories, "categories in --data; none: --data is the category's own folder");
   command->add_option("--out", o->out, "folder for metrics.csv, scores.csv and pictures")->required();
   command->add_flag("--heat-maps", o->panels,

@@ -59,7 +59,9 @@ std::vector<std::filesystem::path> good_images(const Options& o, std::string& ca
 }
 
 void add_data_options(CLI::App& command, Options& o) {
-  command.add_option("--data", o.data, "folder of categories in MVTec AD's layout, or of good images")->required();
+  command
+      .add_option("--data", o.data, "folder of categories (MVTec AD, VisA, BTAD), a folder or a list of good images")
+      ->required();
   command.add_option("--category", o.category, "category in --data; none: --data is the category's own folder");
   command.add_option("--model", o.model, "folder of the model")->required();
 }

@@ -117,6 +117,7 @@
 #include "d3ad/ops/time_embedding.hpp"
 #include "d3ad/pipeline/baselines.hpp"
 #include "d3ad/pipeline/dataset.hpp"
+#include "d3ad/pipeline/dataset_check.hpp"
 #include "d3ad/pipeline/detector.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 #include "d3ad/pipeline/font.hpp"

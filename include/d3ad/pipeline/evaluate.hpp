@@ -162,7 +162,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
     bool pixels = !sample.anomalous();
     if (item.error.empty() && sample.mask) {
       try {
-        const Image picture = read_mask(*sample.mask);
+        const Image picture = sample_mask(sample);
         D3AD_CHECK(picture.width == item.width && picture.height == item.height, "mask '", sample.mask->string(),
                    "' is ", picture.width, " x ", picture.height, ", its image ", item.width, " x ", item.height);
         mask = to_mask(picture, size);
