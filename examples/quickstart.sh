@@ -35,13 +35,13 @@ step "learning from its good images"
   --image-size 128 --base 32 --iterations "${D3AD_ITERATIONS:-600}" --k 8 --T-max 80 --eta2 4  # the paper's: small faults
 
 step "judging the test images"
-"$build/d3ad" evaluate --model "$out/washer" --data "$out/data" --category washer --out "$out/results" --heat-maps
+"$build/d3ad" evaluate --model "$out/washer" --data "$out/data" --category washer --out "$out/results" --heat-maps --baselines
 
 step "done"
 cat <<END
 the model          $out/washer           (loss.png shows the training)
 the numbers        $out/results/metrics.csv, scores.csv
-what was seen      $out/results/washer/  (the image, the image as it would be if good, the heat map)
+what was seen      $out/results/report.html  (open it in a browser; each picture also in $out/results/washer/)
 
 Try it on an image of your own choice:
 

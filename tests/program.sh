@@ -127,6 +127,10 @@ counts "$(grep -c '^washer,\(all\|bite\|scratch\),\(paper\|calibrated\),' result
 counts "$(grep -c '^mean,all,' results/metrics.csv)" 4 "means"
 counts "$(wc -l <results/scores.csv)" 25 "scores"
 counts "$(ls results/washer/*/*.png | wc -l)" 24 "pictures"
+counts "$(grep -o '<article' results/report.html | wc -l)" 24 "images in the report"
+counts "$(grep -c 'http' results/report.html)" 0 "addresses in the report"
+runs 0 evaluate --model "$model" --data "$data" --category washer --out plain --no-report --quiet
+[ ! -e plain/report.html ] || wrong "--no-report wrote a report"
 says "Paper's protocol"
 refuses "there are: washer" evaluate --model "$model" --data "$data" --category washers --out results --quiet
 refuses "is not there" evaluate --model "$model" --data nowhere --out results --quiet

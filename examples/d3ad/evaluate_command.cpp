@@ -17,7 +17,7 @@ struct Options {
   std::string model, data, out;
   std::vector<std::string> categories;
   int batch = 4;
-  bool panels = false, baselines = false;
+  bool panels = false, baselines = false, report = true;
   SettingsOptions settings;
   CommonOptions common;
 };
@@ -97,8 +97,10 @@ int run(const Options& o) {
       if (!progress) progress.emplace(dataset.category, total);
       progress->show(done);
     };
-    if (o.panels) {
-      options.each = [&](const Sample& sample, const Detection& d) {
+    Report report(detector);
+    options.each = [&](const Sample& sample, const Detection& d) {
+      if (o.report) report.add(sample, d);
+      if (o.panels) {
         const int size = detector.image_size();
         const float threshold = detector.calibration().threshold, hi = detector.brightest();
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
@@ -114,9 +116,14 @@ int run(const Options& o) {
           labels.push_back("ground truth");
         }
         write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
-      };
-    }
+      }
+    };
     auto result = evaluate(detector, dataset, options);
+    if (o.report) {
+      const std::string name = categories.size() > 1 ? "report-" + dataset.category + ".html" : "report.html";
+      write_atomically(fs::path(o.out) / name,
+                       std::string_view(report.html(result, {.program = "d3ad " D3AD_VERSION, .data = o.data})));
+    }
     for (const auto& s : result.skipped) std::fprintf(stderr, "d3ad: left out: %s\n", s.c_str());
     skipped += static_cast<int>(result.skipped.size());
     rows.insert(rows.end(), result.rows.begin(), result.rows.end());
@@ -142,8 +149,8 @@ int run(const Options& o) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, int& exit_code) {
-  auto* command =
-      app.add_subcommand("evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv");
+  auto* command = app.add_subcommand(
+      "evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv, report.html");
   auto o = std::make_shared<Options>();
   command->add_option("--model", o->model, "folder of a trained model, or of one model for each category")->required();
   command->add_option("--data", o->data, "folder of categories (MVTec AD, VisA, BTAD)")->required();
@@ -153,6 +160,8 @@ void add_evaluate(CLI::App& app, int& exit_code) {
                     "write a picture of each image: input, reconstruction, map, overlay, mask");
   command->add_flag("--baselines", o->baselines,
                     "also judge two detectors without diffusion: mean good image, VAE reconstruction alone");
+  command->add_flag("!--no-report", o->report,
+                    "do not write report.html (one for each category where there are several)");
   command->add_option("--batch", o->batch, "images computed together")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <set>
 
-#include "d3ad/pipeline/evaluate.hpp"
+#include "d3ad/pipeline/report.hpp"
 #include "d3ad/pipeline/train.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -163,7 +163,10 @@ TEST_CASE("a model is trained, found again and finds what is wrong") {
   write_atomically(place.data / "stripes/test/good/broken.png", std::string_view("broken"));
   Image wrong(kSize / 2, kSize, 1);
   write_png(place.data / "stripes/ground_truth/square/2_mask.png", wrong);
-  const auto result = evaluate(detector, open_dataset(place.data, "stripes"), {.batch = 4, .baselines = true});
+  Report report(detector);
+  EvaluationOptions options{.batch = 4, .baselines = true};
+  options.each = [&](const Sample& sample, const Detection& d) { report.add(sample, d); };
+  const auto result = evaluate(detector, open_dataset(place.data, "stripes"), options);
   CHECK(result.images.size() == 5);
   REQUIRE(result.skipped.size() == 2);
   CHECK(contains(result.skipped[0], "broken.png"));
@@ -177,6 +180,24 @@ TEST_CASE("a model is trained, found again and finds what is wrong") {
     if (row.protocol == "baseline_mean_image") CHECK(row.p_auroc > 0.95);
   }
   CHECK(mean_rows(result.rows).size() == 4);
+  CHECK(result.curves.size() == 4);
+
+  // The report: an article for each image, the truth for those with a mask, nothing from outside.
+  const auto page = report.html(result, {.program = "test", .data = "<data>"});
+  const auto times = [&](const std::string& text) {
+    int count = 0;
+    for (auto i = page.find(text); i != std::string::npos; i = page.find(text, i + 1)) ++count;
+    return count;
+  };
+  CHECK(times("<article") == 5);
+  CHECK(times("<figcaption>truth") == 2);
+  CHECK(times("src=") == times("src=\"data:image/jpeg;base64,"));
+  CHECK(times("http") == 0);
+  CHECK(times("<svg") == 6);
+  CHECK(contains(page, "baseline: mean good image"));
+  CHECK(contains(page, "&lt;data&gt;"));
+  CHECK(contains(page, "broken.png"));
+  CHECK_THROWS_AS(Report(detector).html(result, {}), Error);
 }
 
 TEST_CASE("the same seed gives the same model, another seed another one; a stopped training goes on to the same") {

@@ -6,6 +6,7 @@
 //   anomaly::PixelScores pixels;                            // of a whole test set
 //   pixels.add(map, mask, h, w);                            // image by image; an empty mask: nothing is faulty
 //   auto p = pixels.metrics();                              // p.rank.auroc ..., p.pro_200, p.aupro
+//   Curve c = pixels.roc_curve();                           // for drawing; pro_curve() likewise
 //
 // Scores equal to a threshold count as above it, ties are one threshold. What cannot be said is NaN: every metric where
 // one of the classes is missing (no faulty or no good image or pixel), which includes an empty set.
@@ -68,6 +69,31 @@ inline RankMetrics rank_metrics(std::span<const float> scores, std::span<const s
   return rank_metrics(ranking);
 }
 
+// Points of a curve from left to right, thinned to what a drawing shows.
+struct Curve {
+  std::vector<double> x, y;
+
+  // Keeps (a, b) where it is far enough from the last point, or `last`.
+  void add(double a, double b, bool last) {
+    constexpr double kStep = 1.0 / 200;
+    if (!last && !x.empty() && std::abs(a - x.back()) + std::abs(b - y.back()) < kStep) return;
+    x.push_back(a), y.push_back(b);
+  }
+};
+
+// True positive rate over false positive rate; empty where one of the classes is missing. The ranking is sorted.
+inline Curve roc_curve(const Ranking& ranking) {
+  Curve curve;
+  if (ranking.one_class()) return curve;
+  const auto positives = static_cast<double>(ranking.positives()), negatives = static_cast<double>(ranking.negatives());
+  curve.add(0, 0, true);
+  ranking.descend([&](const Ranking::Point& p) {
+    curve.add(static_cast<double>(p.false_positives) / negatives, static_cast<double>(p.true_positives) / positives,
+              p.false_positives == ranking.negatives() && p.true_positives == ranking.positives());
+  });
+  return curve;
+}
+
 struct PixelMetrics {
   RankMetrics rank;
   std::int64_t regions = 0;
@@ -111,6 +137,27 @@ class PixelScores {
     m.pro_200 = pro_200();
     m.aupro = aupro();
     return m;
+  }
+
+  Curve roc_curve() {
+    ranking_.sort();
+    return anomaly::roc_curve(ranking_);
+  }
+  // Mean overlap of the regions over false positive rate, to the limit of 0.3 and the first point beyond it.
+  Curve pro_curve() {
+    ranking_.sort();
+    Curve curve;
+    if (ranking_.one_class()) return curve;
+    const auto negatives = static_cast<double>(ranking_.negatives());
+    double overlap = 0, fpr = 0;
+    curve.add(0, 0, true);
+    ranking_.descend([&](const Ranking::Point& p) {
+      if (fpr > kProLimit) return;
+      for (std::size_t i = p.first; i < p.last; ++i) overlap += share(i);
+      fpr = static_cast<double>(p.false_positives) / negatives;
+      curve.add(fpr, overlap, fpr > kProLimit);
+    });
+    return curve;
   }
 
  private:

@@ -57,6 +57,7 @@ class Detector {
   }
   Detector(Context<Device>& ctx, const std::filesystem::path& folder) : Detector(ctx, folder, [](Settings&) {}) {}
 
+  const std::filesystem::path& folder() const { return folder_.path(); }
   const ModelConfig& config() const { return config_; }
   const Settings& settings() const { return config_.settings; }
   const anomaly::Calibration& calibration() const { return calibration_; }

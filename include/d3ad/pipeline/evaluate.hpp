@@ -42,8 +42,15 @@ struct ImageRow {
   float score = 0, paper_score = 0;  // calibrated, paper's protocol
 };
 
+// What is drawn of a category under one protocol.
+struct CurveRow {
+  std::string protocol;
+  anomaly::Curve image_roc, pixel_roc, pro;
+};
+
 struct EvaluationResult {
   std::vector<MetricRow> rows;
+  std::vector<CurveRow> curves;
   std::vector<ImageRow> images;
   std::vector<std::string> skipped;  // sentences about images that could not be read
 };
@@ -71,7 +78,8 @@ struct Judged {
   bool pixels = true;              // counts for pixels: good images, and faulty ones with a mask
 };
 
-inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t size) {
+// curves: filled where they are wanted
+inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t size, CurveRow* curves = nullptr) {
   MetricRow row;
   row.images = static_cast<int>(set.size());
   std::vector<float> scores;
@@ -86,6 +94,13 @@ inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t 
     pixels.add(j->map, j->mask, size, size);
   }
   const auto image = anomaly::rank_metrics(scores, labels);
+  if (curves) {
+    anomaly::Ranking ranking;
+    for (std::size_t i = 0; i < scores.size(); ++i) ranking.add(scores[i], labels[i] != 0);
+    ranking.sort();
+    curves->image_roc = anomaly::roc_curve(ranking);
+    if (any_mask) curves->pixel_roc = pixels.roc_curve(), curves->pro = pixels.pro_curve();
+  }
   row.i_auroc = image.auroc, row.i_ap = image.average_precision, row.i_f1max = image.f1_max;
   if (!any_mask) return row;
   const auto pixel = pixels.metrics();
@@ -205,7 +220,9 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       std::vector<const detail::Judged*> set;
       for (const auto& j : judged)
         if (defect == "all" || !j.row->anomalous || j.row->defect == defect) set.push_back(&j);
-      auto row = detail::metric_row(set, size);
+      CurveRow curves{.protocol = protocol, .image_roc = {}, .pixel_roc = {}, .pro = {}};
+      auto row = detail::metric_row(set, size, defect == "all" ? &curves : nullptr);
+      if (defect == "all") out.curves.push_back(std::move(curves));
       row.category = dataset.category, row.defect = defect, row.protocol = protocol;
       out.rows.push_back(std::move(row));
     };
