@@ -68,6 +68,10 @@ TEST_CASE("charts hold their labels, escaped, and only finite numbers") {
   const auto flat = svg::lines({{"s", {1, 1}, {0, 0}}},
                                {.title = "t", .x_label = "", .y_label = "", .log_y = true, .mark_label = ""});
   CHECK_FALSE(contains(flat, "nan"));
+  // Losses over more than a decade: round numbers, not powers of some fraction.
+  const auto decades = svg::lines({{"s", {0, 1}, {0.01, 1.5}}},
+                                  {.title = "t", .x_label = "", .y_label = "", .log_y = true, .mark_label = ""});
+  for (const char* tick : {">0.01<", ">0.05<", ">0.2<", ">1<"}) CHECK(contains(decades, tick));
   const auto bars = svg::bars({{"good", {1, 5}}, {"faulty", {0, 2}}}, {"20", "30"},
                               {.title = "T", .x_label = "", .y_label = "", .mark_label = ""});
   CHECK(contains(bars, "<title>good, 30: 5</title>"));

@@ -62,7 +62,7 @@ struct Options {
 
 namespace detail {
 
-constexpr double kWidth = 420, kHeight = 260, kLeft = 52, kRight = 12, kTop = 30, kBottom = 64;
+constexpr double kWidth = 420, kHeight = 260, kLeft = 62, kRight = 12, kTop = 30, kBottom = 64;
 
 struct Axis {
   double from, to, low, high;  // values, places
@@ -79,6 +79,17 @@ inline std::vector<double> ticks(double from, double to) {
   for (double v = std::ceil(from / step - 1e-9) * step; v <= to + 1e-9 * step; v += step)
     out.push_back(std::abs(v) < 1e-12 * step ? 0 : v);
   return out;
+}
+
+// For logarithms: 1, 2, 5, 10, ... where two to twelve of them fit, else the plain steps.
+inline std::vector<double> log_ticks(double from, double to) {
+  std::vector<double> out;
+  for (int power = static_cast<int>(std::floor(from)); power <= static_cast<int>(std::ceil(to)); ++power)
+    for (const double digit : {1.0, 2.0, 5.0}) {
+      const double v = power + std::log10(digit);
+      if (v >= from && v <= to) out.push_back(v);
+    }
+  return out.size() >= 2 && out.size() <= 12 ? out : ticks(from, to);
 }
 
 inline std::string text(double x, double y, const std::string& words, const char* anchor, const char* extra = "") {
@@ -108,7 +119,7 @@ inline std::string legend(const std::vector<std::string>& labels) {
 }
 inline std::string y_grid(const Axis& y, bool log) {
   std::string out;
-  for (const double v : ticks(y.from, y.to)) {
+  for (const double v : log ? log_ticks(y.from, y.to) : ticks(y.from, y.to)) {
     const double at = y.at(v), shown = log ? std::pow(10.0, v) : v;
     char label[32];
     std::snprintf(label, sizeof label, "%.3g", shown);
