@@ -50,8 +50,7 @@ class Pictures {
     if (o_.overlay) save("overlay", overlay(photo, d.map, size_, 0, hi, threshold));
     if (o_.mask) save("mask", mask_picture(d.map, size_, threshold));
     if (o_.panel)
-      save("panel", side_by_side({photo, to_image(d.reconstruction, size_), heat_map(d.map, size_, 0, hi),
-                                  overlay(photo, d.map, size_, 0, hi, threshold)},
+      save("panel", side_by_side(detection_panels(d.input, d.reconstruction, d.map, size_, hi, threshold),
                                  {"input", "as if good", "anomaly map", "overlay"}));
     return names;
   }

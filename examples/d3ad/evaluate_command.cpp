@@ -102,12 +102,10 @@ int run(const Options& o) {
       if (o.report) report.add(sample, d);
       if (o.panels) {
         const int size = detector.image_size();
-        const float threshold = detector.calibration().threshold, hi = detector.brightest();
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
         create_folders(folder);
-        const Image photo = to_image(d.input, size);
-        std::vector<Image> panels{photo, to_image(d.reconstruction, size), heat_map(d.map, size, 0, hi),
-                                  overlay(photo, d.map, size, 0, hi, threshold)};
+        auto panels = detection_panels(d.input, d.reconstruction, d.map, size, detector.brightest(),
+                                       detector.calibration().threshold);
         std::vector<std::string> labels{"input", "as if good",
                                         concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
                                         d.faulty ? "faulty" : "good"};

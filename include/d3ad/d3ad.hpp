@@ -115,6 +115,7 @@
 #include "d3ad/ops/posterior.hpp"
 #include "d3ad/ops/resample.hpp"
 #include "d3ad/ops/time_embedding.hpp"
+#include "d3ad/pipeline/axis.hpp"
 #include "d3ad/pipeline/baselines.hpp"
 #include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/dataset_check.hpp"

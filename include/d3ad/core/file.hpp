@@ -2,6 +2,7 @@
 // Files on POSIX systems: read whole, map, replace atomically, lock a folder.
 //
 //   std::string text = read_file("config.json", 1 << 20);     Error where it is larger than 1 MiB
+//   for (const std::string& line : read_lines("list.txt")) ...
 //   MappedFile file("unet.safetensors");  file.bytes()         read-only, read by the system as it is touched
 //   write_atomically("config.json", text);                     the old file or the new one, never a part
 //   AtomicFile out("big.bin");  out.write(p, n);  out.commit();
@@ -27,6 +28,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "d3ad/core/check.hpp"
 
@@ -138,6 +140,21 @@ inline std::string read_file(const std::filesystem::path& path, std::size_t max_
   }
   bytes.resize(size);
   return bytes;
+}
+
+// Lines of a text file, without their ends and without empty ones.
+inline std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  const std::string text = read_file(path, std::size_t{64} << 20);
+  std::vector<std::string> out;
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    std::string line = text.substr(start, end - start);
+    if (out.empty() && start == 0 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a mark some editors put
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) out.push_back(std::move(line));
+    start = end + 1;
+  }
+  return out;
 }
 
 // A file mapped read-only. Whoever changes a file that may be mapped must replace it (AtomicFile does): a file cut

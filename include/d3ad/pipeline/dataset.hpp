@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "d3ad/pipeline/image.hpp"
+#include "d3ad/pipeline/table.hpp"
 
 namespace d3ad {
 
@@ -101,21 +102,6 @@ inline std::optional<fs::path> find_mask(const fs::path& folder, const fs::path&
   return std::nullopt;
 }
 
-// Lines of a text file, without their ends and without empty ones.
-inline std::vector<std::string> lines_of(const fs::path& path) {
-  const std::string text = read_file(path, std::size_t{64} << 20);
-  std::vector<std::string> out;
-  for (std::size_t start = 0; start < text.size();) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    std::string line = text.substr(start, end - start);
-    if (out.empty() && start == 0 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a mark some editors put
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) out.push_back(std::move(line));
-    start = end + 1;
-  }
-  return out;
-}
-
 inline std::vector<Sample> good_samples(std::vector<fs::path> paths) {
   std::vector<Sample> out;
   for (auto& path : paths) out.push_back({std::move(path), {}, "good"});
@@ -140,24 +126,6 @@ inline void find_test(Dataset& out, const fs::path& folder, const std::string& g
                                   "' have no mask in ground_truth/; they count for images, not for pixels"));
 }
 
-// The fields of a line of CSV; quotes as in RFC 4180.
-inline std::vector<std::string> csv_fields(const std::string& line) {
-  std::vector<std::string> out(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
-      out.back() += line[++i];
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      out.emplace_back();
-    else
-      out.back() += c;
-  }
-  return out;
-}
-
 inline fs::path visa_list(const fs::path& root) { return root / "split_csv" / "1cls.csv"; }
 
 // A path that the list names, which has to stay inside the dataset.
@@ -170,7 +138,7 @@ inline fs::path inside(const fs::path& root, const std::string& name, const fs::
 
 inline void find_visa(Dataset& out, const fs::path& root) {
   const auto list = visa_list(root);
-  const auto lines = lines_of(list);
+  const auto lines = read_lines(list);
   const std::vector<std::string> header{"object", "split", "label", "image", "mask"};
   D3AD_CHECK(!lines.empty() && csv_fields(lines.front()) == header, "'", list.string(),
              "' does not begin with object,split,label,image,mask");
@@ -201,7 +169,7 @@ inline void find_visa(Dataset& out, const fs::path& root) {
 }
 
 inline void find_list(Dataset& out, const fs::path& list) {
-  for (const auto& line : lines_of(list)) out.train.push_back({list.parent_path() / line, {}, "good"});
+  for (const auto& line : read_lines(list)) out.train.push_back({list.parent_path() / line, {}, "good"});
 }
 
 }  // namespace detail
@@ -292,7 +260,7 @@ inline std::vector<std::filesystem::path> collect_images(const std::vector<std::
       D3AD_CHECK(!images.empty(), "folder '", path.string(), "' holds no images (PNG, JPEG or BMP)");
       out.insert(out.end(), images.begin(), images.end());
     } else if (path.extension() == ".txt") {
-      for (auto& line : detail::lines_of(path)) out.emplace_back(std::move(line));
+      for (auto& line : read_lines(path)) out.emplace_back(std::move(line));
     } else {
       out.push_back(path);
     }

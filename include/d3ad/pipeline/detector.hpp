@@ -48,8 +48,10 @@ class Detector {
     change(config_.settings);
     config_.settings.check();
     for (auto* store : {vae_.store.get(), unet_.store.get(), extractor_.store.get()}) {
-      if (config_.settings.weights == "bfloat16") keep_narrow(ctx, *store);
-      store->freeze();
+      if (config_.settings.weights == "bfloat16")
+        keep_narrow(ctx, *store);
+      else
+        store->freeze();
     }
     conditioning_.emplace(folder_.read_conditioning(ctx.threads()));
     calibration_ = folder_.read_calibration();

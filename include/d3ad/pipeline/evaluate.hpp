@@ -82,23 +82,19 @@ struct Judged {
 inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t size, CurveRow* curves = nullptr) {
   MetricRow row;
   row.images = static_cast<int>(set.size());
-  std::vector<float> scores;
-  std::vector<std::uint8_t> labels;
+  anomaly::Ranking images;
   anomaly::PixelScores pixels;
   bool any_mask = false;
   for (const auto* j : set) {
-    scores.push_back(j->score);
-    labels.push_back(j->row->anomalous);
+    images.add(j->score, j->row->anomalous);
     if (!j->pixels) continue;
     any_mask = any_mask || !j->mask.empty();
     pixels.add(j->map, j->mask, size, size);
   }
-  const auto image = anomaly::rank_metrics(scores, labels);
+  images.sort();
+  const auto image = anomaly::rank_metrics(images);
   if (curves) {
-    anomaly::Ranking ranking;
-    for (std::size_t i = 0; i < scores.size(); ++i) ranking.add(scores[i], labels[i] != 0);
-    ranking.sort();
-    curves->image_roc = anomaly::roc_curve(ranking);
+    curves->image_roc = anomaly::roc_curve(images);
     if (any_mask) curves->pixel_roc = pixels.roc_curve(), curves->pro = pixels.pro_curve();
   }
   row.i_auroc = image.auroc, row.i_ap = image.average_precision, row.i_f1max = image.f1_max;

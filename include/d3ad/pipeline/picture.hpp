@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "d3ad/pipeline/font.hpp"
@@ -78,6 +79,19 @@ inline Image to_rgb(const Image& image) {
   for (std::size_t i = 0; i < image.pixels.size(); ++i)
     std::fill_n(out.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3, image.pixels[i]);
   return out;
+}
+
+// What is shown of one detection, in this order: the input, the image as it would be if good (both size x size x 3 in
+// [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
+inline std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
+                                           const std::vector<float>& map, int size, float brightest, float threshold) {
+  Image photo = to_image(input, size), over = overlay(photo, map, size, 0, brightest, threshold);
+  std::vector<Image> panels;
+  panels.push_back(std::move(photo));
+  panels.push_back(to_image(reconstruction, size));
+  panels.push_back(heat_map(map, size, 0, brightest));
+  panels.push_back(std::move(over));
+  return panels;
 }
 
 // Panels of one height in a row, each under its label.

@@ -10,15 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/pipeline/axis.hpp"
 #include "d3ad/pipeline/font.hpp"
 #include "d3ad/pipeline/table.hpp"
 
 namespace d3ad::plot {
-
-struct Series {
-  std::string label;
-  std::vector<double> x, y;  // points that are not finite (or not positive on a log axis) are left out
-};
 
 struct Axes {
   std::string title, x_label, y_label;
@@ -27,23 +23,6 @@ struct Axes {
 };
 
 namespace detail {
-
-// Round numbers from lo to hi, about `count` of them.
-inline std::vector<double> ticks(double lo, double hi, int count) {
-  const double raw = (hi - lo) / count, power = std::pow(10.0, std::floor(std::log10(raw)));
-  double step = power;
-  for (const double m : {2.0, 5.0, 10.0})
-    if (step < raw) step = m * power;
-  std::vector<double> out;
-  for (double t = std::ceil(lo / step - 1e-9) * step; t <= hi + step * 1e-9; t += step)
-    out.push_back(std::abs(t) < step * 1e-9 ? 0.0 : t);
-  return out;
-}
-inline std::string tick_text(double v) {
-  char text[32];
-  std::snprintf(text, sizeof(text), "%g", v);
-  return text;
-}
 
 inline void draw_line(Image& image, double x0, double y0, double x1, double y1, Colour colour, int thick) {
   const int steps = std::max(1, static_cast<int>(std::max(std::abs(x1 - x0), std::abs(y1 - y0))));
@@ -82,24 +61,16 @@ inline Image line_plot(const std::vector<Series>& all, const Axes& axes) {
   const auto py = [&](double y) { return bottom - (y - y_lo) / (y_hi - y_lo) * (bottom - top); };
   const Colour ink{60, 60, 60}, faint{225, 225, 225};
 
-  for (const double t : detail::ticks(x_lo, x_hi, 8)) {
+  for (const double t : ticks(x_lo, x_hi, 8)) {
     const int x = static_cast<int>(px(t));
     fill_rectangle(image, x, top, 1, bottom - top, faint);
-    const auto text = detail::tick_text(t);
+    const auto text = tick_text(t);
     draw_text(image, x - text_pixels(text, 2) / 2, bottom + 10, text, ink, 2);
   }
-  std::vector<double> y_ticks = detail::ticks(y_lo, y_hi, 6);
-  if (axes.log_y) {  // 1, 2, 5 times powers of ten, where enough of them are in range
-    std::vector<double> nice;
-    for (int e = static_cast<int>(std::floor(y_lo)); e <= static_cast<int>(std::ceil(y_hi)); ++e)
-      for (const double m : {1.0, 2.0, 3.0, 5.0, 7.0})
-        if (const double t = e + std::log10(m); t >= y_lo && t <= y_hi) nice.push_back(t);
-    if (nice.size() >= 2) y_ticks = nice;
-  }
-  for (const double t : y_ticks) {
+  for (const double t : axes.log_y ? log_ticks(y_lo, y_hi, 6) : ticks(y_lo, y_hi, 6)) {
     const int y = static_cast<int>(py(t));
     fill_rectangle(image, left, y, right - left, 1, faint);
-    const auto text = detail::tick_text(axes.log_y ? std::pow(10.0, t) : t).substr(0, 6);
+    const auto text = tick_text(axes.log_y ? std::pow(10.0, t) : t).substr(0, 6);
     draw_text(image, left - 8 - text_pixels(text, 2), y - 7, text, ink, 2);
   }
   fill_rectangle(image, left, top, 2, bottom - top, ink);

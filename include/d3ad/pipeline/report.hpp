@@ -78,10 +78,10 @@ class Report {
 
   // One image's pictures; in the order of the result's images.
   void add(const Sample& sample, const Detection& d) {
-    const Image photo = to_image(d.input, size_);
-    std::string panels = panel("input", photo) + panel("as if good", to_image(d.reconstruction, size_)) +
-                         panel("anomaly map", heat_map(d.map, size_, 0, brightest_)) +
-                         panel("overlay", overlay(photo, d.map, size_, 0, brightest_, calibration_.threshold));
+    static constexpr const char* kCaptions[] = {"input", "as if good", "anomaly map", "overlay"};
+    const auto pictures = detection_panels(d.input, d.reconstruction, d.map, size_, brightest_, calibration_.threshold);
+    std::string panels;
+    for (std::size_t i = 0; i < pictures.size(); ++i) panels += panel(kCaptions[i], pictures[i]);
     if (sample.mask) panels += panel("truth", to_rgb(resize(sample_mask(sample), size_, size_)));
     panels_.push_back(std::move(panels));
   }
@@ -248,9 +248,9 @@ class Report {
   std::string training_curve() const {
     svg::Series loss{"loss", {}, {}};
     try {
-      const auto lines = detail::lines_of(folder_ / "loss.csv");
+      const auto lines = read_lines(folder_ / "loss.csv");
       for (std::size_t i = 1; i < lines.size(); ++i) {
-        const auto f = detail::csv_fields(lines[i]);
+        const auto f = csv_fields(lines[i]);
         if (f.size() >= 2)
           loss.x.push_back(std::strtod(f[0].c_str(), nullptr)), loss.y.push_back(std::strtod(f[1].c_str(), nullptr));
       }

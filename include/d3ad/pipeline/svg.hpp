@@ -1,19 +1,19 @@
 #pragma once
 // Charts as SVG text, for pages: lines and bars over labelled axes, coloured by the page's CSS (classes s0, s1, ...).
 //
-//   std::string chart = svg::lines({{"d3ad", x, y}}, {.title = "ROC", .x = "false alarms", .y = "found"});
-//   std::string chart = svg::bars({{"good", counts}}, edges_text, {.title = "T̂"});
+//   std::string chart = svg::lines({{"d3ad", x, y}}, {.title = "ROC", .x_label = "false alarms"});
+//   std::string chart = svg::bars({{"good", counts}}, {"20", "30"}, {.title = "T̂"});
 //
 // Text is escaped here; numbers are finite or left out.
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "d3ad/core/check.hpp"
+#include "d3ad/pipeline/axis.hpp"
 #include "d3ad/pipeline/table.hpp"
 
 namespace d3ad {
@@ -44,10 +44,8 @@ inline std::string html_escape(const std::string& text) {
 
 namespace svg {
 
-struct Series {
-  std::string label;
-  std::vector<double> x, y;
-};
+using plot::Series;
+
 struct Bars {
   std::string label;
   std::vector<double> counts;
@@ -70,27 +68,6 @@ struct Axis {
 };
 
 inline std::string place(double v) { return fixed(v, 1); }
-
-// Round steps, about five of them.
-inline std::vector<double> ticks(double from, double to) {
-  const double raw = (to - from) / 5, power = std::pow(10.0, std::floor(std::log10(raw)));
-  const double part = raw / power, step = power * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
-  std::vector<double> out;
-  for (double v = std::ceil(from / step - 1e-9) * step; v <= to + 1e-9 * step; v += step)
-    out.push_back(std::abs(v) < 1e-12 * step ? 0 : v);
-  return out;
-}
-
-// For logarithms: 1, 2, 5, 10, ... where two to twelve of them fit, else the plain steps.
-inline std::vector<double> log_ticks(double from, double to) {
-  std::vector<double> out;
-  for (int power = static_cast<int>(std::floor(from)); power <= static_cast<int>(std::ceil(to)); ++power)
-    for (const double digit : {1.0, 2.0, 5.0}) {
-      const double v = power + std::log10(digit);
-      if (v >= from && v <= to) out.push_back(v);
-    }
-  return out.size() >= 2 && out.size() <= 12 ? out : ticks(from, to);
-}
 
 inline std::string text(double x, double y, const std::string& words, const char* anchor, const char* extra = "") {
   return concat("<text x=\"", place(x), "\" y=\"", place(y), "\" text-anchor=\"", anchor, "\" ", extra, ">",
@@ -119,10 +96,9 @@ inline std::string legend(const std::vector<std::string>& labels) {
 }
 inline std::string y_grid(const Axis& y, bool log) {
   std::string out;
-  for (const double v : log ? log_ticks(y.from, y.to) : ticks(y.from, y.to)) {
-    const double at = y.at(v), shown = log ? std::pow(10.0, v) : v;
-    char label[32];
-    std::snprintf(label, sizeof label, "%.3g", shown);
+  for (const double v : log ? plot::log_ticks(y.from, y.to, 6, 12) : plot::ticks(y.from, y.to, 6)) {
+    const double at = y.at(v);
+    const auto label = plot::tick_text(log ? std::pow(10.0, v) : v).substr(0, 6);
     out += concat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", place(at), "\" y2=\"",
                   place(at), "\"/>", text(kLeft - 6, at + 4, label, "end"));
   }
@@ -151,11 +127,8 @@ inline std::string lines(const std::vector<Series>& series, const Options& o) {
   if (!(y1 > y0)) y1 = y0 + 1;
   const Axis x{x0, x1, kLeft, kWidth - kRight}, y{y0, y1, kHeight - kBottom, kTop};
   std::string out = open(o) + y_grid(y, o.log_y);
-  for (const double v : ticks(x0, x1)) {
-    char label[32];
-    std::snprintf(label, sizeof label, "%.4g", v);
-    out += text(x.at(v), kHeight - kBottom + 16, label, "middle");
-  }
+  for (const double v : plot::ticks(x0, x1, 6))
+    out += text(x.at(v), kHeight - kBottom + 16, plot::tick_text(v), "middle");
   std::vector<std::string> labels;
   for (std::size_t k = 0; k < series.size(); ++k) {
     const Series& s = series[k];
@@ -169,7 +142,8 @@ inline std::string lines(const std::vector<Series>& series, const Options& o) {
   return out + legend(labels) + "</svg>";
 }
 
-// One group of bars for each name on the axis; edges: the axis is a range of values cut into counts.size() parts.
+// One group of bars for each name on the axis. mark_x is a place on x_from ... x_to, which the groups cut into equal
+// parts.
 inline std::string bars(const std::vector<Bars>& sets, const std::vector<std::string>& names, const Options& o) {
   using namespace detail;
   D3AD_CHECK(!sets.empty() && !names.empty(), "bars: there is nothing to draw");

@@ -2,6 +2,7 @@
 // Numbers and tables as text, whatever the locale.
 //
 //   number(0.25)  "0.25" (shortest that reads back the same)     fixed(0.25, 4)  "0.2500"     percent(0.9731)  "97.3"
+//   csv_fields("\"a,b\",c")  {"a,b", "c"}
 //   csv_field("a,b")  "\"a,b\""                                   align({{"a", "b"}, {"1", "22"}})   columns in line
 
 #include <charconv>
@@ -42,6 +43,24 @@ inline std::string csv_row(const std::vector<std::string>& fields) {
   std::string out;
   for (std::size_t i = 0; i < fields.size(); ++i) out += (i ? "," : "") + csv_field(fields[i]);
   return out + "\n";
+}
+
+// The fields of a line of CSV; quotes as in RFC 4180.
+inline std::vector<std::string> csv_fields(const std::string& line) {
+  std::vector<std::string> out(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (c == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
+      out.back() += line[++i];
+    else if (c == '"')
+      quoted = !quoted;
+    else if (c == ',' && !quoted)
+      out.emplace_back();
+    else
+      out.back() += c;
+  }
+  return out;
 }
 
 // Characters, not bytes, of UTF-8.
