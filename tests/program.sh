@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The program d3ad as a user meets it: exit codes, output, pictures, configuration files, interrupted training, bad input.
 #
-#   tests/program.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/, washer/)
+#   tests/program.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/board, model/)
 
 set -uo pipefail
 program=$(realpath "$1")
@@ -10,34 +10,10 @@ repository=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-failures=0 checks=0
+. "$repository/tests/expect.sh"
 
-wrong() {
-  echo "FAILED: $*" >&2
-  failures=$((failures + 1))
-}
-# runs CODE ARGUMENTS...: the program ends with that code; stdout and stderr are kept in out and err
-runs() {
-  local code=$1 got=0
-  shift
-  "$program" "$@" >out 2>err || got=$?
-  checks=$((checks + 1))
-  [ "$got" -eq "$code" ] || { wrong "d3ad $* ended with $got, expected $code"; cat out err >&2; }
-}
-# refuses TEXT ARGUMENTS...: exit code 2, one line on stderr that holds the text, nothing else
-refuses() {
-  local text=$1
-  shift
-  runs 2 "$@"
-  grep -qF -- "$text" err || wrong "d3ad $*: stderr does not say '$text': $(cat err)"
-  [ "$(wc -l <err)" -eq 1 ] || wrong "d3ad $*: $(wc -l <err) lines on stderr"
-}
-says() { grep -qF -- "$1" "${2:-out}" || wrong "'$1' is not in ${2:-out}: $(head -c 2000 "${2:-out}")"; }
-counts() { [ "$1" -eq "$2" ] || wrong "$3: $1, expected $2"; }
-exists() { [ -s "$1" ] || wrong "$1 was not written"; }
-
-model=$example/washer data=$example/data good=$example/data/washer/test/good bad=$example/data/washer/test/bite
-networks=(--vae "$data/vae.safetensors" --extractor "$data/resnet18.safetensors")
+model=$example/model data=$example/data good=$example/data/board/test/good bad=$example/data/board/test/part
+vae=$repository/networks/vae.safetensors extractor=$repository/networks/resnet34.safetensors
 small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --quiet)
 
 # ---- help ----
@@ -63,8 +39,8 @@ runs 0 detect --model "$model" --threshold 1e9 "$good/000.png"
 runs 1 detect --model "$model" --threshold -1 "$good/000.png"
 says FAULTY
 runs 1 detect --model "$model" --threshold -1 --format jsonl "$good" "$bad"
-counts "$(wc -l <out)" 16 "JSON lines"
-counts "$(grep -c '^{"file":".*","score":[0-9.e+-]*,"verdict":"faulty","T_hat":[0-9]*,"distance":[0-9.e+-]*}$' out)" 16 \
+counts "$(wc -l <out)" 12 "JSON lines"
+counts "$(grep -c '^{"file":".*","score":[0-9.e+-]*,"verdict":"faulty","T_hat":[0-9]*,"distance":[0-9.e+-]*}$' out)" 12 \
   "well-formed JSON lines"
 runs 1 detect --model "$model" --threshold -1 --format csv "$good/000.png"
 counts "$(head -1 out | grep -c '^file,score,verdict,T_hat$')" 1 "CSV header"
@@ -93,13 +69,23 @@ refuses "is not a folder" detect --model nowhere "$good/000.png"
 refuses "expected a number" detect --model "$model" --threshold abc "$good/000.png"
 refuses "eta2" detect --model "$model" --eta2=-1 "$good/000.png"
 refuses "lambda" detect --model "$model" --lambda 2 "$good/000.png"
-refuses "holds no images" detect --model "$model" "$data/washer"
+refuses "holds no images" detect --model "$model" "$data/board"
+
+# ---- colour: on a terminal only, and not where NO_COLOR is set ----
+red=$(printf '\033[1;31m')
+on_terminal() { script -qc "$(printf '%q ' env "$@")" /dev/null; }
+judge=("$program" detect --model "$model" --threshold -1 "$good/000.png")
+checks=$((checks + 4))
+on_terminal TERM=xterm NO_COLOR= "${judge[@]}" | grep -qF "$red" || wrong "no colour on a terminal"
+on_terminal TERM=xterm NO_COLOR=1 "${judge[@]}" | grep -qF "$red" && wrong "colour although NO_COLOR is set"
+on_terminal TERM=dumb NO_COLOR= "${judge[@]}" | grep -qF "$red" && wrong "colour on a dumb terminal"
+env TERM=xterm NO_COLOR= "${judge[@]}" | grep -qF "$red" && wrong "colour in a pipe"
 
 # ---- data ----
 runs 0 data --quiet "$data"
-says "washer"
+says "board"
 says "MVTec AD"
-runs 0 data --quiet --json "$data" --category washer
+runs 0 data --quiet --json "$data" --category board
 says '"train": 24'
 runs 2 data --quiet mixed  # a folder with damaged images
 says "cannot be used"
@@ -120,23 +106,29 @@ echo '{' >broken.json
 refuses "is not a JSON object" detect --model "$model" --config broken.json "$good/000.png"
 
 # ---- evaluate ----
-runs 0 evaluate --model "$model" --data "$data" --category washer --out results --heat-maps --baselines --quiet
+runs 0 evaluate --model "$model" --data "$data" --category board --out results --heat-maps --baselines --quiet
 counts "$(head -1 results/metrics.csv |
   grep -c '^category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
-counts "$(grep -c '^washer,\(all\|bite\|scratch\),\(paper\|calibrated\),' results/metrics.csv)" 6 "metrics"
+counts "$(grep -c '^board,\(all\|scratch\|stain\|part\|deformation\),\(paper\|calibrated\),' results/metrics.csv)" 10 "metrics"
 counts "$(grep -c '^mean,all,' results/metrics.csv)" 4 "means"
 counts "$(wc -l <results/scores.csv)" 25 "scores"
-counts "$(ls results/washer/*/*.png | wc -l)" 24 "pictures"
+counts "$(ls results/board/*/*.png | wc -l)" 24 "pictures"
 counts "$(grep -o '<article' results/report.html | wc -l)" 24 "images in the report"
 counts "$(grep -c 'http' results/report.html)" 0 "addresses in the report"
-runs 0 evaluate --model "$model" --data "$data" --category washer --out plain --no-report --quiet
+runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet
 [ ! -e plain/report.html ] || wrong "--no-report wrote a report"
 says "Paper's protocol"
-refuses "there are: washer" evaluate --model "$model" --data "$data" --category washers --out results --quiet
+runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet --json
+python3 -c 'import json' 2>/dev/null && { python3 -m json.tool <out >tidy || wrong "evaluate --json is no JSON"; }
+counts "$(grep -c '"protocol": "calibrated"' out)" 6 "calibrated rows of JSON"
+counts "$(grep -c '"false_alarms": [0-9]' out)" 1 "verdicts of JSON"
+runs 1 detect --model "$model" --threshold -1 --json "$good/000.png"
+counts "$(grep -c '^{"file":' out)" 1 "detect --json"
+refuses "there are: board" evaluate --model "$model" --data "$data" --category boards --out results --quiet
 refuses "is not there" evaluate --model "$model" --data nowhere --out results --quiet
 
 # ---- train: stopped by Ctrl-C, killed, resumed; the same in the end ----
-train=(train --data "$data" --category washer "${networks[@]}" "${small[@]}" --threads 1)
+train=(train --data "$data" --category board "${small[@]}" --threads 1)
 runs 0 "${train[@]}" --model whole --iterations 40
 "$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
 pid=$!
@@ -154,18 +146,25 @@ wait $pid 2>/dev/null
 runs 0 "${train[@]}" --model stopped --iterations 40
 cmp -s whole/unet.safetensors stopped/unet.safetensors || wrong "a stopped training ended in another network"
 counts "$(find . -name '*.tmp*' | wc -l)" 0 "temporary files that were left"
-runs 0 calibrate --data "$data" --category washer --model whole --T-max 120 --quiet
+runs 0 calibrate --data "$data" --category board --model whole --T-max 120 --quiet
 grep -q '"T_max": 120' whole/config.json || wrong "calibrate did not keep T_max"
-runs 0 adapt --data "$data" --category washer --model whole --gamma 1 --quiet
+runs 0 adapt --data "$data" --category board --model whole --gamma 1 --quiet
 runs 0 detect --model whole --threshold 1e9 "$good/000.png"
 refuses "checkpoint of a training with other" "${train[@]}" --model whole --iterations 41
 refuses "image_size" "${train[@]}" --model x --image-size 65
 refuses "one of iterations and epochs" "${train[@]}" --model x --iterations 5 --epochs 5
-refuses "expected a ResNet" train --data "$data" --category washer --vae "$data/vae.safetensors" \
-  --extractor "$data/vae.safetensors" --model x --quiet
-head -c 1000 "$data/vae.safetensors" >cut.safetensors
-refuses "cut.safetensors" train --data "$data" --category washer --vae cut.safetensors \
-  --extractor "$data/resnet18.safetensors" --model x --quiet
+refuses "expected a ResNet" train --data "$data" --category board --vae "$vae" --extractor "$vae" --model x --quiet
+head -c 1000 "$vae" >cut.safetensors
+refuses "cut.safetensors" train --data "$data" --category board --vae cut.safetensors --model x --quiet
+D3AD_NETWORKS=nowhere refuses "there is no 'vae.safetensors' in it" train --data "$data" --category board --model x
+cp "$program" alone
+checks=$((checks + 1))
+./alone train --data "$data" --category board --model x 2>err && wrong "a program without its networks trained"
+says "give --vae" err
+# With networks of one's own the model only refers to the VAE, unless --copy-vae is given.
+runs 0 "${train[@]}" --model own --iterations 2 --vae "$vae" --extractor "$extractor"
+[ ! -e own/vae.safetensors ] || wrong "the VAE was copied"
+cmp -s whole/vae.safetensors "$vae" || wrong "the VAE that comes with d3ad was not copied into the model"
 # A full disk, played by a limit on file sizes: a sentence, no half-written file, and the same command goes on.
 checks=$((checks + 1))
 (
@@ -184,8 +183,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # ---- inspect and verify ----
-runs 0 inspect "$data/vae.safetensors" "$data/resnet18.safetensors"
-says "resnet18"
+runs 0 inspect "$vae" "$extractor"
+says "resnet34"
 refuses "cut.safetensors" inspect cut.safetensors
 golden=$repository/tests/golden/schedule.safetensors
 runs 0 verify "$golden"
@@ -193,7 +192,6 @@ cp "$golden" changed.safetensors
 printf '\x41' | dd of=changed.safetensors bs=1 seek=$(($(stat -c %s changed.safetensors) - 1)) conv=notrunc status=none
 runs 1 verify changed.safetensors
 says "OVER"
-refuses "does not say 'kind'" verify "$data/vae.safetensors"
+refuses "does not say 'kind'" verify "$vae"
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+finish

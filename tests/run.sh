@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
-# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example on
-# a tiny set from end to end, and the package in projects of their own.
+# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example from
+# end to end on small data with its report in a browser, and the package in projects of their own.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -31,10 +31,14 @@ ctest --test-dir build/gcc --output-on-failure
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
 
-step "the example from end to end, on the tiny set"
+step "the example from end to end, on small data"
 rm -rf build/example
-D3AD_BUILD=$here/build/gcc D3AD_VAE_STEPS=40 D3AD_ITERATIONS=30 examples/quickstart.sh build/example
+D3AD_BUILD=$here/build/gcc D3AD_SAMPLE="--train 24 --good 8 --faulty 4 --size 128" \
+  D3AD_TRAIN="--iterations 30 --image-size 128" examples/quickstart.sh build/example
 tests/program.sh build/gcc/d3ad build/example
+tests/awkward_data.sh build/gcc/d3ad build/example
+need chromium
+tests/report_browser.sh build/example/results/report.html build/example/screenshots
 
 step "the installed package in projects of their own"
 cmake --install build/gcc --prefix "$here/build/installed" >/dev/null
@@ -48,12 +52,12 @@ consume folder -DD3AD_SOURCE="$here"
 PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consume pkg_config -DD3AD_PKG_CONFIG=ON
 cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"
 build build/embed
-build/embed/inspection build/example/washer build/example/data/washer/test/good/000.png || [ $? -eq 1 ]  # 1: faulty
+build/embed/inspection build/example/model build/example/data/board/test/good/000.png || [ $? -eq 1 ]  # 1: faulty
 
 step "clang, warnings as errors"
 cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=clang++ \
   -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON
-build build/clang --target unit d3ad_program first_tensor detect tiny_set
+build build/clang --target unit d3ad_program first_tensor detect pretrain make_sample
 
 step "ASan and UBSan"
 cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF \

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "colour.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -67,10 +68,11 @@ int run(const Options& o) {
       table.push_back({c.category, name(c.layout), std::to_string(c.train), std::to_string(c.good_tests),
                        std::to_string(c.faulty_tests), std::to_string(c.masks),
                        std::to_string(c.defects.size() - c.defects.count("good")), sizes_text(c)});
-    fmt::print("{}", align(table));
+    fmt::print("{}", paint_table(align(table), stdout));
     for (const auto& c : found) {
-      for (const auto& u : c.unreadable) fmt::print("{}: cannot be used: {}\n", c.category, u);
-      for (const auto& w : c.warnings) fmt::print("{}: {}\n", c.category, w);
+      for (const auto& u : c.unreadable)
+        fmt::print("{}: {}\n", c.category, paint(Tone::bad, "cannot be used: " + u, stdout));
+      for (const auto& w : c.warnings) fmt::print("{}: {}\n", c.category, paint(Tone::note, w, stdout));
     }
   }
   return std::any_of(found.begin(), found.end(), [](const auto& c) { return !c.unreadable.empty(); }) ? 2 : 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "colour.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -76,8 +77,9 @@ void print(const Options& o, const std::string& file, const Detection& d,
   } else if (o.format == "csv") {
     fmt::print("{}", csv_row({file, number(d.score), verdict, std::to_string(d.conditioning.T_hat)}));
   } else {
-    fmt::print("{}  score {}  T {}  {}\n", d.faulty ? "FAULTY" : "good  ", fixed(d.score, 4), d.conditioning.T_hat,
-               file);
+    fmt::print("{}  score {}  T {}  {}\n",
+               d.faulty ? paint(Tone::bad, "FAULTY", stdout) : paint(Tone::good, "good  ", stdout), fixed(d.score, 4),
+               d.conditioning.T_hat, file);
   }
   std::fflush(stdout);
 }
@@ -143,6 +145,8 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->add_option("--format", o->format, "what stdout gets: text, jsonl or csv")
       ->check(CLI::IsMember({"text", "jsonl", "csv"}))
       ->capture_default_str();
+  command->add_flag_callback(
+      "--json", [o] { o->format = "jsonl"; }, "as --format jsonl: a JSON object a line");
   command->add_option("--out", o->out, "folder for pictures")->default_val("detections")->capture_default_str();
   command->add_flag("--heat", o->heat, "write NAME.heat.png, the anomaly map");
   command->add_flag("--overlay", o->overlay, "write NAME.overlay.png, the map over the image, faulty regions outlined");

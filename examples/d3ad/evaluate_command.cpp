@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "colour.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -17,7 +18,7 @@ struct Options {
   std::string model, data, out;
   std::vector<std::string> categories;
   int batch = 4;
-  bool panels = false, baselines = false, report = true;
+  bool panels = false, baselines = false, report = true, json = false;
   SettingsOptions settings;
   CommonOptions common;
 };
@@ -45,7 +46,7 @@ void write_results(const Options& o, const std::vector<MetricRow>& rows, const s
 const char* title(const std::string& protocol) {
   if (protocol == "paper") return "Paper's protocol: maps scaled by the range of the whole test set (percent)";
   if (protocol == "calibrated")
-    return "Calibrated: ranges and threshold from good training images, as detect (percent)";
+    return "Calibrated: ranges and threshold from good images of the training set, as detect (percent)";
   if (protocol == "baseline_mean_image")
     return "Baseline without diffusion: difference to the mean good image (percent)";
   return "Baseline without diffusion: features of the image against those of its VAE reconstruction (percent)";
@@ -61,8 +62,52 @@ void print_tables(const std::vector<MetricRow>& rows) {
                        percent(r.pro), percent(r.aupro), percent(r.i_ap), percent(r.p_ap), percent(r.i_f1max),
                        percent(r.p_f1max)});
     }
-    if (table.size() > 1) fmt::print("{}\n{}\n", title(protocol), align(table));
+    if (table.size() > 1)
+      fmt::print("{}\n{}\n", paint(Tone::heading, title(protocol), stdout), paint_table(align(table), stdout));
   }
+}
+
+// What happened at a category's threshold.
+struct Verdicts {
+  std::string category;
+  double threshold = 0, false_alarm_rate = 0;
+  int faulty = 0, found = 0, good = 0, alarms = 0;
+};
+
+void print_verdicts(const std::vector<Verdicts>& all) {
+  for (const auto& v : all)
+    fmt::print("{}: threshold {} (at most {} % false alarms promised): {} of {} faulty images found, {}\n", v.category,
+               fixed(v.threshold, 4), fixed(100 * v.false_alarm_rate, 1), v.found, v.faulty,
+               paint(v.alarms > v.false_alarm_rate * v.good ? Tone::note : Tone::good,
+                     concat(v.alarms, " of ", v.good, " good ones called faulty"), stdout));
+}
+
+void print_json(const std::vector<MetricRow>& rows, const std::vector<Verdicts>& verdicts) {
+  const auto known = [](double v) { return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(); };
+  nlohmann::ordered_json all = {{"metrics", nlohmann::ordered_json::array()},
+                                {"verdicts", nlohmann::ordered_json::array()}};
+  for (const auto& r : rows)
+    all["metrics"].push_back({{"category", r.category},
+                              {"defect", r.defect},
+                              {"protocol", r.protocol},
+                              {"images", r.images},
+                              {"i_auroc", known(r.i_auroc)},
+                              {"p_auroc", known(r.p_auroc)},
+                              {"pro", known(r.pro)},
+                              {"aupro", known(r.aupro)},
+                              {"i_ap", known(r.i_ap)},
+                              {"p_ap", known(r.p_ap)},
+                              {"i_f1max", known(r.i_f1max)},
+                              {"p_f1max", known(r.p_f1max)}});
+  for (const auto& v : verdicts)
+    all["verdicts"].push_back({{"category", v.category},
+                               {"threshold", v.threshold},
+                               {"false_alarm_rate", v.false_alarm_rate},
+                               {"faulty", v.faulty},
+                               {"found", v.found},
+                               {"good", v.good},
+                               {"false_alarms", v.alarms}});
+  fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 // A model for one category, or a folder with a model for each.
@@ -82,11 +127,12 @@ int run(const Options& o) {
   std::vector<MetricRow> rows;
   std::vector<ImageRow> images;
   int skipped = 0;
-  std::string verdicts;
+  std::vector<Verdicts> verdicts;
   for (const auto& category : categories) {
     Detector<Cpu> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
     const Dataset dataset = open_dataset(o.data, category);
-    for (const auto& w : dataset.warnings) std::fprintf(stderr, "d3ad: note: %s\n", w.c_str());
+    for (const auto& w : dataset.warnings)
+      std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
     std::optional<Progress> progress;
     EvaluationOptions options;
     options.batch = o.batch;
@@ -126,21 +172,23 @@ int run(const Options& o) {
     skipped += static_cast<int>(result.skipped.size());
     rows.insert(rows.end(), result.rows.begin(), result.rows.end());
     images.insert(images.end(), result.images.begin(), result.images.end());
-    int faulty = 0, good = 0, alarms = 0, found = 0;
+    Verdicts v{.category = dataset.category,
+               .threshold = double{detector.calibration().threshold},
+               .false_alarm_rate = double{detector.calibration().false_alarm_rate}};
     for (const auto& i : result.images) {
-      (i.anomalous ? faulty : good) += 1;
-      (i.anomalous ? found : alarms) += i.faulty;
+      (i.anomalous ? v.faulty : v.good) += 1;
+      (i.anomalous ? v.found : v.alarms) += i.faulty;
     }
-    verdicts += fmt::format(
-        "{}: threshold {} (aims at {} % false alarms): {} of {} faulty images found, {} of {} good ones called "
-        "faulty\n",
-        dataset.category, fixed(detector.calibration().threshold, 4),
-        fixed(100 * detector.settings().false_alarm_rate, 1), found, faulty, alarms, good);
+    verdicts.push_back(std::move(v));
   }
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);
-  print_tables(rows);
-  fmt::print("{}", verdicts);
+  if (o.json) {
+    print_json(rows, verdicts);
+  } else {
+    print_tables(rows);
+    print_verdicts(verdicts);
+  }
   return skipped ? 2 : 0;
 }
 
@@ -160,6 +208,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
                     "also judge two detectors without diffusion: mean good image, VAE reconstruction alone");
   command->add_flag("!--no-report", o->report,
                     "do not write report.html (one for each category where there are several)");
+  command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
   command->add_option("--batch", o->batch, "images computed together")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

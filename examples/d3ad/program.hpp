@@ -53,6 +53,11 @@ struct CommonOptions {
 // config.json. Throws d3ad::Error with a sentence.
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments);
 
+// A network that comes with d3ad ("vae.safetensors", "resnet34.safetensors"): in $D3AD_NETWORKS, else in share/d3ad
+// beside the program (a build) or one level up (an installation). Throws d3ad::Error, which names `option` as a way
+// out.
+std::filesystem::path shipped_network(const std::string& name, const std::string& option);
+
 // The dashes' form of a setting's name: T_max -> --T-max.
 std::string option_name(const std::string& setting);
 

@@ -24,6 +24,7 @@ constexpr Description kDescriptions[] = {
     {"attention", "UNet: downsampling factors with attention, comma-separated", 0},
     {"heads", "UNet: attention heads", 0},
     {"augment", "turned copies of the good images to learn from: none, flip or dihedral", 0},
+    {"held_back", "share of the good images that only ranges and threshold are learned from; 0: none, all count", 0},
     {"iterations", "UNet: training steps of one batch each (0: --epochs decides)", 0},
     {"epochs", "UNet: rounds over the images (0: --iterations decides)", 0},
     {"batch", "images a step", 0},

@@ -11,6 +11,7 @@ namespace program {
 namespace {
 
 using namespace d3ad;
+namespace fs = std::filesystem;
 
 struct Options {
   std::string data, category, vae, extractor, model;
@@ -35,11 +36,13 @@ class Console {
       }
       progress_->show(done, text);
     };
-    e.note = [this](const std::string& text) {
-      if (!quiet_) fmt::print(stderr, "{}\n", text);
-    };
+    e.note = [this](const std::string& text) { note(text); };
     e.stop = [] { return InterruptGuard::interrupted(); };
     return e;
+  }
+
+  void note(const std::string& text) const {
+    if (!quiet_) fmt::print(stderr, "{}\n", text);
   }
 
  private:
@@ -50,11 +53,11 @@ class Console {
   InterruptGuard guard_;
 };
 
-std::vector<std::filesystem::path> good_images(const Options& o, std::string& category) {
+std::vector<fs::path> good_images(const Options& o, std::string& category) {
   const Dataset data = open_dataset(o.data, o.category);
   category = data.category;
-  std::vector<std::filesystem::path> good;
-  for (const auto& s : data.train) good.push_back(std::filesystem::absolute(s.image));
+  std::vector<fs::path> good;
+  for (const auto& s : data.train) good.push_back(fs::absolute(s.image));
   return good;
 }
 
@@ -77,9 +80,12 @@ void add_train(CLI::App& app, int&) {
       app.add_subcommand("train", "learn from good images: latents, UNet, adaptation, conditioning, calibration");
   auto o = std::make_shared<Options>();
   add_data_options(*command, *o);
-  command->add_option("--vae", o->vae, "VAE: a safetensors file, or a diffusers folder vae/")->required();
-  command->add_option("--extractor", o->extractor, "ResNet with ImageNet weights, a safetensors file")->required();
-  command->add_flag("--copy-vae", o->copy_vae, "keep a copy of the VAE in the model, so that it can be moved alone");
+  command->add_option("--vae", o->vae,
+                      "VAE: a safetensors file, or a diffusers folder vae/; none: the small one that comes with d3ad");
+  command->add_option("--extractor", o->extractor,
+                      "pretrained ResNet, a safetensors file; none: the small one that comes with d3ad");
+  command->add_flag("--copy-vae", o->copy_vae,
+                    "keep a copy of the VAE in the model, so that it can be moved alone (always so without --vae)");
   command->add_option("--checkpoint-seconds", o->checkpoint_seconds, "seconds between checkpoints")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
@@ -91,9 +97,14 @@ void add_train(CLI::App& app, int&) {
     request.settings = Settings::named(o->settings.preset().empty() ? "small" : o->settings.preset());
     o->settings.apply(request.settings);
     request.good = good_images(*o, request.category);
-    request.vae = o->vae, request.extractor = o->extractor, request.model = o->model;
-    request.copy_vae = o->copy_vae, request.checkpoint_seconds = o->checkpoint_seconds;
+    request.vae = o->vae.empty() ? shipped_network("vae.safetensors", "--vae") : fs::path(o->vae);
+    request.extractor =
+        o->extractor.empty() ? shipped_network("resnet34.safetensors", "--extractor") : fs::path(o->extractor);
+    request.model = o->model;
+    request.copy_vae = o->copy_vae || o->vae.empty(), request.checkpoint_seconds = o->checkpoint_seconds;
     Console console(o->common.quiet, request.settings.batch);
+    if (o->vae.empty() || o->extractor.empty())
+      console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
     Context<Cpu> ctx({.threads = o->common.threads});
     Trainer<Cpu>(ctx, std::move(request), console.events()).run();
     finish(*o);

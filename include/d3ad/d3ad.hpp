@@ -146,3 +146,4 @@
 #include "d3ad/weights/safetensors.hpp"
 #include "d3ad/weights/safetensors_header.hpp"
 #include "d3ad/weights/source.hpp"
+#include "d3ad/weights/training_state.hpp"

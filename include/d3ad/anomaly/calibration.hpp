@@ -6,8 +6,9 @@
 //   auto c = anomaly::calibrate(ctx, pairs, {.lambda = 0.85f, .sigma = 4, .false_alarm_rate = 0.05f});
 //   nlohmann::json j = c;   c = j.get<anomaly::Calibration>();       // Error with a sentence where j is not one
 //
-// The threshold is the quantile 1 - false_alarm_rate of the nominal images' scores, interpolated as numpy.quantile
-// does: about that share of good images is called faulty. From few images it is little more than their largest score.
+// The nominal images should be ones the networks did not learn from (train.hpp holds some back): then they are what new
+// good images will be, and the threshold keeps its promise, that a new good image lies above it with probability
+// false_alarm_rate or less (upper_limit()).
 
 #include <algorithm>
 #include <cmath>
@@ -38,15 +39,50 @@ struct CalibrationOptions {
   float lambda = 0.85f, sigma = 4, false_alarm_rate = 0.05f;
 };
 
-// Linear interpolation between the sorted values; q in [0, 1].
-inline float quantile(std::vector<float> values, double q) {
-  D3AD_CHECK(!values.empty() && q >= 0 && q <= 1, "quantile: ", q, " of ", values.size(), " values");
+namespace detail {
+
+// P(T <= t) of Student's distribution with df degrees of freedom, t >= 0 (Abramowitz and Stegun 26.7.3, 26.7.4).
+inline double student_t_cdf(double t, int df) {
+  const double angle = std::atan(t / std::sqrt(df)), s = std::sin(angle), c = std::cos(angle);
+  double term = df % 2 ? c : 1, sum = df == 1 ? 0 : term;
+  for (int k = df % 2 ? 3 : 2; k <= df - 2; k += 2) term *= c * c * (k - 1) / k, sum += term;
+  constexpr double kPi = 3.14159265358979323846;
+  return 0.5 + 0.5 * (df % 2 ? 2 / kPi * (angle + s * sum) : s * sum);
+}
+// The t that P(T <= t) = p belongs to, p in [0.5, 1).
+inline double student_t_quantile(double p, int df) {
+  double lo = 0, hi = 1;
+  while (student_t_cdf(hi, df) < p && hi < 1e12) hi *= 2;
+  for (int i = 0; i < 200 && hi - lo > 1e-12 * hi; ++i) {
+    const double middle = 0.5 * (lo + hi);
+    (student_t_cdf(middle, df) < p ? lo : hi) = middle;
+  }
+  return 0.5 * (lo + hi);
+}
+
+}  // namespace detail
+
+// A limit that the next value of the same kind exceeds with probability `rate` at most. Where there are enough values
+// (rate >= 1 / (n + 1)), it is one of them, whatever their distribution (a conformal bound): the ceil((n + 1)(1 -
+// rate))-th smallest. Where there are fewer, their logarithms are taken as normally distributed and the limit is their
+// prediction bound, mean + t deviation sqrt(1 + 1/n), at least the largest value; t grows fast as values get few. A
+// single value says nothing of its spread and is its own limit, and so is the largest where one is not positive. With
+// rate 0 it is the largest value.
+inline float upper_limit(std::vector<float> values, double rate) {
+  D3AD_CHECK(!values.empty() && rate >= 0 && rate < 1, "upper limit: a rate of ", rate, " and ", values.size(),
+             " values, expected 0 to below 1 and one or more");
   std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, values.size() - 1);
-  const double part = at - static_cast<double>(below);
-  return static_cast<float>(double{values[below]} + part * (double{values[above]} - double{values[below]}));
+  const auto n = static_cast<double>(values.size());
+  const auto rank = static_cast<std::size_t>(std::max(std::ceil((n + 1) * (1 - rate) - 1e-9), 1.0));
+  if (rank <= values.size()) return values[rank - 1];
+  if (rate == 0 || values.size() < 2 || values.front() <= 0) return values.back();
+  double mean = 0, squares = 0;
+  for (const float v : values) mean += std::log(double{v}) / n;
+  for (const float v : values) squares += (std::log(double{v}) - mean) * (std::log(double{v}) - mean);
+  const int df = static_cast<int>(values.size()) - 1;
+  const double t = detail::student_t_quantile(std::max(1 - rate, 0.5), df);
+  const double limit = std::exp(mean + t * std::sqrt(squares / df * (1 + 1 / n)));
+  return std::isfinite(limit) ? std::max(values.back(), static_cast<float>(std::min(limit, 1e30))) : values.back();
 }
 
 template <class Device>
@@ -61,7 +97,7 @@ Calibration calibrate(Context<Device>& ctx, const std::vector<MapPair>& nominal,
   for (const auto& pair : nominal)
     c.scores.push_back(anomaly::scores(ctx, combine(ctx, pair, c.ranges, c.lambda, c.sigma)).front());
   std::sort(c.scores.begin(), c.scores.end());
-  c.threshold = quantile(c.scores, 1.0 - double{c.false_alarm_rate});
+  c.threshold = upper_limit(c.scores, double{c.false_alarm_rate});
   return c;
 }
 

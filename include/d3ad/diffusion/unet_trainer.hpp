@@ -23,7 +23,7 @@
 #include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/models/unet.hpp"
-#include "d3ad/weights/safetensors.hpp"
+#include "d3ad/weights/training_state.hpp"
 
 namespace d3ad {
 
@@ -98,45 +98,11 @@ class UNetTrainer {
 
   // Weights, moments, averages and the step count; `metadata` comes along.
   void save(const std::filesystem::path& path, std::map<std::string, std::string> metadata) {
-    SafetensorsWriter writer;
-    std::vector<std::vector<float>> hold;
-    const auto add = [&](const std::string& name, const Parameter<Device>& p, View<const float, Device> view) {
-      std::vector<float> host(static_cast<std::size_t>(view.size()));
-      copy_to_host(host.data(), view);
-      hold.push_back(std::vector<float>(host.size()));
-      to_file_order(hold.back().data(), host.data(), p.dims());
-      writer.add_floats(name, p.dims(), hold.back().data());
-    };
-    for (auto* p : parameters(store_)) add("w." + p->name(), *p, std::as_const(*p).value());
-    optimizer_.each_state([&](const std::string& name, Parameter<Device>& p, Tensor<float, Device>& t) {
-      add(name, p, std::as_const(t).view());
-    });
-    metadata["step"] = std::to_string(steps());
-    writer.metadata = std::move(metadata);
-    writer.write(path);
+    save_training_state(store_, optimizer_, path, std::move(metadata));
   }
 
   // Continues from what save() wrote. The file has to hold exactly this network's state.
-  void load(const SafetensorsFile& file) {
-    const auto metadata = file.metadata();
-    const auto it = metadata.find("step");
-    D3AD_CHECK(it != metadata.end() && !it->second.empty() &&
-                   it->second.find_first_not_of("0123456789") == std::string::npos && it->second.size() < 16,
-               "'", file.path(), "' is not a training checkpoint; delete it to start afresh");
-    const auto read = [&](const std::string& name, const Parameter<Device>& p, View<float, Device> view) {
-      D3AD_CHECK(file.has(name) && file.dims(name) == p.dims(), "'", file.path(), "': '", name,
-                 "' is missing or of another shape; the checkpoint is of another network, delete it to start afresh");
-      const auto values = file.floats(name);
-      std::vector<float> host(values.size());
-      to_channels_last(host.data(), values.data(), p.dims());
-      copy_from_host(view, host.data());
-    };
-    if (options_.ema > 0 && std::stoll(it->second) > 0) optimizer_.allocate_averages();
-    for (auto* p : parameters(store_)) read("w." + p->name(), *p, p->edit());
-    optimizer_.each_state(
-        [&](const std::string& name, Parameter<Device>& p, Tensor<float, Device>& t) { read(name, p, t.view()); });
-    optimizer_.set_steps(std::stoll(it->second));
-  }
+  void load(const SafetensorsFile& file) { load_training_state(store_, optimizer_, file, options_.ema > 0); }
 
  private:
   static std::vector<Parameter<Device>*> parameters(ParameterStore<Device>& store) {

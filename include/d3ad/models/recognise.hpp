@@ -156,7 +156,16 @@ inline Recognised recognise(const SafetensorsFile& file) {
     c.check();
     out.config = c;
   } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
-    const VaeConfig c = detail::recognise_vae(names);
+    VaeConfig c = detail::recognise_vae(names);
+    // What no shape tells: from our own files' metadata (networks.hpp reads a diffusers folder's config.json).
+    const auto metadata = file.metadata();
+    if (const auto it = metadata.find("config"); it != metadata.end()) {
+      const auto json = nlohmann::json::parse(it->second, nullptr, false);
+      if (json.is_object() && json.contains("norm_num_groups") && json["norm_num_groups"].is_number_integer())
+        c.norm_groups = json["norm_num_groups"].get<int>();
+      if (json.is_object() && json.contains("scaling_factor") && json["scaling_factor"].is_number())
+        c.scaling_factor = json["scaling_factor"].get<float>();
+    }
     c.check();
     out.kind = NetworkKind::vae;
     out.config = c;

@@ -33,7 +33,7 @@ struct ModelConfig {
   static constexpr int kFormat = 1;
 
   std::string category;
-  int training_images = 0;
+  int training_images = 0, held_back_images = 0;
   Settings settings;
   UNetConfig unet;
   ResNetConfig extractor;
@@ -50,6 +50,7 @@ inline nlohmann::json to_json_object(const ModelConfig& c) {
       {"format", ModelConfig::kFormat},
       {"category", c.category},
       {"training_images", c.training_images},
+      {"held_back_images", c.held_back_images},
       {"settings", c.settings},
       {"unet", c.unet},
       {"extractor", c.extractor},
@@ -83,7 +84,9 @@ class ModelFolder {
                  "; train the model again");
       c.category = json.at("category").get<std::string>();
       c.training_images = json.at("training_images").get<int>();
+      c.held_back_images = json.value("held_back_images", 0);
       c.settings = json.at("settings").get<Settings>();
+      if (!json.at("settings").contains("held_back")) c.settings.held_back = 0;  // models from before there was one
       c.unet = json.at("unet").get<UNetConfig>();
       c.extractor = json.at("extractor").get<ResNetConfig>();
       c.extractor_source = json.at("extractor_source").at("path").get<std::string>();

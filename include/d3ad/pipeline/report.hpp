@@ -133,10 +133,10 @@ class Report {
     for (const auto& r : result.rows)
       if (r.defect == "all" && r.protocol == "calibrated")
         out += tile(percent(r.i_auroc), "image AUROC, %") + tile(percent(r.p_auroc), "pixel AUROC, %");
-    out += "</div>\n<p>Learned from " + std::to_string(config_.training_images) + " good images. The threshold of " +
-           fixed(calibration_.threshold, 4) + " was set on " + std::to_string(calibration_.images) +
-           " good images so that about " + fixed(100 * double{calibration_.false_alarm_rate}, 1) +
-           " % of good ones are called faulty";
+    out += concat("</div>\n<p>Learned from ", config_.training_images, " good images. The threshold of ",
+                  fixed(calibration_.threshold, 4), " was set on ", calibration_.images, " good images ",
+                  config_.held_back_images ? "held back from that" : "among them", ", so that at most ",
+                  fixed(100 * double{calibration_.false_alarm_rate}, 1), " % of new good ones are called faulty");
     if (c.good) out += concat("; of this test set's good images it were ", fixed(100.0 * c.alarms / c.good, 1), " %");
     out += ".</p>\n";
     if (!result.skipped.empty()) {

@@ -28,6 +28,7 @@ struct Settings {
   std::vector<int> attention{2, 4};  // downsampling factors
   int heads = 4;
   std::string augment = "none";  // none, flip (left-right), dihedral (8 turns and mirrors)
+  double held_back = 0.2;        // share of the good images that only ranges and threshold are learned from
 
   // Training of the UNet
   int iterations = 3000;  // of one batch each; 0: epochs decides
@@ -85,6 +86,7 @@ struct Settings {
     s.ema = 0;
     s.T_max = 80;
     s.eta2 = 4;
+    s.held_back = 0;  // the paper learns from all images; it has no threshold
     return s;
   }
   static Settings named(const std::string& preset) {
@@ -132,15 +134,16 @@ struct Settings {
                ", expected 0 to below 1");
     D3AD_CHECK(augment == "none" || augment == "flip" || augment == "dihedral", "augment is '", augment,
                "', expected none, flip or dihedral");
+    D3AD_CHECK(held_back >= 0 && held_back <= 0.9, "held_back is ", held_back, ", expected 0 (none) to 0.9");
     D3AD_CHECK(weights == "float" || weights == "bfloat16", "weights is '", weights, "', expected float or bfloat16");
   }
 };
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Settings, preset, image_size, base, multipliers, res_blocks, attention,
-                                                heads, augment, iterations, epochs, batch, learning_rate, weight_decay,
-                                                ema, warmup, cosine_decay, clip, accumulate, checkpointing, seed, gamma,
-                                                adapt_learning_rate, k, bins, T_max, dynamic, steps, eta, eta2, omega,
-                                                sample_posterior, lambda, sigma, map_layers, dic_layer,
-                                                false_alarm_rate, weights)
+                                                heads, augment, held_back, iterations, epochs, batch, learning_rate,
+                                                weight_decay, ema, warmup, cosine_decay, clip, accumulate,
+                                                checkpointing, seed, gamma, adapt_learning_rate, k, bins, T_max,
+                                                dynamic, steps, eta, eta2, omega, sample_posterior, lambda, sigma,
+                                                map_layers, dic_layer, false_alarm_rate, weights)
 
 }  // namespace d3ad

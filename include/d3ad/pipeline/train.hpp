@@ -8,7 +8,10 @@
 //   2 train      the UNet (diffusion/unet_trainer.hpp), checkpoint in work/
 //   3 adapt      the feature extractor, gamma epochs (anomaly/adapt.hpp)
 //   4 condition  features of the good images and the bins of their distances
-//   5 calibrate  ranges of the maps and the threshold, on the good images
+//   5 calibrate  ranges of the maps and the threshold, on good images that were held back from all of the above
+//
+// Settings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
+// take part in everything, and the threshold comes from images that were learned from: too low where they are few.
 //
 // adapt() and calibrate() run the later stages alone on a model whose earlier ones are done. Every file is replaced
 // atomically; config.json comes last.
@@ -62,6 +65,7 @@ class Trainer {
       : ctx_(ctx), request_(std::move(request)), events_(std::move(events)), folder_(request_.model) {
     request_.settings.check();
     D3AD_CHECK(!request_.good.empty(), "training: there are no good images");
+    split();
     create_folders(folder_ / "work");
     lock_.emplace(folder_.path());
   }
@@ -78,6 +82,11 @@ class Trainer {
   // Stage 3 to 5 on a finished model, starting again from the extractor it was trained with.
   void adapt() {
     reopen();
+    D3AD_CHECK(std::filesystem::exists(extractor_source_), "the extractor '", extractor_source_.string(),
+               "' this model was trained with is not there any more; adaptation starts from it");
+    extractor_ = load_extractor<Device>(extractor_source_);
+    D3AD_CHECK(extractor_.sha256 == extractor_sha256_, "'", extractor_source_.string(),
+               "' is not the extractor this model was trained with (another checksum)");
     adapt_extractor();
     finish();
   }
@@ -125,21 +134,38 @@ class Trainer {
   void reopen() {
     const auto config = folder_.read();
     folder_.check_file(config, "unet.safetensors");
+    const auto before = config.training_images + config.held_back_images;
+    const auto now = static_cast<int>(request_.good.size());
+    if (now != before)
+      events_.note(concat("there are ", now, " good images, the model was trained from ", before,
+                          "; which are held back is drawn anew, and may be ones it learned from"));
     vae_ = folder_.template load_vae<Device>(config);
     vae_.store->freeze();
     unet_ = load_unet<Device>(folder_ / "unet.safetensors", config.unet);
     unet_.store->freeze();
     extractor_source_ = config.extractor_source;
     extractor_sha256_ = config.extractor_source_sha256;
-    if (std::filesystem::exists(extractor_source_)) {
-      extractor_ = load_extractor<Device>(extractor_source_);
-      D3AD_CHECK(extractor_.sha256 == extractor_sha256_, "'", extractor_source_.string(),
-                 "' is not the extractor this model was trained with (another checksum)");
-    } else {
-      fail("the extractor '", extractor_source_.string(), "' this model was trained with is not there any more");
-    }
     request_.vae = config.vae_path.is_absolute() ? config.vae_path : folder_.path() / config.vae_path;
     request_.copy_vae = !config.vae_path.is_absolute();
+  }
+
+  // Which images are learned from and which are held back, each in the order they came in.
+  void split() {
+    const std::size_t count = request_.good.size();
+    auto held = static_cast<std::size_t>(std::lround(settings().held_back * static_cast<double>(count)));
+    if (settings().held_back > 0) held = std::min(std::max<std::size_t>(held, 1), count - 1);
+    std::vector<bool> is_held(count, false);
+    const auto order = shuffled(count, "train.held_back", 0);
+    for (std::size_t i = 0; i < held; ++i) is_held[order[i]] = true;
+    for (std::size_t i = 0; i < count; ++i) (is_held[i] ? held_ : learned_).push_back(request_.good[i]);
+  }
+  std::vector<std::size_t> shuffled(std::size_t count, const char* stream, std::int64_t round) const {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const Rng rng(settings().seed, Rng::stream(stream));
+    for (std::size_t i = count - 1; i > 0; --i)
+      std::swap(order[i], order[rng.below(static_cast<std::uint64_t>(round) * count + i, i + 1)]);
+    return order;
   }
 
   // ---- 1: latents ----
@@ -154,7 +180,7 @@ class Trainer {
     Sha256 hash;
     hash.update(concat(vae_.sha256, ' ', settings().image_size, ' ', settings().augment, ' ',
                        settings().sample_posterior ? settings().seed + 1 : 0));
-    for (const auto& path : request_.good) {
+    for (const auto& path : learned_) {
       const MappedFile file(path);
       hash.update(concat(file.size(), ' '));
       hash.update(file.bytes());
@@ -167,7 +193,7 @@ class Trainer {
     const auto key = latents_key();
     Latents out;
     const int turns = settings().augment == "none" ? 1 : settings().augment == "flip" ? 2 : 8;
-    const auto count = static_cast<std::int64_t>(request_.good.size());
+    const auto count = static_cast<std::int64_t>(learned_.size());
     const std::int64_t side = settings().image_size / vae_->reduction();
     out.shape = {count * turns, side, side, vae_->latent_channels()};
     if (std::filesystem::exists(path)) {
@@ -185,9 +211,11 @@ class Trainer {
         events_.note("latents: the file of an earlier run is damaged, encoding again");
       }
     }
+    // What cannot be read is said now and not hours later, when the held-back images' turn comes.
+    for (const auto& image : held_) read_input(image, settings().image_size);
     out.values.resize(static_cast<std::size_t>(out.shape.size()));
     const std::int64_t each = side * side * vae_->latent_channels();
-    ImageLoader loader(request_.good, settings().image_size);
+    ImageLoader loader(learned_, settings().image_size);
     const auto m = method();
     for (std::int64_t i = 0; i < count; ++i) {
       stop_here("encode");
@@ -358,12 +386,13 @@ class Trainer {
       for (auto& p : *extractor_.store) parameters.push_back(&p);
       AdamW<Device> optimizer(parameters, {.lr = static_cast<float>(settings().adapt_learning_rate),
                                            .weight_decay = static_cast<float>(settings().weight_decay)});
-      const auto count = static_cast<std::int64_t>(request_.good.size());
+      const auto count = static_cast<std::int64_t>(learned_.size());
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
       const Rng draw(settings().seed, Rng::stream("adapt.strength"));
       for (std::int64_t step = 0; step < settings().gamma * batches; ++step) {
         stop_here("adapt");
-        auto target = load_batch(adapt_order(step / batches), step % batches * batch, batch);
+        auto target =
+            load_batch(chosen(shuffled(learned_.size(), "adapt.order", step / batches)), step % batches * batch, batch);
         const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
         const int T_hat = round10(p / 10.0 * settings().T_max);
         const auto z0 = m.encode(ctx_, target);
@@ -380,19 +409,15 @@ class Trainer {
                     {{"config", nlohmann::json(extractor_->config()).dump()}});
   }
 
-  std::vector<std::size_t> adapt_order(std::int64_t epoch) const {
-    std::vector<std::size_t> order(request_.good.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const Rng rng(settings().seed, Rng::stream("adapt.order"));
-    for (std::size_t i = order.size() - 1; i > 0; --i)
-      std::swap(order[i], order[rng.below(static_cast<std::uint64_t>(epoch) * order.size() + i, i + 1)]);
-    return order;
+  std::vector<std::filesystem::path> chosen(const std::vector<std::size_t>& order) const {
+    std::vector<std::filesystem::path> paths;
+    for (const auto i : order) paths.push_back(learned_[i]);
+    return paths;
   }
-
-  V load_batch(const std::vector<std::size_t>& order, std::int64_t first, std::int64_t count) {
+  V load_batch(const std::vector<std::filesystem::path>& paths, std::int64_t first, std::int64_t count) {
     auto x = ctx_.arena.template make<float>({count, settings().image_size, settings().image_size, 3});
     for (std::int64_t i = 0; i < count; ++i) {
-      const auto input = read_input(request_.good[order[static_cast<std::size_t>(first + i)]], settings().image_size);
+      const auto input = read_input(paths[static_cast<std::size_t>(first + i)], settings().image_size);
       copy_from_host(x.view().images(i, 1), input.data());
     }
     return x;
@@ -400,17 +425,15 @@ class Trainer {
 
   // ---- 4 and 5: conditioning, calibration, and the model is finished ----
 
-  // Calls visit(first, x) for the good images in batches.
+  // Calls visit(first, x) for images in batches.
   template <class Visit>
-  void each_batch(const char* stage, Visit&& visit) {
-    const auto count = static_cast<std::int64_t>(request_.good.size());
-    std::vector<std::size_t> order(request_.good.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
+  void each_batch(const char* stage, const std::vector<std::filesystem::path>& paths, Visit&& visit) {
+    const auto count = static_cast<std::int64_t>(paths.size());
     constexpr std::int64_t kBatch = 8;
     for (std::int64_t first = 0; first < count; first += kBatch) {
       stop_here(stage);
       const std::int64_t n = std::min(kBatch, count - first);
-      visit(first, load_batch(order, first, n));
+      visit(first, load_batch(paths, first, n));
       events_.progress(stage, first + n, count, "");
     }
   }
@@ -419,7 +442,7 @@ class Trainer {
     extractor_.store->freeze();
     const auto m = method();
     std::vector<std::vector<float>> features;
-    each_batch("condition", [&](std::int64_t, V x) {
+    each_batch("condition", learned_, [&](std::int64_t, V x) {
       for (auto& f : m.conditioning_features(ctx_, std::move(x))) features.push_back(std::move(f));
     });
     const auto conditioning = ImplicitConditioning::fit(
@@ -427,9 +450,10 @@ class Trainer {
         {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
 
     std::vector<anomaly::MapPair> maps;
-    each_batch("calibrate", [&](std::int64_t first, V x) {
+    each_batch("calibrate", held_.empty() ? learned_ : held_, [&](std::int64_t first, V x) {
       // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
-      const auto a = m.analyse(ctx_, std::move(x), conditioning.leaving_out(first), static_cast<std::uint64_t>(first));
+      const auto good = held_.empty() ? conditioning.leaving_out(first) : conditioning;
+      const auto a = m.analyse(ctx_, std::move(x), good, static_cast<std::uint64_t>(first));
       for (auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) maps.push_back(std::move(pair));
     });
     const auto calibration = anomaly::calibrate(ctx_, maps,
@@ -444,7 +468,8 @@ class Trainer {
   void write_config() {
     ModelConfig config;
     config.category = request_.category;
-    config.training_images = static_cast<int>(request_.good.size());
+    config.training_images = static_cast<int>(learned_.size());
+    config.held_back_images = static_cast<int>(held_.size());
     config.settings = settings();
     config.unet = unet_->config();
     config.extractor = extractor_->config();
@@ -470,6 +495,7 @@ class Trainer {
 
   Context<Device>& ctx_;
   TrainRequest request_;
+  std::vector<std::filesystem::path> learned_, held_;  // of request_.good
   TrainEvents events_;
   ModelFolder folder_;
   std::optional<FolderLock> lock_;
