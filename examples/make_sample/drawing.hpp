@@ -25,7 +25,7 @@ enum class Fault { none, scratch, stain, part, deformation };
 struct Colour {
   float r = 0, g = 0, b = 0;
   friend Colour operator*(Colour c, float f) { return {c.r * f, c.g * f, c.b * f}; }
-  friend Colour operator+(Colour a, Colour b) { return {a.r + b.r, a.g + b.g, a.b + b.b}; }
+  friend Colour operator+(Colour c, Colour other) { return {c.r + other.r, c.g + other.g, c.b + other.b}; }
 };
 inline Colour over(Colour below, Colour above, float alpha) { return below * (1 - alpha) + above * alpha; }
 
