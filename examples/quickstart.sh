@@ -6,7 +6,7 @@
 #   examples/quickstart.sh                  circuit boards; everything goes to quickstart/
 #   examples/quickstart.sh OUT links        another product (board, cloth, links) to OUT
 #
-# It takes some eight minutes on two cores, most of it learning. D3AD_BUILD: a build to use instead of making one;
+# It takes some six minutes on two cores, most of it learning. D3AD_BUILD: a build to use instead of making one;
 # D3AD_SAMPLE, D3AD_TRAIN: more options for make-sample and d3ad train.
 
 set -euo pipefail
