@@ -35,7 +35,7 @@ wait
 
 for category in cloth board links mean; do
   cat "$out"/*/results/metrics.csv | awk -F, -v category="$category" '
-    $2 == "all" && ($1 == category || (category == "mean" && $1 != "mean")) {
+    $2 == "all" && $1 != "mean" && ($1 == category || category == "mean") {
       n[$3]++; i[$3] += $5; p[$3] += $6; r[$3] += $7
       if (n[$3] == 1 || $5 < least[$3]) least[$3] = $5
     }
@@ -46,4 +46,4 @@ for category in cloth board links mean; do
           100 * least[protocol], n[protocol]
     }' | sort
 done
-grep -h 'threshold' "$out"/*/evaluation.txt
+grep -h ': threshold' "$out"/*/evaluation.txt

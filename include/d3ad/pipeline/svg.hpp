@@ -172,7 +172,9 @@ inline std::string bars(const std::vector<Bars>& sets, const std::vector<std::st
   if (std::isfinite(o.mark_x) && o.x_to > o.x_from) {
     const double at = Axis{o.x_from, o.x_to, kLeft, kWidth - kRight}.at(std::clamp(o.mark_x, o.x_from, o.x_to));
     out += concat("<line class=\"mark\" x1=\"", place(at), "\" x2=\"", place(at), "\" y1=\"", kTop, "\" y2=\"",
-                  kHeight - kBottom, "\"/>", text(at + 4, kTop + 10, o.mark_label, "start"));
+                  kHeight - kBottom, "\"/>",
+                  at < kWidth - kRight - 60 ? text(at + 4, kTop + 10, o.mark_label, "start")
+                                            : text(at - 4, kTop + 10, o.mark_label, "end"));
   }
   return out + legend(labels) + "</svg>";
 }
