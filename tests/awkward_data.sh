@@ -20,7 +20,7 @@ train() { # NAME: a model of NAME, learned from data/NAME
 evaluate() { # CODE NAME
   runs "$1" evaluate --data "data/$2" --model "models/$2" --out "results/$2" --baselines --quiet
 }
-# set NAME: a small dataset to spoil: 4 good to learn from, 2 good, 2 scratched and 2 stained to test
+# set_of NAME: a small dataset to spoil: 4 good to learn from, 2 good, 2 scratched and 2 stained to test
 set_of() {
   local to=data/$1 i defect
   mkdir -p "$to/train/good" "$to/test/good" "$to"/{test,ground_truth}/{scratch,stain}

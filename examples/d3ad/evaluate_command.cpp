@@ -23,16 +23,13 @@ struct Options {
   CommonOptions common;
 };
 
-std::vector<std::string> csv_values(const MetricRow& r) {
-  return {number(r.i_auroc), number(r.p_auroc), number(r.pro),     number(r.aupro),
-          number(r.i_ap),    number(r.p_ap),    number(r.i_f1max), number(r.p_f1max)};
-}
-
 void write_results(const Options& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
-  std::string metrics = "category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max\n";
+  std::vector<std::string> header{"category", "defect", "protocol", "images"};
+  for (const Metric& m : kMetrics) header.push_back(m.key);
+  std::string metrics = csv_row(header);
   for (const auto& r : rows) {
     std::vector<std::string> fields{r.category, r.defect, r.protocol, std::to_string(r.images)};
-    for (auto& v : csv_values(r)) fields.push_back(std::move(v));
+    for (const Metric& m : kMetrics) fields.push_back(number(r.*m.value));
     metrics += csv_row(fields);
   }
   write_atomically(fs::path(o.out) / "metrics.csv", std::string_view(metrics));
@@ -54,13 +51,12 @@ const char* title(const std::string& protocol) {
 
 void print_tables(const std::vector<MetricRow>& rows) {
   for (const std::string protocol : kProtocols) {
-    std::vector<std::vector<std::string>> table{
-        {"category", "defect", "images", "I-AUROC", "P-AUROC", "PRO", "AUPRO", "I-AP", "P-AP", "I-F1max", "P-F1max"}};
+    std::vector<std::vector<std::string>> table{{"category", "defect", "images"}};
+    for (const Metric& m : kMetrics) table.front().push_back(m.title);
     for (const auto& r : rows) {
       if (r.protocol != protocol) continue;
-      table.push_back({r.category, r.defect, std::to_string(r.images), percent(r.i_auroc), percent(r.p_auroc),
-                       percent(r.pro), percent(r.aupro), percent(r.i_ap), percent(r.p_ap), percent(r.i_f1max),
-                       percent(r.p_f1max)});
+      table.push_back({r.category, r.defect, std::to_string(r.images)});
+      for (const Metric& m : kMetrics) table.back().push_back(percent(r.*m.value));
     }
     if (table.size() > 1)
       fmt::print("{}\n{}\n", paint(Tone::heading, title(protocol), stdout), paint_table(align(table), stdout));
@@ -70,43 +66,34 @@ void print_tables(const std::vector<MetricRow>& rows) {
 // What happened at a category's threshold.
 struct Verdicts {
   std::string category;
-  double threshold = 0, false_alarm_rate = 0;
-  int faulty = 0, found = 0, good = 0, alarms = 0;
+  float threshold = 0, false_alarm_rate = 0;
+  VerdictCounts counts;
 };
 
 void print_verdicts(const std::vector<Verdicts>& all) {
-  for (const auto& v : all)
-    fmt::print("{}: threshold {} (at most {} % false alarms promised): {} of {} faulty images found, {}\n", v.category,
-               fixed(v.threshold, 4), fixed(100 * v.false_alarm_rate, 1), v.found, v.faulty,
-               paint(v.alarms > v.false_alarm_rate * v.good ? Tone::note : Tone::good,
-                     concat(v.alarms, " of ", v.good, " good ones called faulty"), stdout));
+  for (const auto& [category, threshold, rate, c] : all)
+    fmt::print("{}: threshold {} (at most {} % false alarms promised): {} of {} faulty images found, {}\n", category,
+               fixed(threshold, 4), fixed(100 * rate, 1), c.found, c.faulty,
+               paint(static_cast<float>(c.alarms) > rate * static_cast<float>(c.good) ? Tone::note : Tone::good,
+                     concat(c.alarms, " of ", c.good, " good ones called faulty"), stdout));
 }
 
 void print_json(const std::vector<MetricRow>& rows, const std::vector<Verdicts>& verdicts) {
-  const auto known = [](double v) { return std::isfinite(v) ? nlohmann::ordered_json(v) : nlohmann::ordered_json(); };
-  nlohmann::ordered_json all = {{"metrics", nlohmann::ordered_json::array()},
-                                {"verdicts", nlohmann::ordered_json::array()}};
-  for (const auto& r : rows)
-    all["metrics"].push_back({{"category", r.category},
-                              {"defect", r.defect},
-                              {"protocol", r.protocol},
-                              {"images", r.images},
-                              {"i_auroc", known(r.i_auroc)},
-                              {"p_auroc", known(r.p_auroc)},
-                              {"pro", known(r.pro)},
-                              {"aupro", known(r.aupro)},
-                              {"i_ap", known(r.i_ap)},
-                              {"p_ap", known(r.p_ap)},
-                              {"i_f1max", known(r.i_f1max)},
-                              {"p_f1max", known(r.p_f1max)}});
-  for (const auto& v : verdicts)
-    all["verdicts"].push_back({{"category", v.category},
-                               {"threshold", v.threshold},
-                               {"false_alarm_rate", v.false_alarm_rate},
-                               {"faulty", v.faulty},
-                               {"found", v.found},
-                               {"good", v.good},
-                               {"false_alarms", v.alarms}});
+  using Json = nlohmann::ordered_json;
+  Json all = {{"metrics", Json::array()}, {"verdicts", Json::array()}};
+  for (const auto& r : rows) {
+    Json row = {{"category", r.category}, {"defect", r.defect}, {"protocol", r.protocol}, {"images", r.images}};
+    for (const Metric& m : kMetrics) row[m.key] = std::isfinite(r.*m.value) ? Json(r.*m.value) : Json();
+    all["metrics"].push_back(std::move(row));
+  }
+  for (const auto& [category, threshold, rate, c] : verdicts)
+    all["verdicts"].push_back({{"category", category},
+                               {"threshold", threshold},
+                               {"false_alarm_rate", rate},
+                               {"faulty", c.faulty},
+                               {"found", c.found},
+                               {"good", c.good},
+                               {"false_alarms", c.alarms}});
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
@@ -172,14 +159,8 @@ int run(const Options& o) {
     skipped += static_cast<int>(result.skipped.size());
     rows.insert(rows.end(), result.rows.begin(), result.rows.end());
     images.insert(images.end(), result.images.begin(), result.images.end());
-    Verdicts v{.category = dataset.category,
-               .threshold = double{detector.calibration().threshold},
-               .false_alarm_rate = double{detector.calibration().false_alarm_rate}};
-    for (const auto& i : result.images) {
-      (i.anomalous ? v.faulty : v.good) += 1;
-      (i.anomalous ? v.found : v.alarms) += i.faulty;
-    }
-    verdicts.push_back(std::move(v));
+    verdicts.push_back({dataset.category, detector.calibration().threshold, detector.calibration().false_alarm_rate,
+                        count_verdicts(result.images)});
   }
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);

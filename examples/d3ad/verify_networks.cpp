@@ -20,13 +20,6 @@ View<const std::int32_t, Cpu> steps(const std::vector<std::int32_t>& t) {
   return {t.data(), {.n = static_cast<std::int64_t>(t.size())}};
 }
 
-template <class Device>
-std::vector<Parameter<Device>*> pointers(ParameterStore<Device>& store) {
-  std::vector<Parameter<Device>*> all;
-  for (auto& p : store) all.push_back(&p);
-  return all;
-}
-
 // Every tensor of the file named PREFIX<parameter>, against what `pick` takes of that parameter. What is nothing but
 // rounding beside the largest of them all (the gradient of a shift that a norm takes out again) is measured by that.
 template <class Device, class Pick>
@@ -158,7 +151,7 @@ void verify_train_unet(const ReferenceFile& reference, Comparisons& all) {
   const auto z0 = reference.tensor("z0");
   const UNet<Cpu> unet(Params<Cpu>(store, *source), unet_config(reference, z0.shape().c));
   const Schedule schedule;
-  AdamW<Cpu> optimizer(pointers(store), adamw(reference));
+  AdamW<Cpu> optimizer(store.parameters(), adamw(reference));
   int step = 0;
   for (; reference.file->has(concat("noise.", step)); ++step) {
     const auto noise = reference.tensor(concat("noise.", step));
@@ -196,7 +189,7 @@ void adapt_on(const ReferenceFile& reference, Comparisons& all, bool gradients) 
   auto json = reference.config();
   if (!json.contains("architecture")) json["architecture"] = "resnet34";
   const ResNet<Device> net(Params<Device>(store, *source), json.get<ResNetConfig>());
-  AdamW<Device> optimizer(pointers(store), adamw(reference));
+  AdamW<Device> optimizer(store.parameters(), adamw(reference));
   const auto input = [&](const std::string& name) {
     const auto x = reference.tensor(name);
     auto out = ctx.arena.template make<Real<Device>>(x.shape());

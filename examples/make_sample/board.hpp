@@ -27,16 +27,23 @@ class Board {
       if (p.kind == Kind::screw) p.angle = draw.in(0, kTurn);  // nobody turns screws to an angle
     }
     // Screws may stand at any angle, so they are never what is bent.
-    target_ = 4 + draw.one_of(static_cast<int>(parts_.size()) - 4);
-    const Part& target = parts_[static_cast<std::size_t>(target_)];
-    pull_ = Pull::random(draw, target.x, target.y, 4, 7);
+    const auto count = static_cast<int>(parts_.size());
+    const Part& bent = parts_[static_cast<std::size_t>(4 + draw.one_of(count - 4))];
+    pull_ = Pull::random(draw, bent.x, bent.y, 4, 7);
     const float x = draw.in(40, 216), y = draw.in(40, 216);
     scratch_ = Scratch::random(draw, x, y, 70);
     stain_ = Stain::random(draw, x, y, 20);
-    missing_ = draw.in(0, 1) < 0.5f;
-    lost_ = draw.one_of(static_cast<int>(parts_.size()));
-    const float away = draw.in(0, kTurn), far = draw.in(7, 14);
-    lost_x_ = far * std::cos(away), lost_y_ = far * std::sin(away), lost_turn_ = draw.either(0.15f, 0.6f);
+    // One part is missing or out of place.
+    const bool missing = draw.in(0, 1) < 0.5f;
+    const int lost = draw.one_of(count);
+    const float away = draw.in(0, kTurn), far = draw.in(7, 14), turn = draw.either(0.15f, 0.6f);
+    parts_faulty_ = parts_;
+    if (missing) {
+      parts_faulty_.erase(parts_faulty_.begin() + lost);
+    } else {
+      Part& p = parts_faulty_[static_cast<std::size_t>(lost)];
+      p.x += far * std::cos(away), p.y += far * std::sin(away), p.angle += turn;
+    }
   }
 
   Colour at(float x, float y, bool with_fault) const {
@@ -51,15 +58,8 @@ class Board {
     const float edge = box(u - 128, v - 128, 104, 92) - 6;
     if (edge < 12) c = c * (1 - 0.4f * ease(1 - edge / 12));  // its shadow
     c = over(c, laminate(u, v), cover(edge));
-    for (std::size_t i = 0; i < parts_.size(); ++i) {
-      Part p = parts_[i];
-      if (fault == Fault::part && static_cast<int>(i) == lost_) {
-        if (missing_) continue;
-        p.x += lost_x_, p.y += lost_y_, p.angle += lost_turn_;
-      }
-      c = p.draw(c, u, v, grain_);
-    }
-    if (fault == Fault::scratch) c = c * (1 + 1.5f * scratch_.depth * scratch_.at(x, y));
+    for (const Part& p : fault == Fault::part ? parts_faulty_ : parts_) c = p.draw(c, u, v, grain_);
+    if (fault == Fault::scratch) c = scratch_.on(c, x, y);
     if (fault == Fault::stain) c = stain_.on(c, x, y);
     return c * light_.at(x, y);
   }
@@ -164,10 +164,7 @@ class Board {
   Light light_;
   Roughness grain_, mat_;
   float cosine_, sine_, shift_x_, shift_y_;
-  std::vector<Part> parts_;
-  int target_ = 0, lost_ = 0;
-  bool missing_ = false;
-  float lost_x_ = 0, lost_y_ = 0, lost_turn_ = 0;
+  std::vector<Part> parts_, parts_faulty_;  // as they should be; with one missing or out of place
   Pull pull_;
   Scratch scratch_;
   Stain stain_;

@@ -4,6 +4,8 @@
 //   const Cloth cloth(draw, Fault::scratch);
 //   Colour c = cloth.at(x, y, /*with_fault=*/true);
 
+#include <tuple>
+
 #include "drawing.hpp"
 
 namespace sample {
@@ -43,7 +45,7 @@ class Cloth {
     const float hair = warp_on_top ? fibre_(u * 6, v * 1.3f) : fibre_(u * 1.3f, v * 6);
     const Colour dye = warp_on_top ? Colour{0.44f, 0.47f, 0.53f} : Colour{0.66f, 0.61f, 0.52f};
     Colour c = dye * ((0.55f + 0.45f * round) * dip * (1 + 0.05f * tone + 0.09f * hair) * (gone ? 0.8f : 1.0f));
-    if (fault == Fault::scratch) c = c * (1 + 1.6f * scratch_.depth * scratch_.at(x, y));
+    if (fault == Fault::scratch) c = scratch_.on(c, x, y, 1.6f);
     if (fault == Fault::stain) c = stain_.on(c, x, y);
     return c * light_.at(x, y);
   }

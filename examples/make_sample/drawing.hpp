@@ -12,7 +12,6 @@
 #include <cmath>
 #include <cstdint>
 #include <d3ad/core/rng.hpp>
-#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -48,9 +47,8 @@ class Draw {
 class Roughness {
  public:
   explicit Roughness(std::uint64_t seed) {
-    const d3ad::Rng rng(seed, d3ad::Rng::stream("sample.roughness"));
-    std::iota(order_.begin(), order_.end(), std::uint8_t{0});
-    for (std::size_t i = order_.size() - 1; i > 0; --i) std::swap(order_[i], order_[rng.below(i, i + 1)]);
+    const auto order = d3ad::shuffled(d3ad::Rng(seed, d3ad::Rng::stream("sample.roughness")), order_.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order_[i] = static_cast<std::uint8_t>(order[i]);
   }
   float operator()(float x, float y) const {
     const float fx = std::floor(x), fy = std::floor(y), u = x - fx, v = y - fy;
@@ -104,6 +102,8 @@ struct Scratch {
     const float taper = width * (1 - 0.6f * std::abs(along));
     return ease((1.1f - std::abs(along)) / 0.2f) * ease((taper + 0.7f - std::abs(across)) / 1.2f);
   }
+  // `gain`: how strongly a material shows it.
+  Colour on(Colour c, float px, float py, float gain = 1.5f) const { return c * (1 + gain * depth * at(px, py)); }
 };
 
 // A blot with an uneven rim that tints what is under it.

@@ -62,7 +62,7 @@ class Links {
       float steel = 0.6f + 0.05f * l.steel(a / 7, b / 1.2f) + 0.04f * l.steel(a / 2, b / 2 + 30);
       steel *= l.tone * (1 - 0.3f * rim * (gx + gy) * 0.7f);
       Colour metal{steel, steel * 0.99f, steel * 0.96f};
-      if (fault == Fault::scratch) metal = metal * (1 + 1.5f * scratch_.depth * scratch_.at(x, y));
+      if (fault == Fault::scratch) metal = scratch_.on(metal, x, y);
       if (fault == Fault::stain) metal = stain_.on(metal, x, y);
       c = over(c, metal, cover(d));
     }

@@ -105,10 +105,14 @@ Accuracy prototype_accuracy(d3ad::Context<Cpu>& ctx, const Net& net, const Zoo& 
   std::vector<float> mean(features.front().size());
   for (const auto& f : features)
     for (std::size_t j = 0; j < f.size(); ++j) mean[j] += f[j] / static_cast<float>(features.size());
-  for (auto& f : features) {
+  const auto to_unit_length = [](std::vector<float>& v) {
     float squares = 1e-12f;
-    for (std::size_t j = 0; j < f.size(); ++j) f[j] -= mean[j], squares += f[j] * f[j];
-    for (float& v : f) v /= std::sqrt(squares);
+    for (const float x : v) squares += x * x;
+    for (float& x : v) x /= std::sqrt(squares);
+  };
+  for (auto& f : features) {
+    for (std::size_t j = 0; j < f.size(); ++j) f[j] -= mean[j];
+    to_unit_length(f);
   }
   const auto share = [&](int first, int last) {
     std::vector<std::vector<float>> prototypes;
@@ -116,9 +120,7 @@ Accuracy prototype_accuracy(d3ad::Context<Cpu>& ctx, const Net& net, const Zoo& 
       std::vector<float> p(mean.size());
       for (int i = 0; i < shots; ++i)
         for (std::size_t j = 0; j < p.size(); ++j) p[j] += features[static_cast<std::size_t>(c * each + i)][j];
-      float squares = 1e-12f;
-      for (const float v : p) squares += v * v;
-      for (float& v : p) v /= std::sqrt(squares);
+      to_unit_length(p);
       prototypes.push_back(std::move(p));
     }
     int right = 0;

@@ -48,25 +48,25 @@ class Zoo {
   static constexpr int kTextureVariants = 4, kShapeVariants = 3;
 
   explicit Zoo(bool held_out) {
-    constexpr std::uint64_t kClasses = 2024;  // the knobs of the classes, whatever the training's seed
-    std::uint64_t number = 0;
-    for (const auto& family : kTextures)
-      for (int v = 0; v < kTextureVariants; ++v) {
-        Dice dice(kClasses, "pretrain.texture", number++);
-        // Variants are spread over the first knob, so that no two look the same.
-        const float a = (static_cast<float>(v) + dice.between(0.2f, 0.8f)) / kTextureVariants;
-        const Class c{&family, nullptr, {a, dice.between(0, 1), dice.between(0, 1), 0}, dice.ratio(7, 26)};
-        if (family.held_out == held_out) classes_.push_back(c);
-      }
-    textures_ = static_cast<int>(classes_.size());
-    number = 0;
-    for (const auto& family : kShapes)
-      for (int v = 0; v < kShapeVariants; ++v) {
-        Dice dice(kClasses, "pretrain.shape", number++);
-        const float a = (static_cast<float>(v) + dice.between(0.2f, 0.8f)) / kShapeVariants;
-        const Class c{nullptr, &family, {a, dice.between(0, 1), dice.between(0, 1), 0}, 0};
-        if (family.held_out == held_out) classes_.push_back(c);
-      }
+    const auto add = [&](const auto& families, const char* stream, int variants, auto make) {
+      constexpr std::uint64_t kClasses = 2024;  // the knobs of the classes, whatever the training's seed
+      std::uint64_t number = 0;
+      for (const auto& family : families)
+        for (int v = 0; v < variants; ++v) {
+          Dice dice(kClasses, stream, number++);
+          // Variants are spread over the first knob, so that no two look the same.
+          const float a = (static_cast<float>(v) + dice.between(0.2f, 0.8f)) / static_cast<float>(variants);
+          const Knobs knobs{a, dice.between(0, 1), dice.between(0, 1), 0};
+          if (family.held_out == held_out) classes_.push_back(make(family, knobs, dice));
+        }
+    };
+    add(kTextures, "pretrain.texture", kTextureVariants, [](const TextureFamily& family, const Knobs& k, Dice& dice) {
+      return Class{&family, nullptr, k, dice.ratio(7, 26)};
+    });
+    textures_ = classes();
+    add(kShapes, "pretrain.shape", kShapeVariants, [](const ShapeFamily& family, const Knobs& k, Dice&) {
+      return Class{nullptr, &family, k, 0};
+    });
   }
 
   int classes() const { return static_cast<int>(classes_.size()); }

@@ -34,7 +34,7 @@ class Loop {
       : ctx_(ctx),
         store_(store),
         options_(std::move(options)),
-        optimizer_(parameters(store), {.lr = options_.lr, .weight_decay = options_.weight_decay}) {
+        optimizer_(store.parameters(), {.lr = options_.lr, .weight_decay = options_.weight_decay}) {
     if (!fs::exists(options_.checkpoint)) return;
     const d3ad::SafetensorsFile file(options_.checkpoint);
     const auto metadata = file.metadata();
@@ -73,19 +73,13 @@ class Loop {
       if (stop)
         throw d3ad::Interrupted(d3ad::concat("stopped at step ", step + 1, "; run the same command again to go on"));
     }
-    for (auto* p : parameters(store_)) p->drop_gradient();
+    store_.drop_gradients();
   }
 
   // The training is over and its result written: its checkpoint goes.
   void forget() const { fs::remove(options_.checkpoint); }
 
  private:
-  static std::vector<d3ad::Parameter<Cpu>*> parameters(d3ad::ParameterStore<Cpu>& store) {
-    std::vector<d3ad::Parameter<Cpu>*> all;
-    for (auto& p : store) all.push_back(&p);
-    return all;
-  }
-
   d3ad::Context<Cpu>& ctx_;
   d3ad::ParameterStore<Cpu>& store_;
   LoopOptions options_;

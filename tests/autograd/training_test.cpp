@@ -23,13 +23,6 @@ namespace {
 // channel a group takes out again), and their own largest value measures nothing.
 constexpr double kGradient = 1e-3, kNetwork = 1e-4;
 
-template <class Device>
-std::vector<Parameter<Device>*> all(ParameterStore<Device>& store) {
-  std::vector<Parameter<Device>*> out;
-  for (auto& p : store) out.push_back(&p);
-  return out;
-}
-
 // Compares every golden tensor named PREFIX.<parameter> by `pick` of that parameter.
 template <class Device, class Pick>
 void check_parameters(const test::Golden& golden, ParameterStore<Device>& store, const std::string& prefix,
@@ -67,8 +60,8 @@ TEST_CASE("three training steps of the UNet equal the reference") {
     HashSource source("unet.");
     UNet<Cpu> unet(Params<Cpu>(store, source), golden.config().get<UNetConfig>());
     unet.set_checkpointing(checkpointing);
-    AdamW<Cpu> optimizer(all(store), {.lr = static_cast<float>(golden.number("lr")),
-                                      .weight_decay = static_cast<float>(golden.number("weight_decay"))});
+    AdamW<Cpu> optimizer(store.parameters(), {.lr = static_cast<float>(golden.number("lr")),
+                                              .weight_decay = static_cast<float>(golden.number("weight_decay"))});
     const auto z0 = golden.tensor("z0");
     for (int step = 0; step < 3; ++step) {
       const auto noise = golden.tensor(concat("noise.", step));
@@ -118,8 +111,8 @@ TEST_CASE("one adaptation step of the ResNet equals the reference") {
   ParameterStore<Reference> store;
   HashSource source("resnet34.");
   const ResNet<Reference> net(Params<Reference>(store, source), ResNetConfig::named("resnet34"));
-  AdamW<Reference> optimizer(all(store), {.lr = static_cast<float>(golden.number("lr")),
-                                          .weight_decay = static_cast<float>(golden.number("weight_decay"))});
+  AdamW<Reference> optimizer(store.parameters(), {.lr = static_cast<float>(golden.number("lr")),
+                                                  .weight_decay = static_cast<float>(golden.number("weight_decay"))});
   optimizer.zero_gradients(ctx);
   Tape<Reference> tape(ctx);
   const auto rec = test::to_reference(golden.tensor("rec").view());

@@ -42,9 +42,7 @@ const std::string& trained_vae() {
     ParameterStore<Cpu> store;
     InitSource source(1);
     const TinyVae<Cpu> net(Params<Cpu>(store, source), {.latent_channels = 4, .width = 16});
-    std::vector<Parameter<Cpu>*> parameters;
-    for (auto& p : store) parameters.push_back(&p);
-    AdamW<Cpu> optimizer(parameters, {.lr = 2e-3f});
+    AdamW<Cpu> optimizer(store.parameters(), {.lr = 2e-3f});
     auto x = ctx.arena.make<float>({4, kSize, kSize, 3});
     for (int step = 0; step < 80; ++step) {
       for (int i = 0; i < 4; ++i)

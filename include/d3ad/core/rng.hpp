@@ -3,6 +3,7 @@
 // device and any order of work sees the same ones. Philox4x32-10 (Salmon et al., SC 2011).
 //
 //   Rng rng(seed, Rng::stream("noise"));
+//   shuffled(rng, count, round)     0 ... count-1 in an order that depends on the round too
 //   rng.uniform(i)  in [0, 1), 24 bits      rng.below(i, n)  in 0 ... n-1      rng.normal(i)  standard normal
 //
 // Normal numbers come in pairs from Box-Muller, computed in double by basic arithmetic alone (no libm), because the C
@@ -11,9 +12,12 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #if defined(__CUDACC__)
 #define D3AD_HOST_DEVICE __host__ __device__
@@ -120,5 +124,14 @@ class Rng {
  private:
   std::uint64_t seed_, stream_;
 };
+
+// 0 ... count-1 in random order, another one in each round (Fisher and Yates, with numbers round count + i of the
+// stream).
+inline std::vector<std::size_t> shuffled(const Rng& rng, std::size_t count, std::uint64_t round = 0) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = count; i-- > 1;) std::swap(order[i], order[rng.below(round * count + i, i + 1)]);
+  return order;
+}
 
 }  // namespace d3ad

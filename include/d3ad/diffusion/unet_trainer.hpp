@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,7 +53,7 @@ class UNetTrainer {
         store_(store),
         schedule_(schedule),
         options_(options),
-        optimizer_(parameters(store), options.adamw) {
+        optimizer_(store.parameters(), options.adamw) {
     D3AD_CHECK(options.batch > 0 && options.accumulate > 0 && options.batch % options.accumulate == 0,
                "training: a batch of ", options.batch, " does not split into ", options.accumulate, " parts");
   }
@@ -93,7 +92,7 @@ class UNetTrainer {
   // The averaged weights take their place (with EMA), and gradients go.
   void finish() {
     if (options_.ema > 0) optimizer_.take_averages(ctx_);
-    for (auto* p : parameters(store_)) p->drop_gradient();
+    store_.drop_gradients();
   }
 
   // Weights, moments, averages and the step count; `metadata` comes along.
@@ -105,27 +104,16 @@ class UNetTrainer {
   void load(const SafetensorsFile& file) { load_training_state(store_, optimizer_, file, options_.ema > 0); }
 
  private:
-  static std::vector<Parameter<Device>*> parameters(ParameterStore<Device>& store) {
-    std::vector<Parameter<Device>*> all;
-    for (auto& p : store) all.push_back(&p);
-    return all;
-  }
-
   // The image at place p of the endless sequence of shuffled rounds.
   std::int64_t image_at(std::int64_t p) {
     const std::int64_t usable = shape_.n >= options_.batch ? batches_a_round() * options_.batch : shape_.n;
     const std::int64_t round = p / usable;
     if (round != round_) {
-      order_.resize(static_cast<std::size_t>(shape_.n));
-      std::iota(order_.begin(), order_.end(), 0);
-      const Rng rng(options_.seed, Rng::stream("train.order"));
-      for (std::int64_t i = shape_.n - 1; i > 0; --i) {
-        const auto j = rng.below(static_cast<std::uint64_t>(round * shape_.n + i), static_cast<std::uint64_t>(i + 1));
-        std::swap(order_[static_cast<std::size_t>(i)], order_[j]);
-      }
+      order_ = shuffled(Rng(options_.seed, Rng::stream("train.order")), static_cast<std::size_t>(shape_.n),
+                        static_cast<std::uint64_t>(round));
       round_ = round;
     }
-    return order_[static_cast<std::size_t>(p % usable)];
+    return static_cast<std::int64_t>(order_[static_cast<std::size_t>(p % usable)]);
   }
 
   double forward_backward(std::int64_t number, std::int64_t first, std::int64_t count) {
@@ -172,7 +160,7 @@ class UNetTrainer {
   AdamW<Device> optimizer_;
   const std::vector<float>* latents_ = nullptr;
   Shape shape_;
-  std::vector<std::int64_t> order_;
+  std::vector<std::size_t> order_;
   std::int64_t round_ = -1;
 };
 

@@ -136,36 +136,37 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
        " blocks are none of the known architectures");
 }
 
+// The object that files of our own keep as "config" in their metadata (a diffusers folder has it in config.json, which
+// networks.hpp reads); an empty one where there is none.
+inline nlohmann::json metadata_config(const SafetensorsFile& file) {
+  const auto metadata = file.metadata();
+  const auto it = metadata.find("config");
+  auto json = it == metadata.end() ? nlohmann::json() : nlohmann::json::parse(it->second, nullptr, false);
+  return json.is_object() ? json : nlohmann::json::object();
+}
+
 }  // namespace detail
 
 inline Recognised recognise(const SafetensorsFile& file) {
   const detail::NameLookup names(file);
+  const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
   Recognised out;
   if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
     UNetConfig c = detail::recognise_unet(names);
     out.kind = NetworkKind::unet;
     out.heads_known = false;
-    const auto metadata = file.metadata();
-    if (const auto it = metadata.find("config"); it != metadata.end()) {
-      const auto json = nlohmann::json::parse(it->second, nullptr, false);
-      if (json.is_object() && json.contains("heads") && json["heads"].is_number_integer()) {
-        c.heads = json["heads"].get<int>();
-        out.heads_known = true;
-      }
+    if (given.contains("heads") && given["heads"].is_number_integer()) {
+      c.heads = given["heads"].get<int>();
+      out.heads_known = true;
     }
     c.check();
     out.config = c;
   } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
     VaeConfig c = detail::recognise_vae(names);
-    // What no shape tells: from our own files' metadata (networks.hpp reads a diffusers folder's config.json).
-    const auto metadata = file.metadata();
-    if (const auto it = metadata.find("config"); it != metadata.end()) {
-      const auto json = nlohmann::json::parse(it->second, nullptr, false);
-      if (json.is_object() && json.contains("norm_num_groups") && json["norm_num_groups"].is_number_integer())
-        c.norm_groups = json["norm_num_groups"].get<int>();
-      if (json.is_object() && json.contains("scaling_factor") && json["scaling_factor"].is_number())
-        c.scaling_factor = json["scaling_factor"].get<float>();
-    }
+    if (given.contains("norm_num_groups") && given["norm_num_groups"].is_number_integer())
+      c.norm_groups = given["norm_num_groups"].get<int>();
+    if (given.contains("scaling_factor") && given["scaling_factor"].is_number())
+      c.scaling_factor = given["scaling_factor"].get<float>();
     c.check();
     out.kind = NetworkKind::vae;
     out.config = c;

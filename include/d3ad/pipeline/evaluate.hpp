@@ -35,6 +35,20 @@ struct MetricRow {
          i_ap = anomaly::kUnknown, p_ap = anomaly::kUnknown, i_f1max = anomaly::kUnknown, p_f1max = anomaly::kUnknown;
 };
 
+// The metrics of a row, in the order they are reported in: as files and as tables name them.
+struct Metric {
+  const char *key, *title;
+  double MetricRow::*value;
+};
+inline constexpr Metric kMetrics[] = {{"i_auroc", "I-AUROC", &MetricRow::i_auroc},
+                                      {"p_auroc", "P-AUROC", &MetricRow::p_auroc},
+                                      {"pro", "PRO", &MetricRow::pro},
+                                      {"aupro", "AUPRO", &MetricRow::aupro},
+                                      {"i_ap", "I-AP", &MetricRow::i_ap},
+                                      {"p_ap", "P-AP", &MetricRow::p_ap},
+                                      {"i_f1max", "I-F1max", &MetricRow::i_f1max},
+                                      {"p_f1max", "P-F1max", &MetricRow::p_f1max}};
+
 struct ImageRow {
   std::string file, defect;
   bool anomalous = false, faulty = false;  // faulty: the calibrated verdict
@@ -57,6 +71,19 @@ struct EvaluationResult {
 
 // In the order they are reported in.
 inline constexpr const char* kProtocols[] = {"paper", "calibrated", "baseline_mean_image", "baseline_vae"};
+
+// What the calibrated verdicts come to.
+struct VerdictCounts {
+  int good = 0, faulty = 0, alarms = 0, found = 0;  // alarms: good images called faulty; found: faulty ones
+};
+inline VerdictCounts count_verdicts(const std::vector<ImageRow>& images) {
+  VerdictCounts c;
+  for (const auto& i : images) {
+    ++(i.anomalous ? c.faulty : c.good);
+    (i.anomalous ? c.found : c.alarms) += i.faulty;
+  }
+  return c;
+}
 
 struct EvaluationOptions {
   int batch = 4;
@@ -234,16 +261,14 @@ inline std::vector<MetricRow> mean_rows(const std::vector<MetricRow>& rows) {
   for (const char* protocol : kProtocols) {
     MetricRow mean;
     mean.category = "mean", mean.defect = "all", mean.protocol = protocol;
-    static constexpr double MetricRow::*kFields[] = {&MetricRow::i_auroc, &MetricRow::p_auroc, &MetricRow::pro,
-                                                     &MetricRow::aupro,   &MetricRow::i_ap,    &MetricRow::p_ap,
-                                                     &MetricRow::i_f1max, &MetricRow::p_f1max};
     bool any = false;
-    for (const auto field : kFields) {
+    for (const Metric& metric : kMetrics) {
       double sum = 0;
       int count = 0;
       for (const auto& r : rows)
-        if (r.defect == "all" && r.protocol == protocol && std::isfinite(r.*field)) sum += r.*field, ++count;
-      if (count) mean.*field = sum / count;
+        if (r.defect == "all" && r.protocol == protocol && std::isfinite(r.*metric.value))
+          sum += r.*metric.value, ++count;
+      if (count) mean.*metric.value = sum / count;
     }
     for (const auto& r : rows)
       if (r.defect == "all" && r.protocol == protocol) mean.images += r.images, any = true;

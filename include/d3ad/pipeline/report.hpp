@@ -110,23 +110,11 @@ class Report {
                   "</figcaption></figure>");
   }
 
-  struct Counts {
-    int good = 0, faulty = 0, alarms = 0, found = 0;
-  };
-  static Counts count(const EvaluationResult& result) {
-    Counts c;
-    for (const auto& i : result.images) {
-      ++(i.anomalous ? c.faulty : c.good);
-      (i.anomalous ? c.found : c.alarms) += i.faulty;
-    }
-    return c;
-  }
-
   static std::string tile(const std::string& value, const char* what) {
     return concat("<div class=\"tile\"><b>", value, "</b>", what, "</div>");
   }
   std::string summary(const EvaluationResult& result) const {
-    const Counts c = count(result);
+    const VerdictCounts c = count_verdicts(result.images);
     std::string out = "<div class=\"tiles\">";
     out += tile(concat(c.found, " of ", c.faulty), "faulty images found");
     out += tile(concat(c.alarms, " of ", c.good), "good images called faulty");
@@ -148,15 +136,13 @@ class Report {
   }
 
   static std::string metrics(const EvaluationResult& result) {
-    std::string out =
-        "<div class=\"wide\"><table><thead><tr><th>method</th><th>defect</th><th>images</th><th>I-AUROC</th>"
-        "<th>P-AUROC</th><th>PRO</th><th>AUPRO</th><th>I-AP</th><th>P-AP</th><th>I-F1max</th><th>P-F1max</th></tr>"
-        "</thead><tbody>";
+    std::string out = "<div class=\"wide\"><table><thead><tr><th>method</th><th>defect</th><th>images</th>";
+    for (const Metric& m : kMetrics) out += concat("<th>", m.title, "</th>");
+    out += "</tr></thead><tbody>";
     for (const auto& r : result.rows) {
       out += concat(r.defect == "all" ? "<tr class=\"main\">" : "<tr>", "<td>", detail::protocol_name(r.protocol),
                     "</td><td>", html_escape(r.defect), "</td><td>", r.images, "</td>");
-      for (const double v : {r.i_auroc, r.p_auroc, r.pro, r.aupro, r.i_ap, r.p_ap, r.i_f1max, r.p_f1max})
-        out += "<td>" + percent(v) + "</td>";
+      for (const Metric& m : kMetrics) out += "<td>" + percent(r.*m.value) + "</td>";
       out += "</tr>";
     }
     return out +

@@ -22,7 +22,6 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -155,19 +154,10 @@ class Trainer {
     auto held = static_cast<std::size_t>(std::lround(settings().held_back * static_cast<double>(count)));
     if (settings().held_back > 0) held = std::min(std::max<std::size_t>(held, 1), count - 1);
     std::vector<bool> is_held(count, false);
-    const auto order = shuffled(count, "train.held_back", 0);
+    const auto order = shuffled(Rng(settings().seed, Rng::stream("train.held_back")), count);
     for (std::size_t i = 0; i < held; ++i) is_held[order[i]] = true;
     for (std::size_t i = 0; i < count; ++i) (is_held[i] ? held_ : learned_).push_back(request_.good[i]);
   }
-  std::vector<std::size_t> shuffled(std::size_t count, const char* stream, std::int64_t round) const {
-    std::vector<std::size_t> order(count);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const Rng rng(settings().seed, Rng::stream(stream));
-    for (std::size_t i = count - 1; i > 0; --i)
-      std::swap(order[i], order[rng.below(static_cast<std::uint64_t>(round) * count + i, i + 1)]);
-    return order;
-  }
-
   // ---- 1: latents ----
 
   struct Latents {
@@ -382,17 +372,15 @@ class Trainer {
   void adapt_extractor() {
     if (settings().gamma > 0) {
       const auto m = method();
-      std::vector<Parameter<Device>*> parameters;
-      for (auto& p : *extractor_.store) parameters.push_back(&p);
-      AdamW<Device> optimizer(parameters, {.lr = static_cast<float>(settings().adapt_learning_rate),
-                                           .weight_decay = static_cast<float>(settings().weight_decay)});
+      AdamW<Device> optimizer(extractor_.store->parameters(),
+                              {.lr = static_cast<float>(settings().adapt_learning_rate),
+                               .weight_decay = static_cast<float>(settings().weight_decay)});
       const auto count = static_cast<std::int64_t>(learned_.size());
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
       const Rng draw(settings().seed, Rng::stream("adapt.strength"));
       for (std::int64_t step = 0; step < settings().gamma * batches; ++step) {
         stop_here("adapt");
-        auto target =
-            load_batch(chosen(shuffled(learned_.size(), "adapt.order", step / batches)), step % batches * batch, batch);
+        auto target = load_batch(adapt_order(step / batches), step % batches * batch, batch);
         const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
         const int T_hat = round10(p / 10.0 * settings().T_max);
         const auto z0 = m.encode(ctx_, target);
@@ -403,15 +391,17 @@ class Trainer {
                                 fn::imagenet_input(ctx_, target));
         events_.progress("adapt", step + 1, settings().gamma * batches, concat("loss ", fixed(loss, 4)));
       }
-      for (auto* p : parameters) p->drop_gradient();
+      extractor_.store->drop_gradients();
     }
     save_parameters(*extractor_.store, folder_ / "extractor.safetensors",
                     {{"config", nlohmann::json(extractor_->config()).dump()}});
   }
 
-  std::vector<std::filesystem::path> chosen(const std::vector<std::size_t>& order) const {
+  // The learned images in the order of an epoch of adaptation.
+  std::vector<std::filesystem::path> adapt_order(std::int64_t epoch) const {
     std::vector<std::filesystem::path> paths;
-    for (const auto i : order) paths.push_back(learned_[i]);
+    const Rng rng(settings().seed, Rng::stream("adapt.order"));
+    for (const auto i : shuffled(rng, learned_.size(), static_cast<std::uint64_t>(epoch))) paths.push_back(learned_[i]);
     return paths;
   }
   V load_batch(const std::vector<std::filesystem::path>& paths, std::int64_t first, std::int64_t count) {

@@ -63,6 +63,13 @@ class ParameterStore {
   auto begin() const { return parameters_.begin(); }
   auto end() const { return parameters_.end(); }
 
+  // The addresses of all, as an optimizer takes them.
+  std::vector<Parameter<Device>*> parameters() {
+    std::vector<Parameter<Device>*> all;
+    for (auto& parameter : parameters_) all.push_back(&parameter);
+    return all;
+  }
+
   std::size_t size() const { return parameters_.size(); }  // tensors
   std::int64_t values() const {                            // numbers in them
     std::int64_t sum = 0;
