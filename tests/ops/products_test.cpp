@@ -1,5 +1,5 @@
-// conv2d, linear and attention: the CPU's, by oneDNN, against the reference device's loops; their gradients; weights in
-// bfloat16, frozen and packed ones; what they refuse.
+// conv2d, linear and attention: the CPU's, by oneDNN and by our own kernels, against the reference device's loops;
+// their gradients; weights in bfloat16, frozen and packed ones; what they refuse.
 
 #include <doctest/doctest.h>
 
@@ -66,9 +66,10 @@ TEST_CASE("conv2d and its gradients are those of the reference device") {
       ops::fill(ctx, db, 0.25f);
       ops::conv2d_backward_weights(ctx, in[2], db, in[0], in[1], config);
     };
-    test::same_on_both({x, w, bias}, out, 2e-6, forward);
-    test::same_on_both({x, w}, out, 2e-6, without_bias);
-    test::same_on_both({w, out}, x, 2e-6, backward_data, -1, /*same_bits=*/false);
+    const bool winograd = config.kernel == 3 && config.stride == 1 && std::min(x.c, w.n) >= 16;  // the plan's choice
+    test::same_on_both({x, w, bias}, out, winograd ? 1e-5 : 2e-6, forward);
+    test::same_on_both({x, w}, out, winograd ? 1e-5 : 2e-6, without_bias);
+    test::same_on_both({w, out}, x, winograd ? 1e-5 : 2e-6, backward_data, -1, /*same_bits=*/false);
     test::same_on_both({x, out, bias}, w, 5e-6, backward_weights, -1, /*same_bits=*/false);
     test::same_on_both({x, out, w}, bias, 5e-6, backward_bias);
   }

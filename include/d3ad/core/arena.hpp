@@ -140,7 +140,8 @@ class Arena {
 };
 
 // Tensor memory that the arena takes back with the last reference, or a borrowed view (no reference at all).
-// `node` is its place on a tape, -1 where nothing was recorded (autograd/tape.hpp).
+// `node` is its place on a tape, -1 where nothing was recorded (autograd/tape.hpp). A value may carry a note about its
+// numbers, such as their moments (ops/conv_block.hpp); whoever writes to it without making a new value drops it.
 template <class Device>
 template <class T>
 class Arena<Device>::Value {
@@ -149,23 +150,28 @@ class Arena<Device>::Value {
 
   Value() = default;
   Value(Block* block, Shape shape) : block_(block), data_(reinterpret_cast<T*>(block->data)), shape_(shape) {}
-  Value(const Value& other) : node(other.node), block_(other.block_), data_(other.data_), shape_(other.shape_) {
+  Value(const Value& other)
+      : node(other.node), block_(other.block_), note_(other.note_), data_(other.data_), shape_(other.shape_) {
     if (block_) ++block_->references;
+    if (note_) ++note_->references;
   }
   Value(Value&& other) noexcept
       : node(std::exchange(other.node, -1)),
         block_(std::exchange(other.block_, nullptr)),
+        note_(std::exchange(other.note_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),
         shape_(std::exchange(other.shape_, Shape{0, 0, 0, 0})) {}
   Value& operator=(Value other) noexcept {
     std::swap(node, other.node);
     std::swap(block_, other.block_);
+    std::swap(note_, other.note_);
     std::swap(data_, other.data_);
     std::swap(shape_, other.shape_);
     return *this;
   }
   ~Value() {
     if (block_ && --block_->references == 0) block_->owner->release(block_);
+    if (note_ && --note_->references == 0) note_->owner->release(note_);
   }
 
   // A value that owns nothing: the caller keeps `view` alive. Never written through by a runner.
@@ -181,22 +187,33 @@ class Arena<Device>::Value {
   View<T, Device> view() const { return {data_, shape_}; }
   // The only reference: whoever holds it may overwrite it.
   bool unique() const { return block_ && block_->references == 1; }
+  // A note: the numbers of another value of the arena, of a shape that its reader knows. Without one: null.
+  void set_note(Value other) {
+    Value().swap_note(*this);
+    note_ = std::exchange(other.block_, nullptr);
+  }
+  T* note() const { return note_ ? reinterpret_cast<T*>(note_->data) : nullptr; }
   // The same memory under another shape (and the same place on the tape).
   Value reshaped(Shape shape) const {
     Value other = *this;
     other.shape_ = view().reshaped(shape).shape;
+    Value().swap_note(other);  // it is about the other shape
     return other;
   }
-  // The same memory, off the tape.
+  // The same memory, off the tape and without its note: for who is going to write to it.
   Value detached() const {
     Value other = *this;
     other.node = -1;
+    Value().swap_note(other);
     return other;
   }
   void reset() { *this = Value(); }
 
  private:
+  void swap_note(Value& other) { std::swap(note_, other.note_); }
+
   Block* block_ = nullptr;
+  Block* note_ = nullptr;
   T* data_ = nullptr;
   Shape shape_{0, 0, 0, 0};
 };

@@ -96,9 +96,24 @@ class ResNetBlock {
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, bool training) const {
     auto h = x;
-    for (std::size_t i = 0; i < convs_.size(); ++i) h = norms_[i](run, convs_[i](run, std::move(h)), training);
-    if (downsample_) x = (*downsample_norm_)(run, (*downsample_)(run, std::move(x)), training);
-    return fn::relu(run, fn::add(run, std::move(h), std::move(x)));
+    if (training) {
+      for (std::size_t i = 0; i < convs_.size(); ++i) h = norms_[i](run, convs_[i](run, std::move(h)), true);
+      if (downsample_) x = (*downsample_norm_)(run, (*downsample_)(run, std::move(x)), true);
+      return fn::relu(run, fn::add(run, std::move(h), std::move(x)));
+    }
+    if (downsample_) x = (*downsample_)(run, std::move(x), around<Run>(*downsample_norm_));
+    for (std::size_t i = 0; i + 1 < convs_.size(); ++i) h = convs_[i](run, std::move(h), around<Run>(norms_[i]));
+    auto last = around<Run>(norms_.back());
+    last.residual = std::move(x), last.relu = true;
+    return convs_.back()(run, std::move(h), std::move(last));
+  }
+
+  // A batch norm that does not train, for the convolution before it.
+  template <class Run>
+  static fn::Around<Run> around(const BatchNorm<Device>& norm) {
+    fn::Around<Run> a;
+    a.batch_norm = norm.parameters(), a.batch_norm_eps = norm.config().eps, a.relu = norm.config().relu;
+    return a;
   }
 
  private:
@@ -165,8 +180,9 @@ class ResNet {
   fn::ValueOf<Run> stem(Run& run, fn::ValueOf<Run> x, bool training) const {
     D3AD_CHECK(x.shape().c == 3 && x.shape().h >= 16 && x.shape().w >= 16, "ResNet: image ", x.shape(),
                ", expected 3 channels and at least 16 x 16 pixels");
-    auto h = conv1_(run, std::move(x));
-    return fn::max_pool3(run, bn1_(run, std::move(h), training));
+    auto h = training ? bn1_(run, conv1_(run, std::move(x)), true)
+                      : conv1_(run, std::move(x), nn::ResNetBlock<Device>::template around<Run>(bn1_));
+    return fn::max_pool3(run, std::move(h));
   }
 
   ResNetConfig config_;

@@ -61,11 +61,11 @@ class TinyBlock {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
     if (pool_) {
       auto h = fn::relu(run, pool_->norm(run, pool_->widen(run, x)));
-      x = fn::add(run, pool_->narrow(run, std::move(h)), std::move(x));
+      x = pool_->narrow(run, std::move(h), {.residual = x});
     }
-    auto h = fn::relu(run, conv0_(run, x));
-    h = fn::relu(run, conv2_(run, std::move(h)));
-    return fn::relu(run, fn::add(run, conv4_(run, std::move(h)), std::move(x)));
+    auto h = conv0_(run, x, {.relu = true});
+    h = conv2_(run, std::move(h), {.relu = true});
+    return conv4_(run, std::move(h), {.residual = std::move(x), .relu = true});
   }
 
  private:
@@ -128,10 +128,10 @@ class TinyVae {
     D3AD_CHECK(z.shape().c == config_.latent_channels, "tiny VAE: latent ", z.shape(), ", expected ",
                config_.latent_channels, " channels");
     auto h = fn::scale(run, fn::tanh(run, fn::scale(run, std::move(z), 1.0f / 3.0f)), 3.0f);
-    h = fn::relu(run, (*decoder_in_)(run, std::move(h)));
+    h = (*decoder_in_)(run, std::move(h), {.relu = true});
     for (std::size_t level = 0; level < 3; ++level) {
       for (std::size_t i = 0; i < 3; ++i) h = decoder_blocks_[3 * level + i](run, std::move(h));
-      h = ups_[level](run, fn::upsample2(run, std::move(h)));
+      h = ups_[level](run, std::move(h), {.resample = ops::Resample::up});
     }
     h = (*decoder_out_)(run, decoder_blocks_[9](run, std::move(h)));
     return fn::scale(run, std::move(h), 2.0f, -1.0f);

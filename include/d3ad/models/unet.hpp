@@ -145,15 +145,15 @@ class UNet {
 
     const auto time = fn::silu(run, time_(run, t));
     std::vector<fn::ValueOf<Run>> skips;
-    skips.push_back((*conv_in_)(run, std::move(x)));
+    skips.push_back((*conv_in_)(run, std::move(x), {.measured = true}));
     for (const Block& block : down_) skips.push_back(apply(run, block, skips.back(), time));
     auto h = apply(run, middle_, skips.back(), time);
     for (const Block& block : up_) {
-      h = fn::concat(run, std::move(h), std::move(skips.back()));
+      auto skip = std::move(skips.back());
       skips.pop_back();
-      h = apply(run, block, std::move(h), time);
+      h = apply(run, block, std::move(h), time, std::move(skip));
     }
-    return (*conv_out_)(run, (*norm_out_)(run, std::move(h)));
+    return (*conv_out_)(run, std::move(h), {.norm = norm_out_->parameters()});
   }
 
  private:
@@ -168,16 +168,19 @@ class UNet {
     std::optional<Res> second;
   };
 
+  // more: the channels of a skip, after those of x.
   template <class Run>
-  fn::ValueOf<Run> apply(Run& run, const Block& block, fn::ValueOf<Run> x, const fn::ValueOf<Run>& time) const {
-    const auto body = [&block](auto& r, auto h, auto condition) {
-      h = (*block.first)(r, std::move(h), condition);
+  fn::ValueOf<Run> apply(Run& run, const Block& block, fn::ValueOf<Run> x, const fn::ValueOf<Run>& time,
+                         fn::ValueOf<Run> more = {}) const {
+    const auto body = [&block]<class R>(R& r, fn::ValueOf<R> h, fn::ValueOf<R> condition, fn::ValueOf<R> skip = {}) {
+      h = (*block.first)(r, std::move(h), condition, std::move(skip));
       if (block.attention) h = (*block.attention)(r, std::move(h));
       if (block.second) h = (*block.second)(r, std::move(h), condition);
       return h;
     };
-    if (checkpointing_) return fn::checkpoint(run, std::move(x), time, body);
-    return body(run, std::move(x), time);
+    if (!checkpointing_) return body(run, std::move(x), time, std::move(more));
+    if (more) x = fn::concat(run, std::move(x), std::move(more));
+    return fn::checkpoint(run, std::move(x), time, body);
   }
 
   UNetConfig config_;

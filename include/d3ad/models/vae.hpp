@@ -106,12 +106,12 @@ class VaeEncoder {
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
-    auto h = conv_in_(run, std::move(x));
+    auto h = conv_in_(run, std::move(x), {.measured = true});
     for (const Level& level : levels_) {
       for (const auto& resnet : level.resnets) h = resnet(run, std::move(h));
-      if (level.downsampler) h = (*level.downsampler)(run, std::move(h));
+      if (level.downsampler) h = (*level.downsampler)(run, std::move(h), {.measured = true});
     }
-    return (*conv_out_)(run, (*norm_out_)(run, (*middle_)(run, std::move(h))));
+    return (*conv_out_)(run, (*middle_)(run, std::move(h)), {.norm = norm_out_->parameters()});
   }
 
  private:
@@ -153,12 +153,12 @@ class VaeDecoder {
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> z) const {
-    auto h = middle_(run, conv_in_(run, std::move(z)));
+    auto h = middle_(run, conv_in_(run, std::move(z), {.measured = true}));
     for (const Level& level : levels_) {
       for (const auto& resnet : level.resnets) h = resnet(run, std::move(h));
-      if (level.upsampler) h = (*level.upsampler)(run, fn::upsample2(run, std::move(h)));
+      if (level.upsampler) h = (*level.upsampler)(run, std::move(h), {.resample = ops::Resample::up, .measured = true});
     }
-    return (*conv_out_)(run, (*norm_out_)(run, std::move(h)));
+    return (*conv_out_)(run, std::move(h), {.norm = norm_out_->parameters()});
   }
 
  private:

@@ -25,8 +25,8 @@ class Attention {
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
-    auto h = fn::attention(run, to_qkv_(run, norm_(run, x)), config_);
-    return fn::add(run, proj_out_(run, std::move(h)), std::move(x));
+    auto h = fn::attention(run, to_qkv_(run, x, {.norm = norm_.parameters()}), config_);
+    return proj_out_(run, std::move(h), {.residual = std::move(x), .measured = true});
   }
 
  private:
@@ -51,7 +51,8 @@ class VaeAttention {
     auto h = norm_(run, x);
     auto qk = fn::concat(run, to_q_(run, h), to_k_(run, h));
     auto qkv = fn::concat(run, std::move(qk), to_v_(run, std::move(h)));
-    return fn::add(run, to_out_(run, fn::attention(run, std::move(qkv), {.heads = 1})), std::move(x));
+    h = fn::attention(run, std::move(qkv), {.heads = 1});
+    return to_out_(run, std::move(h), {.residual = std::move(x), .measured = true});
   }
 
  private:

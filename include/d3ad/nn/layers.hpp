@@ -3,12 +3,13 @@
 //
 //   nn::Conv2d<Cpu> conv(params / "conv_in", {.in = 4, .out = 64, .kernel = 3, .pad = 1});
 //   auto y = conv(run, x);               // run: Context or Tape
+//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});     // with what surrounds it (fn::Around)
 //
 // A layer holds pointers into a ParameterStore, which must outlive it.
 
 #include <utility>
 
-#include "d3ad/autograd/functions.hpp"
+#include "d3ad/autograd/conv_block.hpp"
 #include "d3ad/weights/parameters.hpp"
 
 namespace d3ad::nn {
@@ -34,7 +35,11 @@ class Conv2d {
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
-    return fn::conv2d(run, std::move(x), *weight_, bias_, config_);
+    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, config_, {});
+  }
+  template <class Run>
+  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::Around<Run> around) const {
+    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, config_, std::move(around));
   }
 
  private:
@@ -67,6 +72,11 @@ class Linear {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
     return fn::linear(run, std::move(x), *weight_, bias_);
   }
+  // As the 1x1 convolution it is.
+  template <class Run>
+  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::Around<Run> around) const {
+    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, {.kernel = 1}, std::move(around));
+  }
 
  private:
   Parameter<Device>*weight_ = nullptr, *bias_ = nullptr;
@@ -76,19 +86,18 @@ class Linear {
 template <class Device>
 class GroupNorm {
  public:
-  GroupNorm(const Params<Device>& p, int channels, ops::GroupNorm config) : config_(config) {
-    scale_ = p.make("weight", {channels}, Init::ones);
-    shift_ = p.make("bias", {channels}, Init::zeros);
-  }
+  GroupNorm(const Params<Device>& p, int channels, ops::GroupNorm config)
+      : p_{p.make("weight", {channels}, Init::ones), p.make("bias", {channels}, Init::zeros), config} {}
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
-    return fn::group_norm(run, std::move(x), *scale_, *shift_, config_);
+    return fn::group_norm(run, std::move(x), *p_.scale, *p_.shift, p_.config);
   }
+  // For fn::Around.
+  const fn::GroupNormParameters<Device>* parameters() const { return &p_; }
 
  private:
-  ops::GroupNorm config_;
-  Parameter<Device>*scale_, *shift_;
+  fn::GroupNormParameters<Device> p_;
 };
 
 // weight, bias, running_mean, running_var [channels]; num_batches_tracked is not read.
@@ -107,6 +116,9 @@ class BatchNorm {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, bool training) const {
     return fn::batch_norm(run, std::move(x), p_, config_, training);
   }
+  // For fn::Around, where it does not train.
+  const fn::BatchNormParameters<Device>* parameters() const { return &p_; }
+  const ops::BatchNorm& config() const { return config_; }
 
  private:
   ops::BatchNorm config_;

@@ -1,21 +1,22 @@
 #pragma once
 // Residual blocks, with the checkpoints' own names.
 //
-// nn::ResBlock, the UNet's:
-//   h    = in_layers(x)           norm, SiLU, [resample], 3x3 conv     in_layers.0, in_layers.2
-//   h   += embed_layers(time)     linear, per channel                  embed_layers.1 (its SiLU is applied once,
-//   outside) out  = out_layers(h) + skip   norm, SiLU, 3x3 conv                 out_layers.0, out_layers.3 skip =
-//   [resampled] x, by a 1x1 conv where channels change          skip_connection
+// nn::ResBlock, the UNet's; each line is one fn::conv_block:
+//   h    = in_layers(x)           norm, SiLU, [resample], 3x3 conv      in_layers.0, in_layers.2
+//          + embed_layers(time)   linear, per channel                   embed_layers.1 (its SiLU is applied outside)
+//   skip = [resampled] x          by a 1x1 conv where channels change   skip_connection
+//   out  = out_layers(h) + skip   norm, SiLU, 3x3 conv                  out_layers.0, out_layers.3
 //
 // nn::VaeResBlock, the VAE's: norm1, conv1, norm2, conv2, conv_shortcut; no time.
 
 #include <optional>
+#include <utility>
 
 #include "d3ad/nn/layers.hpp"
 
 namespace d3ad::nn {
 
-enum class Resample { none, down, up };  // down: 2x2 average, up: nearest
+using ops::Resample;
 
 template <class Device>
 class ResBlock {
@@ -35,21 +36,23 @@ class ResBlock {
     if (int{c.in} != int{c.out}) skip_.emplace(p / "skip_connection", Conv{.in = c.in, .out = c.out, .kernel = 1});
   }
 
-  // x [n, h, w, in], time [n, time] after its SiLU  ->  [n, h', w', out]
+  // x [n, h, w, in], the last of its channels in `more` where that is there; time [n, time] after its SiLU
+  //   ->  [n, h', w', out]
   template <class Run>
-  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, const fn::ValueOf<Run>& time) const {
-    auto h = in_norm_(run, x);
-    if (resample_ == Resample::down) {
-      h = fn::avg_pool2(run, std::move(h));
-      x = fn::avg_pool2(run, std::move(x));
-    } else if (resample_ == Resample::up) {
-      h = fn::upsample2(run, std::move(h));
-      x = fn::upsample2(run, std::move(x));
-    }
-    h = fn::add_per_image(run, in_conv_(run, std::move(h)), embed_(run, time));
-    h = out_conv_(run, out_norm_(run, std::move(h)));
-    if (skip_) x = (*skip_)(run, std::move(x));
-    return fn::add(run, std::move(h), std::move(x));
+  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, const fn::ValueOf<Run>& time,
+                              fn::ValueOf<Run> more = {}) const {
+    if (more && !skip_) x = fn::concat(run, std::move(x), std::exchange(more, {}));
+    auto h = in_conv_(run, x,
+                      {.more = more,
+                       .norm = in_norm_.parameters(),
+                       .resample = resample_,
+                       .shift = embed_(run, time),
+                       .measured = true});
+    const auto resample = skip_ ? Resample::none : resample_;
+    if (skip_) x = (*skip_)(run, std::move(x), {.more = std::move(more), .resample = resample_});
+    return out_conv_(
+        run, std::move(h),
+        {.norm = out_norm_.parameters(), .residual = std::move(x), .residual_resample = resample, .measured = true});
   }
 
  private:
@@ -78,10 +81,9 @@ class VaeResBlock {
 
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
-    auto h = conv1_(run, norm1_(run, x));
-    h = conv2_(run, norm2_(run, std::move(h)));
+    auto h = conv1_(run, x, {.norm = norm1_.parameters(), .measured = true});
     if (shortcut_) x = (*shortcut_)(run, std::move(x));
-    return fn::add(run, std::move(h), std::move(x));
+    return conv2_(run, std::move(h), {.norm = norm2_.parameters(), .residual = std::move(x), .measured = true});
   }
 
  private:

@@ -1,14 +1,17 @@
 #pragma once
-// CPU variant of ops/attention.hpp: oneDNN's matrix products on blocks of score rows.
+// CPU variant of ops/attention.hpp.
 //
-// The forward pass is parallel over (image, head, block of rows). The gradient is parallel over (image, head): one
-// thread adds all blocks to a head's dk and dv, in order. Scratch is one or two blocks [rows, positions] per thread.
+// Forward: our own kernels (kernels/attention.inl), with a running softmax over tiles of keys, so that no more than a
+// tile of scores exists for a block of queries; parallel over (image, head, block of queries). The gradient: oneDNN's
+// products on blocks of score rows, parallel over (image, head): one thread adds all blocks to a head's dk and dv, in
+// order; its scratch is two blocks [rows, positions] per thread.
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 
 #include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/kernels.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
 #include "d3ad/backend/cpu/softmax.hpp"
 #include "d3ad/ops/attention.hpp"
@@ -34,7 +37,9 @@ struct Head {
   }
 };
 
-inline constexpr std::int64_t kScoreRows = 64;
+inline constexpr std::int64_t kKeys = 128;        // scores at a time for each query, forward
+inline constexpr std::int64_t kPositions = 1024;  // packed at a time
+inline constexpr std::int64_t kScoreRows = 64;    // at a time, backward
 
 // p [rows, positions] = softmax of the scores of positions first ... first + rows - 1
 inline bool probabilities(const Head& head, const float* qkv, std::int64_t first, std::int64_t rows, float* p) {
@@ -49,28 +54,57 @@ inline bool probabilities(const Head& head, const float* qkv, std::int64_t first
 
 inline void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> qkv, Attention config) {
   check_attention(out.shape, qkv.shape, config);
-  const int heads = config.heads;
-  const std::int64_t positions = qkv.shape.pixels(), block = std::min(detail::kScoreRows, positions);
-  const std::int64_t blocks = (positions + block - 1) / block, jobs = qkv.shape.n * heads * blocks;
-  const auto scratch = ctx.arena.make<float>({.n = ctx.threads(), .h = block, .c = positions});
-  std::atomic<bool> failed = false;
-#pragma omp parallel num_threads(ctx.threads())
+  using kernels::kDepth;
+  const auto& table = kernels::table();
+  const int heads = config.heads, threads = ctx.threads();
+  const detail::Head shape(qkv.shape, heads, 0);
+  const std::int64_t positions = shape.positions, d = shape.d, step = shape.step, queries = table.columns;
+  const std::int64_t tiles = (positions + detail::kKeys - 1) / detail::kKeys;
+  const std::int64_t query_blocks = (positions + queries - 1) / queries;
+  const std::int64_t depth = (d + kDepth - 1) / kDepth * kDepth, key_blocks = (positions + kDepth - 1) / kDepth;
+  // Keys and values are packed for as many images at a time as give all threads something to do.
+  const std::int64_t images = std::clamp<std::int64_t>(detail::kPositions / positions, 1, qkv.shape.n);
+  const std::int64_t packed = positions * depth + key_blocks * kDepth * d;
+  const auto keys_and_values = ctx.arena.make<float>({.n = images * heads, .c = packed});
+  const auto scratch = ctx.arena.make<float>({.n = threads, .c = (2 * d + detail::kKeys + 3) * queries});
+#pragma omp parallel num_threads(threads)
   {
-    const onednn::Threads one(1);
-    float* const p = scratch.view().data + omp_get_thread_num() * block * positions;
+    float* const query = scratch.view().data + omp_get_thread_num() * scratch.shape().c;
+    float* const sums = query + d * queries;
+    float* const scores = sums + d * queries;
+    float* const state = scores + detail::kKeys * queries;
+    for (std::int64_t image = 0; image < qkv.shape.n; image += images) {
+      const std::int64_t count = std::min(images, qkv.shape.n - image) * heads, first_head = image * heads;
+#pragma omp for schedule(static)
+      for (std::int64_t job = 0; job < count * tiles; ++job) {
+        const detail::Head head(qkv.shape, heads, first_head + job / tiles);
+        const std::int64_t first = job % tiles * detail::kKeys, n = std::min(detail::kKeys, positions - first);
+        float* const keys = keys_and_values.view().data + job / tiles * packed;
+        table.gather({.x = qkv.data + head.k, .h = 1, .w = positions, .step = step, .channels = d},
+                     {.y = 0, .x = first, .h = 1, .w = n}, keys + first * depth, n * kDepth);
+        table.attention_values(qkv.data + head.v + first * step, step, n, d, keys + positions * depth + first * d);
+      }
 #pragma omp for schedule(dynamic)
-    for (std::int64_t job = 0; job < jobs; ++job) {
-      const detail::Head head(qkv.shape, heads, job / blocks);
-      const std::int64_t first = job % blocks * block, rows = std::min(block, positions - first);
-      const std::int64_t step = head.step / 3;
-      if (!detail::probabilities(head, qkv.data, first, rows, p) ||
-          !onednn::gemm(false, false, rows, head.d, positions, 1.0f, p, positions, qkv.data + head.v, head.step, 0.0f,
-                        out.data + head.out + first * step, step))
-        failed = true;
+      for (std::int64_t job = 0; job < count * query_blocks; ++job) {
+        const detail::Head head(qkv.shape, heads, first_head + job / query_blocks);
+        const std::int64_t q = job % query_blocks * queries, mine = std::min(queries, positions - q);
+        const bool wide = mine > table.lanes;
+        const float* const keys = keys_and_values.view().data + job / query_blocks * packed;
+        const std::int64_t columns = wide ? table.columns : table.lanes;
+        table.attention_queries(qkv.data + head.q + q * step, step, mine, d, head.scale, query, wide);
+        std::fill_n(state, columns, -INFINITY);
+        std::fill_n(state + columns, columns, 0.0f);
+        std::fill_n(sums, d * columns, 0.0f);
+        for (std::int64_t first = 0; first < positions; first += detail::kKeys) {
+          const std::int64_t n = std::min(detail::kKeys, positions - first);
+          table.product(keys + first * depth, n * kDepth, query, d, n, scores, wide, false);
+          table.attention_softmax(scores, n, state, sums, d, wide);
+          table.product(keys + positions * depth + first * d, d * kDepth, scores, n, d, sums, wide, true);
+        }
+        table.attention_output(sums, state, mine, d, out.data + head.out + q * (step / 3), step / 3, wide);
+      }
     }
   }
-  D3AD_CHECK(!failed, "attention: oneDNN's matrix product failed for qkv ", qkv.shape,
-             ", probably for lack of memory; use a smaller batch or image");
 }
 
 inline void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<float, Cpu> dout, In<float, Cpu> qkv,

@@ -1,5 +1,7 @@
 #pragma once
-// CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, channels last.
+// CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, or our own kernels where the context's plan says so
+// (backend/cpu/conv_plan.hpp); channels last. The gradient of the input is a convolution too, with the weights turned
+// round.
 //
 // The primitive of each set of shapes is made once and kept by the context; weights are packed into its format once per
 // change of the parameter (backend/cpu/onednn.hpp). 1x1 convolutions are matrix products and pack nothing; with a
@@ -13,9 +15,11 @@
 
 #include "d3ad/backend/cpu/blocks.hpp"
 #include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/conv_plan.hpp"
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/linear.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
+#include "d3ad/backend/cpu/packed_weights.hpp"
 #include "d3ad/ops/conv2d.hpp"
 
 namespace d3ad::ops {
@@ -70,19 +74,17 @@ inline onednn::Convolution& convolution(Context<Cpu>& ctx, onednn::Pass pass, Sh
   });
 }
 
-// Packed weights for one call: kept beside the parameter, or scratch (in `holder`) where it is stored narrow.
-inline const float* weights_for(Context<Cpu>& ctx, const Parameter<Cpu>& w, onednn::Convolution& conv,
-                                Value<float, Cpu>& holder) {
-  if (w.has_plain() || !w.narrow()) return onednn::packed_weights(ctx, w, conv);
-  auto wide = plain_value(ctx, w);
-  if (conv.plain()) {
-    holder = std::move(wide);
-  } else {
-    const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
-    holder = ctx.arena.make<float>({.c = floats});
-    conv.pack(ctx, wide.view().data, holder.view().data);
+inline void conv2d_by(Context<Cpu>& ctx, conv::Algorithm algorithm, View<float, Cpu> out, View<const float, Cpu> x,
+                      const Parameter<Cpu>& w, View<const float, Cpu> bias, Conv2d config) {
+  Value<float, Cpu> holder;
+  if (algorithm != conv::Algorithm::onednn) {
+    const float* const panels = packed_panels(ctx, w, holder);
+    conv::TiledConv(x.shape, out.shape, config, algorithm).run(ctx, {.x = x}, panels, {.y = out, .bias = bias.data});
+    return;
   }
-  return holder.view().data;
+  auto& conv = convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
+  const float* weights = packed_for(ctx, w, conv, holder);
+  conv.run(ctx, x.data, weights, bias.data, out.data);
 }
 
 }  // namespace detail
@@ -94,11 +96,9 @@ inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
     const auto seen = detail::seen_pixels(ctx, x, out.shape, config.stride);
     return linear(ctx, out, seen.view(), w, bias);
   }
-  auto& conv =
-      detail::convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
-  Value<float, Cpu> holder;
-  const float* weights = detail::weights_for(ctx, w, conv, holder);
-  conv.run(ctx, x.data, weights, bias.data, out.data);
+  const conv::Layer layer{
+      .x = x.shape, .w = w.shape(), .stride = config.stride, .pad = config.pad, .pad_end = config.end(), .alone = true};
+  conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) { detail::conv2d_by(ctx, a, out, x, w, bias, config); });
 }
 
 inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w,
@@ -110,10 +110,26 @@ inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
     linear_backward_data(ctx, seen.view(), dy, w);
     return detail::spread_pixels(ctx, dx, seen.view(), config.stride);
   }
-  auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
-  Value<float, Cpu> holder;
-  const float* weights = detail::weights_for(ctx, w, conv, holder);
-  conv.run(ctx, dx.data, weights, nullptr, dy.data);
+  const auto by_onednn = [&] {
+    auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
+    Value<float, Cpu> holder;
+    const float* weights = packed_for(ctx, w, conv, holder);
+    conv.run(ctx, dx.data, weights, nullptr, dy.data);
+  };
+  if (config.stride != 1) return by_onednn();
+  const Conv2d turned{
+      .kernel = config.kernel, .pad = config.kernel - 1 - config.pad, .pad_end = config.kernel - 1 - config.end()};
+  const conv::Layer layer{.x = dy.shape,
+                          .w = {dx.shape.c, w.shape().h, w.shape().w, dy.shape.c},
+                          .pad = turned.pad,
+                          .pad_end = turned.pad_end,
+                          .alone = true};
+  conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) {
+    if (a == conv::Algorithm::onednn) return by_onednn();
+    Value<float, Cpu> holder;
+    const float* const panels = packed_panels(ctx, w, holder, /*turned=*/true);
+    conv::TiledConv(dy.shape, dx.shape, turned, a).run(ctx, {.x = dy}, panels, {.y = dx});
+  });
 }
 
 inline void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,

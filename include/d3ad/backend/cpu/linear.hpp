@@ -8,8 +8,8 @@
 #include <atomic>
 
 #include "d3ad/backend/cpu/context.hpp"
-#include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/onednn.hpp"
+#include "d3ad/backend/cpu/packed_weights.hpp"
 #include "d3ad/ops/linear.hpp"
 
 namespace d3ad::ops {
@@ -87,7 +87,7 @@ inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
                    In<float, Cpu> bias) {
   const Shape shape = w.shape();
   check_linear(out.shape, x.shape, shape, bias.shape, bias.data != nullptr);
-  const auto value = plain_value(ctx, w);
+  const auto value = unpacked_value(ctx, w);
   detail::product(ctx, "linear", out.data, x.shape.rows(), shape.n, shape.c, {x.data, shape.c},
                   {value.view().data, shape.c, true}, bias.data, false);
 }
@@ -95,7 +95,7 @@ inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
 inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w) {
   const Shape shape = w.shape();
   check_linear(dy.shape, dx.shape, shape, {}, false);
-  const auto value = plain_value(ctx, w);
+  const auto value = unpacked_value(ctx, w);
   detail::product(ctx, "linear_backward_data", dx.data, dx.shape.rows(), shape.c, shape.n, {dy.data, shape.n},
                   {value.view().data, shape.c}, nullptr, false);
 }

@@ -4,8 +4,7 @@
 //   onednn::Threads threads(ctx);           this thread's calls use ctx.threads() threads until the end of the scope
 //   onednn::gemm(...)                       row-major matrix product; one thread inside a parallel region
 //   onednn::Convolution conv(ctx, Pass::forward, geometry);      made once, kept in ctx.plan
-//   conv.run(ctx, x, weights, bias, y);     weights in conv's own format:
-//   onednn::packed_weights(ctx, parameter, conv)                  kept beside the parameter, made again when it changed
+//   conv.run(ctx, x, weights, bias, y);     weights in conv's own format (backend/cpu/packed_weights.hpp)
 //
 // Tensors are channels last on both sides; only weights change their layout. All memory is ours: scratch comes from the
 // context's arena, packed weights from Memory<Cpu>. Nothing throws dnnl::error: failures are Errors that say what
@@ -13,11 +12,9 @@
 
 #include <omp.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <ostream>
 #include <unordered_map>
@@ -116,23 +113,12 @@ class Convolution {
         "conv2d of ", geometry_);
   }
 
-  // From the plain layout to format(), and back with adding. Other formats: see reorder().
+  // From the plain layout to format(), and back with adding.
   void pack(const Context<Cpu>& ctx, const float* plain, void* packed) {
     move(ctx, pack_, plain, plain_memory_, packed, weights_);
   }
   void add_unpacked(const Context<Cpu>& ctx, const float* packed, float* plain) {
     move(ctx, add_unpacked_, packed, weights_, plain, plain_memory_);
-  }
-  void reorder(const Context<Cpu>& ctx, const dnnl::memory::desc& from_format, const void* from, void* to) {
-    const Threads threads(ctx);
-    checked(
-        [&] {
-          dnnl::memory source(from_format, engine_->engine, const_cast<void*>(from));
-          weights_.set_data_handle(to);
-          dnnl::reorder(source, weights_).execute(engine_->stream, source, weights_);
-          engine_->stream.wait();
-        },
-        "packing the weights of conv2d of ", geometry_);
   }
 
  private:
@@ -257,64 +243,19 @@ class Convolution {
   std::unordered_map<int, Memory> arguments_;
 };
 
-// The packed copies of one parameter, one for each format that some convolution wanted.
-struct PackedWeights {
-  struct Copy {
-    dnnl::memory::desc format;
-    std::uint64_t version = 0;  // of the parameter's value it holds
-    Tensor<float, Cpu> data;
-  };
-  std::vector<Copy> copies;
-  bool plain_in_use = false;  // some convolution reads the plain value itself, possibly right now
-};
-
-// The parameter's value in the convolution's format; valid until the parameter changes. Frozen parameters give up their
-// plain value for it. Not for narrow storage. Contexts of several threads may share a parameter: one packs at a time.
-inline const float* packed_weights(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, Convolution& conv) {
-  static std::mutex packing;
-  const std::lock_guard<std::mutex> lock(packing);
-
-  auto& slot = parameter.packed();
-  if (!slot.data) slot.data = std::make_shared<PackedWeights>();
-  auto& weights = *static_cast<PackedWeights*>(slot.data.get());
-  if (conv.plain() && parameter.has_plain()) {
-    weights.plain_in_use = true;
-    return parameter.value().data;
-  }
-
-  const std::uint64_t version = parameter.version();
-  const auto find = [&](auto&& wanted) -> PackedWeights::Copy* {
-    const auto at = std::find_if(weights.copies.begin(), weights.copies.end(), wanted);
-    return at == weights.copies.end() ? nullptr : &*at;
-  };
-  auto* copy = find([&](const auto& c) { return c.format == conv.format(); });
-  if (!copy) {
-    const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
-    weights.copies.push_back({conv.format(), 0, Tensor<float, Cpu>({.c = floats})});
-    copy = &weights.copies.back();
-  }
-  if (copy->version != version) {
-    copy->version = 0;  // parameters count from 1
-    if (parameter.has_plain()) {
-      conv.pack(ctx, parameter.value().data, copy->data.data());
-    } else {
-      const auto* source = find([&](const auto& c) { return c.version == version; });
-      D3AD_CHECK(source, "parameter '", parameter.name(), "' has no value any more; load the network again");
-      conv.reorder(ctx, source->format, source->data.data(), copy->data.data());
-    }
-    copy->version = slot.version = version;
-  }
-  if (parameter.frozen() && parameter.has_plain() && !weights.plain_in_use) {
-    // What was packed for training, or before the last change, is of no use any more.
-    if (weights.copies.size() > 1) {
-      PackedWeights::Copy kept = std::move(*copy);
-      weights.copies.clear();
-      weights.copies.push_back(std::move(kept));
-      copy = &weights.copies.back();
-    }
-    parameter.drop_plain();
-  }
-  return copy->data.data();
+// Weights in some convolution's format back to w {n = out, h = k, w = k, c = in}.
+inline void unpack(Context<Cpu>& ctx, Shape w, const dnnl::memory::desc& format, const void* packed, float* plain) {
+  const Threads threads(ctx);
+  checked(
+      [&] {
+        auto& on = engine_of(ctx);
+        const dnnl::memory::desc desc({w.n, w.c, w.h, w.w}, dnnl::memory::data_type::f32,
+                                      dnnl::memory::format_tag::ohwi);
+        dnnl::memory from(format, on.engine, const_cast<void*>(packed)), to(desc, on.engine, plain);
+        dnnl::reorder(from, to).execute(on.stream, from, to);
+        on.stream.wait();
+      },
+      "unpacking weights ", w);
 }
 
 }  // namespace d3ad::onednn

@@ -8,6 +8,7 @@
 #include "d3ad/backend/cpu/blur.hpp"
 #include "d3ad/backend/cpu/concat.hpp"
 #include "d3ad/backend/cpu/conv2d.hpp"
+#include "d3ad/backend/cpu/conv_block.hpp"
 #include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/cpu/diffusion_step.hpp"
 #include "d3ad/backend/cpu/distance.hpp"

@@ -8,6 +8,7 @@
 #include "d3ad/backend/reference/blur.hpp"
 #include "d3ad/backend/reference/concat.hpp"
 #include "d3ad/backend/reference/conv2d.hpp"
+#include "d3ad/backend/reference/conv_block.hpp"
 #include "d3ad/backend/reference/convert.hpp"
 #include "d3ad/backend/reference/diffusion_step.hpp"
 #include "d3ad/backend/reference/distance.hpp"

@@ -1,0 +1,200 @@
+#pragma once
+// CPU variant of ops/conv_block.hpp: our own kernels do all of it in one pass (backend/cpu/tiled_conv.hpp), by the
+// algorithm that the context's plan names for the shapes (backend/cpu/conv_plan.hpp). Where the plan names oneDNN, or
+// the shapes do not suit our kernels, the parts run one after the other.
+
+#include <algorithm>
+#include <cmath>
+
+#include "d3ad/backend/cpu/activation.hpp"
+#include "d3ad/backend/cpu/batch_norm.hpp"
+#include "d3ad/backend/cpu/concat.hpp"
+#include "d3ad/backend/cpu/conv2d.hpp"
+#include "d3ad/backend/cpu/conv_plan.hpp"
+#include "d3ad/backend/cpu/elementwise.hpp"
+#include "d3ad/backend/cpu/group_norm.hpp"
+#include "d3ad/backend/cpu/packed_weights.hpp"
+#include "d3ad/backend/cpu/pool.hpp"
+#include "d3ad/backend/cpu/resample.hpp"
+#include "d3ad/ops/conv_block.hpp"
+
+namespace d3ad::ops {
+
+// Blocks of pixels as in group_norm, joined in double.
+inline void channel_moments(Context<Cpu>& ctx, View<float, Cpu> moments, In<float, Cpu> x) {
+  check_channel_moments(moments.shape, x.shape);
+  const detail::NormBlocks blocks(x.shape);
+  const std::int64_t channels = x.shape.c;
+  const auto partial = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
+  float* const m = partial.view().data;
+#pragma omp parallel num_threads(ctx.threads())
+  {
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks.count; ++i)
+      simd::run<detail::BlockMoments>(m + i * 2 * channels, m + i * 2 * channels + channels, x.data + blocks.offset(i),
+                                      blocks.rows(i), channels);
+#pragma omp for schedule(static)
+    for (std::int64_t n = 0; n < x.shape.n; ++n)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        detail::Moments sum;
+        for (std::int64_t i = n * blocks.per_image; i < (n + 1) * blocks.per_image; ++i)
+          sum.join(static_cast<double>(blocks.rows(i)), double{m[i * 2 * channels + c]},
+                   double{m[(i * 2 + 1) * channels + c]});
+        moments.data[n * 2 * channels + c] = static_cast<float>(sum.mean);
+        moments.data[(n * 2 + 1) * channels + c] = static_cast<float>(sum.square);
+      }
+  }
+}
+
+namespace detail {
+
+// A group norm as a line for each image and channel: y = x * factor + offset.
+struct NormLines {
+  Value<float, Cpu> factor, offset;  // {n, c}
+};
+
+// moments of x and, where there are any, of the channels after it.
+inline NormLines norm_lines(Context<Cpu>& ctx, std::int64_t pixels, View<const float, Cpu> x,
+                            View<const float, Cpu> more, const ConvBlockInput<Cpu>& in) {
+  const std::int64_t first = x.shape.c, rest = more.data ? more.shape.c : 0, channels = first + rest;
+  const std::int64_t images = x.shape.n, groups = in.norm.groups, group = channels / groups;
+  NormLines lines{ctx.arena.make<float>({.n = images, .c = channels}),
+                  ctx.arena.make<float>({.n = images, .c = channels})};
+  const double count = static_cast<double>(pixels), eps = double{in.norm.eps};
+  for (std::int64_t n = 0; n < images; ++n) {
+    const float *const a = x.data + n * 2 * first, *const b = more.data ? more.data + n * 2 * rest - first : nullptr;
+    const auto mean_of = [&](std::int64_t c) { return double{c < first ? a[c] : b[c]}; };
+    const auto square_of = [&](std::int64_t c) { return double{c < first ? a[first + c] : b[rest + c]}; };
+    float *const factor = lines.factor.view().data + n * channels, *const offset =
+                                                                       lines.offset.view().data + n * channels;
+    for (std::int64_t g = 0; g < groups; ++g) {
+      double mean = 0, square = 0;
+      for (std::int64_t c = g * group; c < (g + 1) * group; ++c) mean += mean_of(c);
+      mean /= static_cast<double>(group);
+      for (std::int64_t c = g * group; c < (g + 1) * group; ++c)
+        square += square_of(c) + count * (mean_of(c) - mean) * (mean_of(c) - mean);
+      const double inverse = 1.0 / std::sqrt(square / (count * static_cast<double>(group)) + eps);
+      for (std::int64_t c = g * group; c < (g + 1) * group; ++c) {
+        const double f = inverse * double{in.norm_scale.data[c]};
+        factor[c] = static_cast<float>(f);
+        offset[c] = static_cast<float>(double{in.norm_shift.data[c]} - mean * f);
+      }
+    }
+  }
+  return lines;
+}
+
+// The moments that came with a tensor, or made now.
+inline Value<float, Cpu> moments_of(Context<Cpu>& ctx, View<const float, Cpu> x, View<const float, Cpu> given) {
+  if (given.data || !x.data) return Value<float, Cpu>::borrow(given);
+  auto made = ctx.arena.make<float>(moments_shape(x.shape));
+  channel_moments(ctx, made.view(), x);
+  return made;
+}
+
+// A batch norm (and the bias before it) as a line for each channel; empty where there is none.
+struct ChannelLines {
+  Value<float, Cpu> factor, offset;
+};
+inline ChannelLines batch_norm_lines(Context<Cpu>& ctx, const BatchNormViews<Cpu>& bn, View<const float, Cpu> bias) {
+  if (!bn.scale.data) return {};
+  const std::int64_t channels = bn.scale.size();
+  ChannelLines lines{ctx.arena.make<float>({.c = channels}), ctx.arena.make<float>({.c = channels})};
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double factor = double{bn.scale.data[c]} / std::sqrt(double{bn.var.data[c]} + double{bn.eps});
+    const double before = (bias.data ? double{bias.data[c]} : 0.0) - double{bn.mean.data[c]};
+    lines.factor.view().data[c] = static_cast<float>(factor);
+    lines.offset.view().data[c] = static_cast<float>(double{bn.shift.data[c]} + before * factor);
+  }
+  return lines;
+}
+
+inline Value<float, Cpu> resampled_value(Context<Cpu>& ctx, Value<float, Cpu> x, Resample how) {
+  if (how == Resample::none) return x;
+  auto to = ctx.arena.make<float>(resampled(x.shape(), how));
+  how == Resample::up ? upsample_nearest2(ctx, to.view(), x.view()) : avg_pool2(ctx, to.view(), x.view());
+  return to;
+}
+
+inline Value<float, Cpu> joined(Context<Cpu>& ctx, View<const float, Cpu> x, View<const float, Cpu> more) {
+  Shape both = x.shape;
+  both.c += more.shape.c;
+  auto to = ctx.arena.make<float>(both);
+  concat(ctx, to.view(), x, more);
+  return to;
+}
+
+// The plain path: one operation after the other.
+inline void conv_block_by_parts(Context<Cpu>& ctx, conv::Algorithm algorithm, const ConvBlockOutput<Cpu>& out,
+                                const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w, Conv2d config) {
+  auto h = in.more.data ? joined(ctx, in.x, in.more) : Value<float, Cpu>::borrow(in.x);
+  if (in.norm_scale.data) {
+    auto normal = ctx.arena.make<float>(h.shape());
+    group_norm(ctx, normal.view(), {}, h.view(), in.norm_scale, in.norm_shift, in.norm);
+    h = std::move(normal);
+  }
+  h = resampled_value(ctx, std::move(h), in.resample);
+  if (is_linear(config))
+    conv2d(ctx, out.y, h.view(), w, out.bias, config);
+  else
+    conv2d_by(ctx, algorithm, out.y, h.view(), w, out.bias, config);
+  h.reset();
+  const auto& bn = out.batch_norm;
+  if (bn.scale.data) batch_norm_eval(ctx, out.y, out.y, bn.scale, bn.shift, bn.mean, bn.var, {.eps = bn.eps});
+  if (out.shift.data) add_per_image(ctx, out.y, out.y, out.shift);
+  if (out.residual.data) {
+    const auto residual = resampled_value(ctx, Value<float, Cpu>::borrow(out.residual), out.residual_resample);
+    add(ctx, out.y, out.y, residual.view());
+  }
+  if (out.relu) activate(ctx, out.y, out.y, Activation::relu);
+  if (out.moments.data) channel_moments(ctx, out.moments, out.y);
+}
+
+// All in one pass. x: the shape that is convolved.
+inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Shape x, const ConvBlockOutput<Cpu>& out,
+                               const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w, Conv2d config) {
+  conv::Input from{.x = in.x, .more = in.more, .silu = in.norm_scale.data && in.norm.silu, .resample = in.resample};
+  NormLines lines;
+  if (in.norm_scale.data) {
+    const auto moments = moments_of(ctx, in.x, in.x_moments);
+    const auto more_moments = moments_of(ctx, in.more, in.more_moments);
+    lines = norm_lines(ctx, in.x.shape.pixels(), moments.view(), more_moments.view(), in);
+    from.factor = lines.factor.view().data, from.offset = lines.offset.view().data;
+  }
+  Value<float, Cpu> together;
+  if (in.more.data && in.x.shape.c % conv::kDepth != 0) {  // a block of channels would be of both
+    together = joined(ctx, in.x, in.more);
+    from.x = together.view(), from.more = {};
+  }
+  const auto batch_norm = batch_norm_lines(ctx, out.batch_norm, out.bias);
+  conv::Output to{.y = out.y,
+                  .bias = out.bias.data,
+                  .shift = out.shift.data,
+                  .residual = out.residual,
+                  .residual_resample = out.residual_resample,
+                  .relu = out.relu,
+                  .moments = out.moments.data};
+  if (batch_norm.factor) to.scale = batch_norm.factor.view().data, to.bias = batch_norm.offset.view().data;
+  Value<float, Cpu> holder;
+  const float* const panels = packed_panels(ctx, w, holder);
+  conv::TiledConv(x, out.y.shape, config, algorithm).run(ctx, from, panels, to);
+}
+
+}  // namespace detail
+
+inline void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
+                       const Parameter<Cpu>& w, Conv2d config) {
+  const Shape x = check_conv_block(out, in, w.shape(), config);
+  // Of few channels our kernels take whole rows of the image as it lies there.
+  const bool changed = in.norm_scale.data || in.more.data || in.resample != Resample::none;
+  const bool only_parts = changed && conv::is_flat(x.c, config.kernel);
+  conv::plan_of(ctx).run({.x = x, .w = w.shape(), .stride = config.stride, .pad = config.pad, .pad_end = config.end()},
+                         [&](conv::Algorithm a) {
+                           if (only_parts || a == conv::Algorithm::onednn)
+                             detail::conv_block_by_parts(ctx, a, out, in, w, config);
+                           else
+                             detail::conv_block_at_once(ctx, a, x, out, in, w, config);
+                         });
+}
+
+}  // namespace d3ad::ops

@@ -1,0 +1,225 @@
+#pragma once
+// Which way each convolution is computed: by a cost model of its shapes, as a file says, or as was measured.
+//
+//   conv::Plan& plan = conv::plan_of(ctx);                     a context's own
+//   plan.run({.x = x.shape, .w = w.shape(), .pad = 1, .pad_end = 1}, [&](conv::Algorithm a) { ... });
+//   plan.load("conv.plan");                                    a file's choices come before the model's
+//   plan.save("conv.plan");                                    what was chosen so far
+//   plan.allow_winograd(false);                                only what needs no transforms
+//   plan.prefer(conv::Algorithm::onednn);                      wherever it can: the plain path
+//   plan.tune();                                               measures instead of reckoning
+//   plan.observe([](const conv::Layer& layer, conv::Algorithm a, double seconds) { ... });
+//
+// The model knows nothing of the machine but its vectors' length, and of a layer only its shapes: two runs choose
+// alike, and so give the same bits. A file has a line a layer, "block n8 h32 w32 c192 o192 k3 s1 p1 e1 winograd4"; the
+// shapes are those of the convolved image, after resampling. "block" is a convolution with what surrounds it
+// (ops/conv_block.hpp), "conv" one alone.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "d3ad/backend/cpu/tiled_conv.hpp"
+#include "d3ad/core/file.hpp"
+
+namespace d3ad::conv {
+
+inline constexpr std::array<const char*, 4> kAlgorithmNames{"direct", "winograd2", "winograd4", "onednn"};
+inline const char* name(Algorithm algorithm) { return kAlgorithmNames[static_cast<std::size_t>(algorithm)]; }
+
+// What a convolution is chosen by.
+struct Layer {
+  Shape x, w;  // of the convolved image; {n = out, h = k, w = k, c = in}
+  int stride = 1, pad = 0, pad_end = 0;
+  bool alone = false;  // not a block
+
+  std::int64_t out_h() const { return (x.h + pad + pad_end - w.h) / stride + 1; }
+  std::int64_t out_w() const { return (x.w + pad + pad_end - w.w) / stride + 1; }
+  double flops() const {
+    return 2.0 * static_cast<double>(x.n * out_h() * out_w()) * static_cast<double>(w.n * w.c * w.h * w.w);
+  }
+  bool allows(Algorithm m) const {
+    return m == Algorithm::direct || m == Algorithm::onednn ||
+           (w.h == 3 && stride == 1 && !is_flat(w.c, 3) && out_h() >= 1 && out_w() >= 1);
+  }
+};
+
+// The line of a layer in a file, without the algorithm.
+inline std::string key(const Layer& l) {
+  char text[192];
+  std::snprintf(text, sizeof text, "%s n%lld h%lld w%lld c%lld o%lld k%lld s%d p%d e%d", l.alone ? "conv" : "block",
+                static_cast<long long>(l.x.n), static_cast<long long>(l.x.h), static_cast<long long>(l.x.w),
+                static_cast<long long>(l.x.c), static_cast<long long>(l.w.n), static_cast<long long>(l.w.h), l.stride,
+                l.pad, l.pad_end);
+  return text;
+}
+
+// What one of our algorithms costs a layer, in cycles of one core that does two vector products each. The factors were
+// measured on Zen 5: a product of few rows waits for its weights; direct ones are a third from the peak, since the
+// columns are written first; transforming weights costs more than its arithmetic, because it reads them from memory.
+inline double cost(const Layer& l, Algorithm algorithm) {
+  const double lanes = kernels::table().lanes, c = static_cast<double>(parts(l.w.c, kDepth) * kDepth);
+  const double columns = static_cast<double>(parts(l.w.n, kernels::table().lanes)) * lanes;
+  const int m = algorithm == Algorithm::winograd4 ? 4 : algorithm == Algorithm::winograd2 ? 2 : 1;
+  const double points = m > 1 ? (m + 2) * (m + 2) : static_cast<double>(l.w.h * l.w.w);
+  const double units = static_cast<double>(l.x.n * parts(l.out_h(), m) * parts(l.out_w(), m));
+  const double blocks = std::max(1.0, units / (m > 1 ? 64 : 128)), rows = units / blocks;
+  const double products = blocks * points * c * columns / lanes / 2 * std::max(rows, 5.0);
+  if (m == 1) return 1.35 * products;
+  const double weights = blocks * c * columns / lanes * (m == 4 ? 200 : 130);
+  return products + weights + units * points * (c + columns) / lanes * 2.5;
+}
+
+class Plan {
+ public:
+  Algorithm algorithm(const Layer& layer) {
+    const std::string k = key(layer);
+    const auto known = chosen_.find(k);
+    if (known != chosen_.end()) return known->second;
+    return chosen_[k] = choose(layer, k);
+  }
+
+  // Calls execute(algorithm) with the layer's; where it is being tuned and nobody told, first with each, against time.
+  template <class Execute>
+  void run(const Layer& layer, Execute&& execute) {
+    if (tuning_) {
+      const std::string k = key(layer);
+      if (!chosen_.count(k) && !told_.count(k)) chosen_[k] = fastest(layer, execute);
+    }
+    const Algorithm chosen = algorithm(layer);
+    if (!observer_) return execute(chosen);
+    const auto start = Clock::now();
+    execute(chosen);
+    observer_(layer, chosen, std::chrono::duration<double>(Clock::now() - start).count());
+  }
+
+  // Called after each convolution with what it was and the seconds it took: how profiles are made.
+  using Observer = std::function<void(const Layer&, Algorithm, double seconds)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
+  // The model's choice, whatever files and preferences say.
+  static Algorithm best(const Layer& layer) {
+    // oneDNN takes every second pixel in place, where ours copy the columns.
+    if (layer.stride > 1 && layer.w.h > 1) return Algorithm::onednn;
+    Algorithm least = Algorithm::direct;
+    double least_cost = cost(layer, least);
+    for (const Algorithm m : {Algorithm::winograd2, Algorithm::winograd4})
+      if (const double c = layer.allows(m) ? cost(layer, m) : least_cost; c < least_cost) least = m, least_cost = c;
+    return least;
+  }
+
+  void allow_winograd(bool allowed) {
+    winograd_ = allowed;
+    chosen_.clear();
+  }
+  void prefer(Algorithm algorithm) {
+    preferred_ = algorithm, has_preferred_ = true;
+    chosen_.clear();
+  }
+
+  // From now on layers are measured when they first come. What is chosen then depends on chance where two algorithms
+  // are nearly as fast: save the plan and load it for runs that are to be the same.
+  void tune() {
+    tuning_ = true;
+    chosen_.clear();
+  }
+
+  // One layer's algorithm, before all else.
+  void set(const std::string& layer_key, Algorithm algorithm) {
+    told_[layer_key] = algorithm;
+    chosen_.erase(layer_key);
+  }
+
+  // What was chosen so far, by layer.
+  const std::map<std::string, Algorithm>& chosen() const { return chosen_; }
+
+  void load(const std::filesystem::path& path) {
+    for (const std::string& line : read_lines(path)) {
+      if (line[0] == '#') continue;
+      Layer l;
+      const Algorithm m = parse(line, l, path.string());
+      set(key(l), m);
+    }
+  }
+  void save(const std::filesystem::path& path) const { write_atomically(path, std::string_view(text())); }
+  std::string text() const {
+    std::string all;
+    for (const auto& [layer, algorithm] : chosen_) all += layer + " " + name(algorithm) + "\n";
+    return all;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Algorithm choose(const Layer& layer, const std::string& k) const {
+    const auto told = told_.find(k);
+    if (told != told_.end()) return told->second;
+    if (has_preferred_ && layer.allows(preferred_)) return preferred_;
+    const Algorithm b = best(layer);
+    const Algorithm m = winograd_ || b == Algorithm::onednn ? b : Algorithm::direct;
+    // Where nothing surrounds it, oneDNN's is the faster of the direct ones.
+    return m == Algorithm::direct && layer.alone ? Algorithm::onednn : m;
+  }
+
+  template <class Execute>
+  Algorithm fastest(const Layer& layer, Execute&& execute) const {
+    Algorithm best_so_far = Algorithm::direct;
+    auto least = Clock::duration::max();
+    for (const Algorithm a : {Algorithm::direct, Algorithm::winograd2, Algorithm::winograd4, Algorithm::onednn}) {
+      const bool is_winograd = a == Algorithm::winograd2 || a == Algorithm::winograd4;
+      if (!layer.allows(a) || (is_winograd && !winograd_)) continue;
+      execute(a);  // makes what is made once
+      for (int i = 0; i < 3; ++i) {
+        const auto start = Clock::now();
+        execute(a);
+        const auto time = Clock::now() - start;
+        if (time < least) least = time, best_so_far = a;
+      }
+    }
+    return best_so_far;
+  }
+
+  static Algorithm parse(const std::string& line, Layer& l, const std::string& where) {
+    const auto space = line.rfind(' ');
+    const std::string algorithm = space == std::string::npos ? line : line.substr(space + 1);
+    const auto at = std::find(kAlgorithmNames.begin(), kAlgorithmNames.end(), algorithm);
+    long long n = 0, h = 0, w = 0, c = 0, o = 0, k = 0;
+    int end = 0;
+    char kind[8] = "";
+    const bool read = std::sscanf(line.c_str(), "%5s n%lld h%lld w%lld c%lld o%lld k%lld s%d p%d e%d %n", kind, &n, &h,
+                                  &w, &c, &o, &k, &l.stride, &l.pad, &l.pad_end, &end) == 10 &&
+                      end > 0 && line.substr(static_cast<std::size_t>(end)) == algorithm;
+    l.alone = std::string_view(kind) == "conv";
+    D3AD_CHECK(read && at != kAlgorithmNames.end() && (l.alone || std::string_view(kind) == "block"), where, ": '",
+               line,
+               "' is not like 'block n8 h32 w32 c192 o192 k3 s1 p1 e1 winograd4'; algorithms are direct, winograd2, "
+               "winograd4 and onednn");
+    l.x = {n, h, w, c}, l.w = {o, k, k, c};
+    D3AD_CHECK(
+        n >= 1 && h >= 1 && w >= 1 && c >= 1 && o >= 1 && k >= 1 && l.stride >= 1 && l.pad >= 0 && l.pad_end >= 0,
+        where, ": '", line, "' is not the shape of a convolution");
+    const auto m = static_cast<Algorithm>(at - kAlgorithmNames.begin());
+    D3AD_CHECK(l.allows(m), where, ": ", algorithm,
+               " computes 3x3 convolutions of stride 1 and 16 channels or more, not '", line, "'");
+    return m;
+  }
+
+  std::map<std::string, Algorithm> chosen_, told_;
+  bool winograd_ = true, has_preferred_ = false, tuning_ = false;
+  Algorithm preferred_ = Algorithm::direct;
+  Observer observer_;
+};
+
+inline Plan& plan_of(Context<Cpu>& ctx) {
+  return ctx.plan<Plan>("conv plan", [] { return Plan(); });
+}
+
+}  // namespace d3ad::conv

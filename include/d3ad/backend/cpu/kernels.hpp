@@ -1,0 +1,116 @@
+#pragma once
+// Own kernels of the CPU: compiled for each vector width, chosen at run time.
+//
+//   const kernels::Table& k = kernels::table();          of simd::level()
+//   k.product(a, a_step, b, depth, rows, c, wide, add);
+//
+// A kernel is written once, in kernels/*.inl, with vectors of kLanes floats (kernels/vectors.inl), and included for
+// each target in its own namespace (kernels/each_target.inl). This is for loops that the compiler cannot be trusted to
+// vectorise, where registers are counted; the simpler ones go through simd::run.
+//
+// Activations travel between kernels in blocks of kDepth channels: [block][row][kDepth], missing channels 0.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "d3ad/backend/cpu/simd.hpp"
+#include "d3ad/ops/conv_block.hpp"
+
+namespace d3ad::kernels {
+
+inline constexpr int kDepth = 16;
+
+using ops::Resample;
+
+// Where a convolution's input comes from: channels of one image, normalised, activated and resampled on the way.
+struct Source {
+  const float* x = nullptr;             // pixel (0, 0), the first channel wanted
+  std::int64_t h = 0, w = 0, step = 0;  // step: floats between pixels
+  std::int64_t channels = 0;
+  const float* factor = nullptr;  // x * factor[c] + offset[c]; null: as it is
+  const float* offset = nullptr;
+  bool silu = false;
+  Resample resample = Resample::none;
+};
+
+// Where it goes to: channels of one image.
+struct Target {
+  float* y = nullptr;  // pixel (0, 0), the first channel of the panel
+  std::int64_t h = 0, w = 0, step = 0, channels = 0;
+  const float* scale = nullptr;     // [channels], of the products; null: 1
+  const float* bias = nullptr;      // [channels]
+  const float* shift = nullptr;     // [channels], of this image
+  const float* residual = nullptr;  // as y, added; as a Source resampled
+  std::int64_t residual_step = 0;
+  Resample residual_resample = Resample::none;
+  bool relu = false;
+  float* mean = nullptr;  // [channels], with square: moments of what is written; null: not wanted
+  float* square = nullptr;
+};
+
+// A rectangle of pixels (or of Winograd's tiles).
+struct Rectangle {
+  std::int64_t y = 0, x = 0, h = 0, w = 0;
+  std::int64_t size() const { return h * w; }
+};
+
+// How a kernel looks at a region of gathered pixels.
+struct Window {
+  int kernel = 1, stride = 1;
+};
+
+// What each target has; see the kernels' own files.
+struct Table {
+  int lanes, rows, columns;  // floats in a vector; rows and columns of a product's tile
+  void (*product)(const float* a, std::int64_t a_step, const float* b, std::int64_t depth, std::int64_t rows, float* c,
+                  bool wide, bool add);
+  void (*gather)(const Source&, const Rectangle& region, float* to, std::int64_t block_step);
+  void (*columns_of)(const float* region, std::int64_t region_w, Window, std::int64_t out_h, std::int64_t out_w,
+                     float* to, std::int64_t tap_step);
+  void (*flat_columns_of)(const float* region, std::int64_t region_w, std::int64_t channels, Window, std::int64_t out_h,
+                          std::int64_t out_w, float* to, std::int64_t block_step);
+  void (*emit)(const Target&, const Rectangle& where, const float* rows, bool wide);
+  void (*winograd4_input)(const float* region, std::int64_t region_w, std::int64_t tiles_h, std::int64_t tiles_w,
+                          float* to, std::int64_t point_step);
+  void (*winograd4_output)(const Target&, const Rectangle& where, const float* products, std::int64_t point_step,
+                           bool wide);
+  void (*winograd2_input)(const float* region, std::int64_t region_w, std::int64_t tiles_h, std::int64_t tiles_w,
+                          float* to, std::int64_t point_step);
+  void (*winograd2_output)(const Target&, const Rectangle& where, const float* products, std::int64_t point_step,
+                           bool wide);
+  void (*winograd4_weights)(const float* panel, std::int64_t tap_step, std::int64_t count, bool wide, float* to,
+                            std::int64_t point_step);
+  void (*winograd2_weights)(const float* panel, std::int64_t tap_step, std::int64_t count, bool wide, float* to,
+                            std::int64_t point_step);
+  void (*attention_queries)(const float* q, std::int64_t step, std::int64_t queries, std::int64_t d, float scale,
+                            float* to, bool wide);
+  void (*attention_values)(const float* v, std::int64_t step, std::int64_t keys, std::int64_t d, float* to);
+  void (*attention_softmax)(float* scores, std::int64_t keys, float* state, float* sums, std::int64_t d, bool wide);
+  void (*attention_output)(const float* sums, const float* state, std::int64_t queries, std::int64_t d, float* out,
+                           std::int64_t step, bool wide);
+};
+
+}  // namespace d3ad::kernels
+
+#define D3AD_TARGET_FILE "d3ad/backend/cpu/kernels/kernels.inl"
+#include "d3ad/backend/cpu/kernels/each_target.inl"
+#undef D3AD_TARGET_FILE
+
+namespace d3ad::kernels {
+
+// The kernels of the level in use.
+inline const Table& table() {
+#if D3AD_SIMD_X86
+  switch (simd::level()) {
+    case simd::Level::avx512:
+      return avx512::kTable;
+    case simd::Level::avx2:
+      return avx2::kTable;
+    case simd::Level::baseline:
+      break;
+  }
+#endif
+  return baseline::kTable;
+}
+
+}  // namespace d3ad::kernels

@@ -1,0 +1,114 @@
+#pragma once
+// conv_block: a convolution with what surrounds it in the networks, so that a device can do all of it in one pass.
+//
+//   h    = channels of x, then those of more                          [n, h, w, c + c']
+//   h    = group_norm(h), with SiLU where norm.silu                   where norm_scale is there
+//   h    = h, upsample_nearest2(h) or avg_pool2(h)                    by `resample`
+//   h    = conv2d(h, w) + bias
+//   h    = (h - mean) / sqrt(var + eps) * scale + shift               where batch_norm is there (running statistics)
+//   h    = h + shift[n]                                               {n, c = out}
+//   h    = h + residual, upsampled or pooled by `residual_resample`
+//   y    = h or relu(h)
+//
+// Absent views (data = nullptr) leave their line out. A 1x1 convolution is a linear layer: its weight may be a linear
+// one's. No aliasing: y is none of the inputs.
+//
+// moments {n, h = 2, c}: of each image and channel the mean over its pixels and the sum of squared deviations from it.
+// A block that is asked for them measures its result on the way out; handed to the next block with the tensor they
+// measured, they save its normalisation the reading. A block without them measures its input itself.
+
+#include <cstdint>
+
+#include "d3ad/ops/batch_norm.hpp"
+#include "d3ad/ops/conv2d.hpp"
+#include "d3ad/ops/group_norm.hpp"
+
+namespace d3ad::ops {
+
+enum class Resample { none, up, down };  // nearest, twice as large; 2 x 2 average
+
+inline Shape resampled(Shape s, Resample how) {
+  if (how == Resample::up) return {s.n, 2 * s.h, 2 * s.w, s.c};
+  if (how == Resample::down) return {s.n, s.h / 2, s.w / 2, s.c};
+  return s;
+}
+
+template <class Device>
+struct ConvBlockInput {
+  using Read = View<const Real<Device>, Device>;
+  Read x, more{};
+  Read x_moments{}, more_moments{};
+  Read norm_scale{}, norm_shift{};  // {c + c'}
+  GroupNorm norm{.groups = 1, .eps = 0.0f};
+  Resample resample = Resample::none;
+};
+
+// The parameters of a batch norm that is not training, {out} each.
+template <class Device>
+struct BatchNormViews {
+  View<const Real<Device>, Device> scale{}, shift{}, mean{}, var{};
+  float eps = 0;
+};
+
+template <class Device>
+struct ConvBlockOutput {
+  using Read = View<const Real<Device>, Device>;
+  View<Real<Device>, Device> y;
+  View<Real<Device>, Device> moments{};
+  Read bias{};
+  BatchNormViews<Device> batch_norm{};
+  Read shift{};
+  Read residual{};
+  Resample residual_resample = Resample::none;
+  bool relu = false;
+};
+
+inline Shape moments_shape(Shape x) { return {.n = x.n, .h = 2, .c = x.c}; }
+
+// The shape that is convolved: concatenated and resampled. Throws where the parts do not fit each other.
+template <class Device>
+Shape check_conv_block(const ConvBlockOutput<Device>& out, const ConvBlockInput<Device>& in, Shape w, Conv2d config) {
+  Shape x = in.x.shape;
+  D3AD_CHECK(in.x.data, "conv_block: there is no input");
+  if (in.more.data) {
+    const Shape m = in.more.shape;
+    D3AD_CHECK(m.n == x.n && m.h == x.h && m.w == x.w, "conv_block: more channels ", m, " for x ", x);
+    x.c += m.c;
+  }
+  if (in.norm_scale.data) check_group_norm(x, {}, false, x, in.norm_scale.shape, in.norm_shift.shape, in.norm);
+  D3AD_CHECK(!in.x_moments.data || in.x_moments.shape == moments_shape(in.x.shape), "conv_block: moments ",
+             in.x_moments.shape, " for x ", in.x.shape);
+  D3AD_CHECK(!in.more_moments.data || in.more_moments.shape == moments_shape(in.more.shape), "conv_block: moments ",
+             in.more_moments.shape, " for more channels ", in.more.shape);
+  D3AD_CHECK(in.resample != Resample::down || (x.h % 2 == 0 && x.w % 2 == 0), "conv_block: ", x,
+             " does not divide into 2x2 pixels");
+  x = resampled(x, in.resample);
+  const Shape y = out.y.shape;
+  check_conv2d(y, x, w, out.bias.shape, out.bias.data != nullptr, config);
+  const auto& bn = out.batch_norm;
+  D3AD_CHECK(!bn.scale.data ||
+                 (bn.scale.size() == y.c && bn.shift.size() == y.c && bn.mean.size() == y.c && bn.var.size() == y.c),
+             "conv_block: a batch norm of ", bn.scale.size(), ", ", bn.shift.size(), ", ", bn.mean.size(), " and ",
+             bn.var.size(), " values for ", y.c, " channels");
+  D3AD_CHECK(!out.shift.data || (out.shift.shape.n == y.n && out.shift.size() == y.n * y.c), "conv_block: shift ",
+             out.shift.shape, " for y ", y);
+  const Shape r = out.residual.shape;
+  D3AD_CHECK(!out.residual.data || (resampled(r, out.residual_resample) == y &&
+                                    (out.residual_resample != Resample::down || (r.h % 2 == 0 && r.w % 2 == 0))),
+             "conv_block: residual ", r, " for y ", y);
+  D3AD_CHECK(!out.moments.data || out.moments.shape == moments_shape(y), "conv_block: moments ", out.moments.shape,
+             " for y ", y);
+  return x;
+}
+
+inline void check_channel_moments(Shape moments, Shape x) {
+  D3AD_CHECK(x.size() >= 1 && moments == moments_shape(x), "channel_moments: moments ", moments, " for x ", x,
+             ", expected ", moments_shape(x));
+}
+
+void conv_block(Context<Cpu>&, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w,
+                Conv2d);
+// Those of x: what a block that was not handed them does first.
+void channel_moments(Context<Cpu>&, View<float, Cpu> moments, In<float, Cpu> x);
+
+}  // namespace d3ad::ops

@@ -1,0 +1,415 @@
+// conv_block by every algorithm (our kernels direct and by Winograd, oneDNN's parts) against the reference device: each
+// thing that may surround a convolution, and sizes that no tile and no vector divides. The plan that chooses between
+// the algorithms, and its files.
+
+#include "d3ad/autograd/conv_block.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <map>
+#include <type_traits>
+
+#include "d3ad/core/parameter.hpp"
+#include "support/both_devices.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace d3ad;
+using conv::Algorithm;
+using ops::Resample;
+
+namespace {
+
+template <class Device, class T>
+Parameter<Device> parameter(View<T, Device> values) {
+  const Shape s = values.shape;
+  Parameter<Device> p("weight", {s.n, s.c, s.h, s.w}, s);
+  std::copy_n(values.data, values.size(), p.edit().data);
+  return p;
+}
+
+struct Case {
+  Shape x, w;
+  ops::Conv2d config{.kernel = 1};
+  std::int64_t more = 0;  // channels
+  int groups = 0;         // 0: not normalised
+  bool silu = false;
+  Resample resample = Resample::none;
+  bool bias = false, batch_norm = false, shift = false, residual = false;
+  Resample residual_resample = Resample::none;
+  bool relu = false;
+};
+
+const std::vector<Case> kCases{
+    {.x = {2, 9, 7, 16}, .w = {5, 3, 3, 16}, .config = {.kernel = 3, .pad = 1}, .bias = true},
+    {.x = {1, 4, 4, 32},
+     .w = {33, 3, 3, 32},
+     .config = {.kernel = 3, .pad = 1},
+     .groups = 4,
+     .silu = true,
+     .bias = true},
+    {.x = {2, 12, 13, 20},
+     .w = {40, 3, 3, 20},
+     .config = {.kernel = 3, .pad = 1},
+     .groups = 5,
+     .shift = true,
+     .residual = true},
+    {.x = {1, 6, 5, 32},
+     .w = {16, 3, 3, 32},
+     .config = {.kernel = 3, .pad = 1},
+     .groups = 8,
+     .silu = true,
+     .resample = Resample::up},
+    {.x = {2, 12, 8, 32},
+     .w = {24, 3, 3, 32},
+     .config = {.kernel = 3, .pad = 1},
+     .groups = 2,
+     .silu = true,
+     .resample = Resample::down,
+     .residual = true,
+     .residual_resample = Resample::down},
+    {.x = {1, 5, 6, 16},
+     .w = {17, 3, 3, 48},
+     .config = {.kernel = 3, .pad = 1},
+     .more = 32,
+     .groups = 3,
+     .silu = true,
+     .bias = true},
+    {.x = {3, 5, 6, 24},
+     .w = {16, 3, 3, 36},
+     .config = {.kernel = 3, .pad = 1},
+     .more = 12,
+     .groups = 4,
+     .shift = true},  // 24: in two
+                      // blocks
+    {.x = {1, 34, 35, 16},
+     .w = {16, 3, 3, 16},
+     .config = {.kernel = 3, .pad = 1},
+     .batch_norm = true,
+     .residual = true,
+     .relu = true},
+    {.x = {1, 7, 7, 16}, .w = {16, 3, 3, 16}, .config = {.kernel = 3}, .relu = true},
+    {.x = {1, 16, 8, 16},
+     .w = {32, 3, 3, 16},
+     .config = {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1},
+     .groups = 1,
+     .bias = true},
+    {.x = {1, 21, 20, 3},
+     .w = {8, 7, 7, 3},
+     .config = {.kernel = 7, .stride = 2, .pad = 3},
+     .bias = true,
+     .batch_norm = true,
+     .relu = true},
+    {.x = {2, 4, 4, 8},
+     .w = {6, 3, 3, 8},
+     .config = {.kernel = 3, .pad = 1},
+     .groups = 2,
+     .silu = true,
+     .resample = Resample::up},
+    {.x = {2, 6, 6, 20},
+     .w = {48, 1, 1, 32},
+     .config = {.kernel = 1},
+     .more = 12,
+     .groups = 4,
+     .silu = true,
+     .bias = true},
+    {.x = {2, 6, 7, 16}, .w = {32, 1, 1, 16}, .config = {.kernel = 1, .stride = 2}, .batch_norm = true},
+    {.x = {1, 3, 5, 8},
+     .w = {19, 1, 1, 8},
+     .config = {.kernel = 1},
+     .resample = Resample::up,
+     .shift = true,
+     .residual = true,
+     .residual_resample = Resample::up},
+    {.x = {1, 1, 1, 40}, .w = {9, 1, 1, 40}, .config = {.kernel = 1}, .bias = true},
+};
+
+// Inputs in the order that views() takes them.
+std::vector<Shape> inputs_of(const Case& c) {
+  Shape more = c.x, both = c.x;
+  more.c = std::max<std::int64_t>(c.more, 1), both.c += c.more;
+  const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
+  Shape residual = y;
+  if (c.residual_resample == Resample::down) residual.h *= 2, residual.w *= 2;
+  if (c.residual_resample == Resample::up) residual.h /= 2, residual.w /= 2;
+  const Shape channels{.c = y.c}, normal{.c = both.c};
+  return {c.x,     more, c.w, normal, normal, channels, channels, channels, channels, channels, {.n = y.n, .c = y.c},
+          residual};
+}
+
+template <class Device>
+struct Views {
+  ops::ConvBlockInput<Device> in;
+  ops::ConvBlockOutput<Device> out;
+
+  Views(const Case& c, const test::Views<Device>& v) {
+    in.x = v[0];
+    if (c.more) in.more = v[1];
+    if (c.groups)
+      in.norm_scale = v[3], in.norm_shift = v[4], in.norm = {.groups = c.groups, .eps = 1e-5f, .silu = c.silu};
+    in.resample = c.resample;
+    if (c.bias) out.bias = v[5];
+    if (c.batch_norm) {
+      for (std::int64_t i = 0; i < v[9].size(); ++i) v[9].data[i] = 1 + v[9].data[i] / 2;  // a variance
+      out.batch_norm = {v[6], v[7], v[8], v[9], 1e-5f};
+    }
+    if (c.shift) out.shift = v[10];
+    if (c.residual) out.residual = v[11];
+    out.residual_resample = c.residual_resample, out.relu = c.relu;
+  }
+};
+
+template <class Device>
+void prefer(Context<Device>& ctx, Algorithm algorithm) {
+  if constexpr (std::is_same_v<Device, Cpu>) conv::plan_of(ctx).prefer(algorithm);
+}
+void moments_in_double(View<float, Cpu> moments, View<const float, Cpu> x) {
+  Context<Reference> ctx;
+  Tensor<double, Reference> exact(moments.shape);
+  const auto same = test::to_reference(x);
+  ops::channel_moments(ctx, exact.view(), same.view());
+  for (std::int64_t i = 0; i < moments.size(); ++i) moments.data[i] = static_cast<float>(exact.data()[i]);
+}
+template <class Ctx>
+using DeviceOf = typename std::remove_reference_t<Ctx>::device;
+
+const std::vector<Algorithm> kAlgorithms{Algorithm::direct, Algorithm::winograd2, Algorithm::winograd4,
+                                         Algorithm::onednn};
+
+}  // namespace
+
+TEST_CASE("conv_block is that of the reference device, by every algorithm") {
+  for (const auto& c : kCases)
+    for (const Algorithm algorithm : kAlgorithms) {
+      CAPTURE(c.x);
+      CAPTURE(c.w);
+      CAPTURE(std::string(conv::name(algorithm)));
+      Shape both = c.x;
+      both.c += c.more;
+      const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
+      const auto forward = [&](auto& ctx, auto out, auto in) {
+        prefer(ctx, algorithm);
+        Views<DeviceOf<decltype(ctx)>> views(c, in);
+        views.out.y = out;
+        ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+      };
+      test::same_on_both(inputs_of(c), y, algorithm == Algorithm::winograd4 ? 2e-5 : 4e-6, forward);
+      // The moments of what was written.
+      const auto moments = [&](auto& ctx, auto out, auto in) {
+        using Device = DeviceOf<decltype(ctx)>;
+        prefer(ctx, algorithm);
+        Views<Device> views(c, in);
+        Tensor<Real<Device>, Device> own(y);
+        views.out.y = own.view(), views.out.moments = out;
+        ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+      };
+      test::same_on_both(inputs_of(c), ops::moments_shape(y), 2e-5, moments);
+    }
+}
+
+TEST_CASE("conv_block takes the moments it is given") {
+  Context<Cpu> ctx({.threads = 2});
+  const auto x = test::random({2, 9, 9, 32}, 1), more = test::random({2, 9, 9, 16}, 2);
+  const auto w = test::random({16, 3, 3, 48}, 3), scale = test::random({.c = 48}, 4),
+             shift = test::random({.c = 48}, 5);
+  const auto p = parameter(w.view());
+  const auto run = [&](View<const float, Cpu> x_moments, View<const float, Cpu> more_moments) {
+    Tensor<float, Cpu> y({2, 9, 9, 16});
+    ops::conv_block(ctx, {.y = y.view()},
+                    {.x = x.view(),
+                     .more = more.view(),
+                     .x_moments = x_moments,
+                     .more_moments = more_moments,
+                     .norm_scale = scale.view(),
+                     .norm_shift = shift.view(),
+                     .norm = {.groups = 4, .eps = 1e-5f}},
+                    p, {.kernel = 3, .pad = 1});
+    return y;
+  };
+  Tensor<float, Cpu> a({2, 2, 1, 32}), b({2, 2, 1, 16});
+  ops::channel_moments(ctx, a.view(), x.view());
+  ops::channel_moments(ctx, b.view(), more.view());
+  const auto measured = run({}, {});
+  CHECK(test::compare(run(a.view(), b.view()).view(), measured.view(), 0).close);
+  CHECK(test::compare(run({}, b.view()).view(), measured.view(), 0).close);
+  for (std::int64_t i = 0; i < a.size(); ++i) a.data()[i] *= 1.5f;
+  CHECK_FALSE(test::compare(run(a.view(), b.view()).view(), measured.view(), 1e-3).close);
+}
+
+TEST_CASE("moments of a far-off mean keep their precision, a NaN goes through") {
+  for (const auto level : test::simd_levels()) {
+    const test::AtLevel at(level);
+    for (const Algorithm algorithm : kAlgorithms) {
+      Context<Cpu> ctx({.threads = 2});
+      conv::plan_of(ctx).prefer(algorithm);
+      auto x = test::random({1, 24, 24, 16}, 1);
+      Tensor<float, Cpu> w({16, 3, 3, 16}), bias({.c = 16}), y({1, 24, 24, 16}), m({1, 2, 1, 16}), want({1, 2, 1, 16});
+      test::zero(w.view());
+      for (std::int64_t o = 0; o < 16; ++o) w.data()[(o * 9 + 4) * 16 + o] = 1, bias.data()[o] = 1000;
+      const auto p = parameter(w.view());
+      ops::conv_block(ctx, {.y = y.view(), .moments = m.view(), .bias = bias.view()}, {.x = x.view()}, p,
+                      {.kernel = 3, .pad = 1});
+      moments_in_double(want.view(), y.view());
+      for (std::int64_t c = 0; c < 16; ++c) {  // a variance of about 1/3 beside a mean of 1000
+        CHECK(m.data()[c] == doctest::Approx(want.data()[c]).epsilon(2e-6));
+        CHECK(m.data()[16 + c] == doctest::Approx(want.data()[16 + c]).epsilon(1e-4));
+      }
+      x.data()[(12 * 24 + 12) * 16 + 3] = NAN;
+      ops::conv_block(ctx, {.y = y.view(), .relu = true}, {.x = x.view()}, p, {.kernel = 3, .pad = 1});
+      CHECK(std::isnan(y.data()[(12 * 24 + 12) * 16 + 3]));
+    }
+  }
+}
+
+TEST_CASE("conv_block computes the same with frozen and with bfloat16 weights, by whichever algorithm next") {
+  const auto values = test::random({48, 3, 3, 32}, 3), x = test::random({1, 16, 16, 32}, 1);
+  auto frozen = parameter(values.view()), narrow = parameter(values.view()), rounded = parameter(values.view());
+  frozen.freeze();
+  Tensor<float, Cpu> want({1, 16, 16, 48}), got(want.shape());
+  const auto run = [&](const Parameter<Cpu>& p, Algorithm algorithm, Tensor<float, Cpu>& y) {
+    Context<Cpu> ctx({.threads = 2});
+    conv::plan_of(ctx).prefer(algorithm);
+    ops::conv_block(ctx, {.y = y.view()}, {.x = x.view()}, p, {.kernel = 3, .pad = 1});
+  };
+  {
+    Context<Cpu> ctx;
+    Tensor<bfloat16, Cpu> half(values.shape());
+    ops::narrow(ctx, half.view(), values.view());
+    for (std::int64_t i = 0; i < half.size(); ++i) rounded.edit().data[i] = static_cast<float>(half.data()[i]);
+    narrow.adopt_narrow(std::move(half));
+  }
+  for (const Algorithm algorithm :
+       {Algorithm::winograd4, Algorithm::onednn, Algorithm::direct, Algorithm::winograd2, Algorithm::onednn}) {
+    CAPTURE(std::string(conv::name(algorithm)));
+    const auto fresh = parameter(values.view());
+    run(fresh, algorithm, want);
+    run(frozen, algorithm, got);
+    CHECK(test::compare(got.view(), want.view(), 0).close);
+    run(rounded, algorithm, want);
+    run(narrow, algorithm, got);
+    CHECK(test::compare(got.view(), want.view(), 0).close);
+  }
+  // Other vectors want other panels: made of those that are there.
+  for (const auto level : test::simd_levels()) {
+    const test::AtLevel at(level);
+    run(parameter(values.view()), Algorithm::direct, want);
+    run(frozen, Algorithm::direct, got);
+    CHECK(test::compare(got.view(), want.view(), 0).close);
+  }
+}
+
+TEST_CASE("a value's moments go with it, and not with what is written over it") {
+  Context<Cpu> ctx({.threads = 1});
+  auto w = parameter(test::random({16, 3, 3, 16}, 1).view());
+  auto x = ctx.arena.make<float>({1, 8, 8, 16});
+  test::random(x.view(), 2);
+  auto y = fn::conv_block<Context<Cpu>>(ctx, x, w, nullptr, {.kernel = 3, .pad = 1}, {.measured = true});
+  REQUIRE(y.note());
+  const auto same = y;
+  CHECK(same.note() == y.note());
+  CHECK(y.detached().note() == nullptr);
+  CHECK(y.reshaped({1, 4, 16, 16}).note() == nullptr);
+  CHECK(fn::scale(ctx, same, 2.0f).note() == nullptr);
+  Tensor<float, Cpu> want({1, 2, 1, 16});
+  ops::channel_moments(ctx, want.view(), y.view());
+  CHECK(test::compare(View<const float, Cpu>(y.note(), want.shape()), want.view(), 1e-5).close);
+  const auto plain = fn::conv_block<Context<Cpu>>(ctx, x, w, nullptr, {.kernel = 3, .pad = 1}, {});
+  CHECK(plain.note() == nullptr);
+}
+
+TEST_CASE("conv_block refuses what does not fit") {
+  Context<Cpu> ctx({.threads = 1});
+  const auto x = test::random({1, 8, 8, 16}, 1), odd = test::random({1, 7, 7, 16}, 1),
+             w = test::random({8, 3, 3, 16}, 2);
+  const auto p = parameter(w.view());
+  Tensor<float, Cpu> y({1, 8, 8, 8}), small({1, 4, 4, 8});
+  using doctest::Contains;
+  const ops::Conv2d config{.kernel = 3, .pad = 1};
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = y.view()}, {}, p, config), Contains("no input"), Error);
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = small.view()}, {.x = x.view()}, p, config), Contains("expected"),
+                       Error);
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = y.view()}, {.x = x.view(), .more = odd.view()}, p, config),
+                       Contains("more channels"), Error);
+  CHECK_THROWS_WITH_AS(
+      ops::conv_block(ctx, {.y = small.view()}, {.x = odd.view(), .resample = Resample::down}, p, config),
+      Contains("does not divide"), Error);
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = y.view(), .residual = small.view()}, {.x = x.view()}, p, config),
+                       Contains("residual"), Error);
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = y.view(), .moments = small.view()}, {.x = x.view()}, p, config),
+                       Contains("moments"), Error);
+  CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = y.view(), .shift = small.view()}, {.x = x.view()}, p, config),
+                       Contains("shift"), Error);
+}
+
+TEST_CASE("a tuned plan has tried every algorithm that can, and stays with its choice") {
+  const conv::Layer layer{.x = {1, 8, 8, 16}, .w = {16, 3, 3, 16}, .pad = 1, .pad_end = 1};
+  const auto tries = [&](conv::Plan& plan) {
+    std::map<Algorithm, int> tried;
+    plan.run(layer, [&](Algorithm a) { ++tried[a]; });
+    return tried;
+  };
+  conv::Plan plan;
+  CHECK(tries(plan).size() == 1);
+  plan.tune();
+  CHECK(tries(plan).size() == 4);
+  const auto again = tries(plan);
+  REQUIRE(again.size() == 1);
+  CHECK(again.begin()->first == plan.algorithm(layer));
+  CHECK(again.begin()->second == 1);
+  conv::Plan told;
+  told.set(conv::key(layer), Algorithm::winograd2);
+  told.tune();
+  CHECK(tries(told) == std::map<Algorithm, int>{{Algorithm::winograd2, 1}});
+  conv::Plan lean;
+  lean.allow_winograd(false);
+  lean.tune();
+  CHECK(tries(lean).size() == 2);
+}
+
+TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its file") {
+  const conv::Layer large{.x = {1, 64, 64, 256}, .w = {256, 3, 3, 256}, .pad = 1, .pad_end = 1};
+  const conv::Layer small{.x = {1, 4, 4, 256}, .w = {256, 3, 3, 256}, .pad = 1, .pad_end = 1};
+  const conv::Layer strided{.x = {1, 64, 64, 256}, .w = {256, 3, 3, 256}, .stride = 2, .pad = 1, .pad_end = 1};
+  conv::Plan plan;
+  CHECK(plan.algorithm(large) == Algorithm::winograd4);
+  CHECK(plan.algorithm(small) == Algorithm::direct);
+  CHECK(plan.algorithm(strided) == Algorithm::onednn);
+  auto alone = small;
+  alone.alone = true;
+  CHECK(plan.algorithm(alone) == Algorithm::onednn);
+  CHECK(plan.text() ==
+        "block n1 h4 w4 c256 o256 k3 s1 p1 e1 direct\n"
+        "block n1 h64 w64 c256 o256 k3 s1 p1 e1 winograd4\n"
+        "block n1 h64 w64 c256 o256 k3 s2 p1 e1 onednn\n"
+        "conv n1 h4 w4 c256 o256 k3 s1 p1 e1 onednn\n");
+
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "conv.plan";
+  plan.set(conv::key(large), Algorithm::winograd2);
+  CHECK(plan.algorithm(large) == Algorithm::winograd2);
+  plan.save(file);
+  conv::Plan other;
+  other.load(file);
+  CHECK(other.algorithm(large) == Algorithm::winograd2);
+  CHECK(other.algorithm(small) == Algorithm::direct);
+
+  conv::Plan lean;
+  lean.allow_winograd(false);
+  CHECK(lean.algorithm(large) == Algorithm::direct);
+  lean.prefer(Algorithm::winograd4);
+  CHECK(lean.algorithm(large) == Algorithm::winograd4);
+  CHECK(lean.algorithm(strided) == Algorithm::onednn);  // it cannot
+
+  using doctest::Contains;
+  const auto refuses = [&](const char* text, const char* why) {
+    std::ofstream(file) << text << '\n';
+    CHECK_THROWS_WITH_AS(conv::Plan().load(file), Contains(why), Error);
+  };
+  refuses("block n1 h64 w64 c256 o256 k3 s1 p1 e1 fastest", "is not like");
+  refuses("block n1 h64 w64 c256 o256 k3 s1 p1 winograd4", "is not like");
+  refuses("black n1 h64 w64 c256 o256 k3 s1 p1 e1 winograd4", "is not like");
+  refuses("block n1 h64 w64 c256 o256 k3 s1 p1 e1 more winograd4", "is not like");
+  refuses("block n0 h64 w64 c256 o256 k3 s1 p1 e1 direct", "not the shape");
+  refuses("block n1 h64 w64 c256 o256 k3 s2 p1 e1 winograd4", "computes 3x3");
+  CHECK_THROWS_AS(conv::Plan().load(folder.path() / "none.plan"), Error);
+}
