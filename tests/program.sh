@@ -105,6 +105,31 @@ refuses "lambad" detect --model "$model" --config typo.json "$good/000.png"
 echo '{' >broken.json
 refuses "is not a JSON object" detect --model "$model" --config broken.json "$good/000.png"
 
+# ---- how convolutions are computed ----
+score() { sed -E 's/.*"score":([-0-9.e]+).*/\1/' out; }
+near() { # A B: scores that differ by rounding alone
+  awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(d < 1e-4 && d > -1e-4) }' || wrong "scores $1 and $2"
+}
+runs 1 detect --model "$model" --threshold -1 --json --save-plan own.plan "$good/000.png"
+usual=$(score)
+grep -q '^block n1 .* winograd4$' own.plan || wrong "the plan names no Winograd convolution"
+sed 's/winograd[24]/direct/' own.plan >direct.plan
+runs 1 detect --model "$model" --threshold -1 --json --plan direct.plan --save-plan used.plan "$good/000.png"
+cmp -s direct.plan used.plan || wrong "--plan was not followed"
+direct=$(score)
+near "$usual" "$direct"
+runs 1 detect --model "$model" --threshold -1 --json --memory lean "$good/000.png"
+[ "$(score)" = "$direct" ] || wrong "--memory lean uses Winograd"
+runs 1 detect --model "$model" --threshold -1 --json --tune --save-plan tuned.plan "$good/000.png"
+near "$usual" "$(score)"
+tuned=$(score)
+runs 1 detect --model "$model" --threshold -1 --json --plan tuned.plan "$good/000.png"
+[ "$(score)" = "$tuned" ] || wrong "a tuned plan does not repeat its result"
+echo "block n1 h8 w8 c8 o8 k3 s1 p1 e1 winograd4" >wrong.plan
+refuses "16 channels or more" detect --model "$model" --plan wrong.plan "$good/000.png"
+refuses "no-such.plan" detect --model "$model" --plan no-such.plan "$good/000.png"
+refuses "memory" detect --model "$model" --memory little "$good/000.png"
+
 # ---- evaluate ----
 runs 0 evaluate --model "$model" --data "$data" --category board --out results --heat-maps --baselines --quiet
 counts "$(head -1 results/metrics.csv |

@@ -86,6 +86,7 @@ void print(const Options& o, const std::string& file, const Detection& d,
 
 int run(const Options& o) {
   Context<Cpu> ctx({.threads = o.common.threads});
+  const CommonOptions::Planned planned(o.common, ctx);
   Detector<Cpu> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
   if (!o.threshold.empty()) {
     float value = 0;
@@ -129,6 +130,7 @@ int run(const Options& o) {
     if (static_cast<int>(inputs.size()) == o.batch) flush();
   }
   flush();
+  planned.save();
   if (!o.common.quiet && paths.size() > 1)
     fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
                paths.size() - static_cast<std::size_t>(faulty + unread), unread);

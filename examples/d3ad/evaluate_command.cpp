@@ -107,6 +107,7 @@ fs::path model_of(const Options& o, const std::string& category) {
 
 int run(const Options& o) {
   Context<Cpu> ctx({.threads = o.common.threads});
+  const CommonOptions::Planned planned(o.common, ctx);
   create_folders(o.out);
   InterruptGuard guard;
   std::vector<std::string> categories = o.categories;
@@ -164,6 +165,7 @@ int run(const Options& o) {
   }
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);
+  planned.save();
   if (o.json) {
     print_json(rows, verdicts);
   } else {

@@ -41,11 +41,27 @@ class SettingsOptions {
   std::string preset_;
 };
 
-// --threads and --quiet, which every command has.
+// --threads and --quiet, which every command has, and how convolutions are computed.
+//
+//   d3ad::Context<d3ad::Cpu> ctx({.threads = common.threads});
+//   const CommonOptions::Planned planned(common, ctx);      the plan is loaded; where asked it is saved at the end
 struct CommonOptions {
   int threads = 0;
   bool quiet = false;
+  std::string plan, save_plan, memory = "fast";
+  bool tune = false;
   void add(CLI::App& command);
+
+  class Planned {
+   public:
+    Planned(const CommonOptions& options, d3ad::Context<d3ad::Cpu>& ctx);
+    // Writes the plan where --save-plan says; throws d3ad::Error.
+    void save() const;
+
+   private:
+    const CommonOptions& options_;
+    d3ad::Context<d3ad::Cpu>& ctx_;
+  };
 };
 
 // Puts the words of a configuration file before the command's own, where `--config FILE` is among the arguments: a JSON

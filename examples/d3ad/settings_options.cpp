@@ -155,6 +155,38 @@ void CommonOptions::add(CLI::App& command) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_flag("--quiet", quiet, "no progress");
+  command
+      .add_option("--plan", plan,
+                  "file that says by which algorithm convolutions are computed (see --save-plan); others go by the "
+                  "cost model")
+      ->group("Speed");
+  command
+      .add_option("--save-plan", save_plan,
+                  "write how convolutions were computed: a line for each shape; the same plan gives the same bits")
+      ->group("Speed");
+  command
+      .add_flag("--tune", tune,
+                "measure the algorithms when a shape first comes, instead of the cost model; save the plan to repeat "
+                "the result")
+      ->group("Speed");
+  command
+      .add_option("--memory", memory,
+                  "fast, or lean: no Winograd transforms, which takes less memory and about twice the time")
+      ->check(CLI::IsMember({"fast", "lean"}))
+      ->capture_default_str()
+      ->group("Speed");
+}
+
+CommonOptions::Planned::Planned(const CommonOptions& options, d3ad::Context<d3ad::Cpu>& ctx)
+    : options_(options), ctx_(ctx) {
+  auto& plan = d3ad::conv::plan_of(ctx);
+  if (options.memory == "lean") plan.allow_winograd(false);
+  if (!options.plan.empty()) plan.load(options.plan);
+  if (options.tune) plan.tune();
+}
+
+void CommonOptions::Planned::save() const {
+  if (!options_.save_plan.empty()) d3ad::conv::plan_of(ctx_).save(options_.save_plan);
 }
 
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {

@@ -106,7 +106,9 @@ void add_train(CLI::App& app, int&) {
     if (o->vae.empty() || o->extractor.empty())
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
     Context<Cpu> ctx({.threads = o->common.threads});
+    const CommonOptions::Planned planned(o->common, ctx);
     Trainer<Cpu>(ctx, std::move(request), console.events()).run();
+    planned.save();
     finish(*o);
   });
 }
@@ -127,8 +129,10 @@ void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<
     request.good = good_images(*o, request.category);
     Console console(o->common.quiet, request.settings.batch);
     Context<Cpu> ctx({.threads = o->common.threads});
+    const CommonOptions::Planned planned(o->common, ctx);
     Trainer<Cpu> trainer(ctx, std::move(request), console.events());
     (trainer.*stage)();
+    planned.save();
     finish(*o);
   });
 }
