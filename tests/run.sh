@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
 # with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example from
-# end to end on small data with its report in a browser, and the package in projects of their own.
+# end to end on small data with its report in a browser, the package in projects of their own, and the kernels on AArch64.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -20,7 +20,7 @@ need build-essential cmake ninja-build pkg-config clang clang-format libomp-dev 
   nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev
 
 step "format"
-git ls-files '*.hpp' '*.cpp' | xargs clang-format --dry-run -Werror
+git ls-files '*.hpp' '*.cpp' '*.inl' | xargs clang-format --dry-run -Werror
 
 step "g++, warnings as errors, all tests"
 cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
@@ -53,6 +53,10 @@ PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consu
 cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"
 build build/embed
 build/embed/inspection build/example/model build/example/data/board/test/good/000.png || [ $? -eq 1 ]  # 1: faulty
+
+step "AArch64"
+need g++-aarch64-linux-gnu qemu-user
+tests/aarch64/run.sh build/aarch64
 
 step "clang, warnings as errors"
 cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=clang++ \
