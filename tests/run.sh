@@ -17,7 +17,7 @@ build() { cmake --build "$1" -j "$jobs" "${@:2}"; }
 
 step "what the tests need"
 need build-essential cmake ninja-build pkg-config clang clang-format libomp-dev libdnnl-dev libstb-dev \
-  nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev
+  nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev libbenchmark-dev
 
 step "format"
 git ls-files '*.hpp' '*.cpp' '*.inl' | xargs clang-format --dry-run -Werror
@@ -30,6 +30,9 @@ ctest --test-dir build/gcc --output-on-failure
 
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
+
+step "the benchmarks verify what they time, at small sizes"
+for part in ops models pipeline; do build/gcc/bench/bench "$part" --small --benchmark_format=csv >"build/bench_$part.csv"; done
 
 step "the example from end to end, on small data"
 rm -rf build/example

@@ -6,9 +6,10 @@
 //   x.view()                                       // what ops take
 //
 // The first pass is the plan: each block is placed by first fit in an imagined, endless slab while its memory comes
-// from the device directly. When the last block of a pass is gone the arena takes one slab as large as the highest end
-// any block had. The same sequence of requests then finds the same places in that slab, so from the second pass on
-// nothing is allocated (growths() stands still). A larger pass simply plans again.
+// from the device directly, or from a block of the pass that is done with. When the last block of a pass is gone the
+// arena takes one slab as large as the highest end any block had. The same sequence of requests then finds the same
+// places in that slab, so from the second pass on nothing is allocated (growths() stands still). A larger pass simply
+// plans again.
 //
 // An arena belongs to one context and one thread at a time; Values must not outlive their arena.
 //
@@ -18,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
@@ -35,13 +37,16 @@ class Arena {
     std::byte* data = nullptr;
     std::size_t offset = 0, bytes = 0;
     int references = 0;
-    bool own_memory = false;  // not (yet) in the slab
+    std::size_t own_bytes = 0;  // of its own memory, where it is not (yet) in the slab
   };
 
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  ~Arena() { Memory<Device>::release(slab_); }
+  ~Arena() {
+    release_idle(0);
+    Memory<Device>::release(slab_);
+  }
 
   // A block of at least `bytes`, aligned to 64, with one reference.
   Block* acquire(std::size_t bytes) {
@@ -49,19 +54,19 @@ class Arena {
     if (bytes == 0) bytes = kAlign;
     bytes += border::kBytes;
     settle();
+    ++requests_;
     const std::size_t offset = place(bytes);
     Block* block = spare_.empty() ? &blocks_.emplace_back() : spare_.back();
     if (!spare_.empty()) spare_.pop_back();
-    *block = {this, nullptr, offset, bytes, 1, offset + bytes > slab_bytes_};
-    if (block->own_memory) {
+    *block = {this, nullptr, offset, bytes, 1, 0};
+    if (offset + bytes > slab_bytes_) {
       try {
-        block->data = static_cast<std::byte*>(Memory<Device>::allocate(bytes));
+        take_own_memory(*block);
       } catch (...) {
         unplace(offset, bytes);
         spare_.push_back(block);
         throw;
       }
-      ++growths_;
     } else {
       block->data = slab_ + offset;
     }
@@ -74,10 +79,11 @@ class Arena {
 
   void release(Block* block) noexcept {
     border::check<Memory<Device>>(block->data + block->bytes - border::kBytes, block->bytes - border::kBytes);
-    if (block->own_memory) Memory<Device>::release(block->data);
     unplace(block->offset, block->bytes);
     live_bytes_ -= block->bytes;
     --live_;
+    if (block->own_bytes) keep_idle(block->data, block->own_bytes);
+    if (live_ == 0) release_idle(0);
     spare_.push_back(block);  // never reallocates: capacity is kept at blocks_.size() by acquire's growth below
   }
 
@@ -118,6 +124,48 @@ class Arena {
  private:
   static constexpr std::size_t kAlign = 64;
 
+  // Memory for a block that is not in the slab: of one that is done with, if it is not more than twice as large, else
+  // from the device, which has to find and clear it. All together is never more than what was alive at once, and what
+  // nobody wanted for a while goes back.
+  void take_own_memory(Block& block) {
+    const auto fit = idle_.lower_bound(block.bytes);
+    if (fit != idle_.end() && fit->first <= 2 * block.bytes) {
+      block.own_bytes = fit->first, block.data = fit->second.memory;
+      idle_bytes_ -= fit->first;
+      idle_.erase(fit);
+      return;
+    }
+    constexpr std::int64_t kWhile = 64;  // requests
+    for (auto i = idle_.begin(); i != idle_.end();) i = i->second.since + kWhile < requests_ ? give_back(i) : ++i;
+    const std::size_t alive = live_bytes_ + block.bytes;
+    release_idle(peak_bytes_ > alive ? peak_bytes_ - alive : 0);
+    block.data = static_cast<std::byte*>(Memory<Device>::allocate(block.bytes));
+    block.own_bytes = block.bytes;
+    ++growths_;
+  }
+  void keep_idle(std::byte* memory, std::size_t bytes) noexcept {
+    try {
+      idle_.emplace(bytes, Idle{memory, requests_});
+      idle_bytes_ += bytes;
+    } catch (...) {
+      Memory<Device>::release(memory);
+    }
+  }
+  // Gives idle memory back, the largest first, until `most` bytes are left.
+  void release_idle(std::size_t most) noexcept {
+    while (idle_bytes_ > most) give_back(std::prev(idle_.end()));
+  }
+  struct Idle {
+    std::byte* memory;
+    std::int64_t since;  // the number of requests until then
+  };
+  using IdleBySize = std::multimap<std::size_t, Idle>;
+  typename IdleBySize::iterator give_back(typename IdleBySize::iterator which) noexcept {
+    Memory<Device>::release(which->second.memory);
+    idle_bytes_ -= which->first;
+    return idle_.erase(which);
+  }
+
   // First fit between the used ranges (offset -> end).
   std::size_t place(std::size_t bytes) {
     std::size_t offset = 0;
@@ -132,11 +180,12 @@ class Arena {
   void unplace(std::size_t offset, std::size_t) noexcept { used_.erase(offset); }
 
   std::map<std::size_t, std::size_t> used_;
+  IdleBySize idle_;
   std::deque<Block> blocks_;
   std::vector<Block*> spare_;
   std::byte* slab_ = nullptr;
-  std::size_t slab_bytes_ = 0, highest_ = 0, live_bytes_ = 0, peak_bytes_ = 0;
-  std::int64_t live_ = 0, growths_ = 0;
+  std::size_t slab_bytes_ = 0, highest_ = 0, live_bytes_ = 0, peak_bytes_ = 0, idle_bytes_ = 0;
+  std::int64_t live_ = 0, growths_ = 0, requests_ = 0;
 };
 
 // Tensor memory that the arena takes back with the last reference, or a borrowed view (no reference at all).

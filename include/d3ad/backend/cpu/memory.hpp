@@ -2,9 +2,12 @@
 // Memory of the CPU device: 64-byte aligned, counted.
 //
 // Blocks of a mebibyte and more are mapped, and go back to the system when they are released. From malloc they would
-// leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them.
+// leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them. They
+// are mapped in large pages where the system has them: weights are read from end to end in every step, which takes a
+// fifth longer when each 4 KiB have to be looked up, and so does the first touch of fresh memory.
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstddef>
@@ -26,8 +29,7 @@ struct Memory<Cpu> {
     const bool mapped = kMaps && bytes >= kLarge;
     if (bytes <= PTRDIFF_MAX - kHeader - border::kBytes) {
       if (mapped) {
-        void* const p = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        block = p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
+        block = map(whole);
       } else {
         block = static_cast<std::byte*>(::operator new (whole, std::align_val_t{kHeader}, std::nothrow));
       }
@@ -62,7 +64,30 @@ struct Memory<Cpu> {
   struct Header {
     std::size_t to_unmap, bytes;
   };
-  static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 20;
+  static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 20, kLargePage = std::size_t{2} << 20;
+
+  // Fresh pages from the system, in large ones where `bytes` fill some; null where there are none.
+  static std::byte* map(std::size_t bytes) {
+    const bool in_large_pages = bytes >= 2 * kLargePage;
+    const std::size_t more = in_large_pages ? kLargePage : 0;  // to begin where a large page does
+    if (bytes > PTRDIFF_MAX - more) return nullptr;
+    void* const p = ::mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return nullptr;
+    auto* block = static_cast<std::byte*>(p);
+#if defined(MADV_HUGEPAGE)
+    if (in_large_pages) {
+      const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+      const auto whole_pages = [page](std::size_t n) { return (n + page - 1) / page * page; };
+      const std::size_t before = (kLargePage - reinterpret_cast<std::uintptr_t>(p) % kLargePage) % kLargePage;
+      const std::size_t end = before + whole_pages(bytes), after = whole_pages(bytes + more) - end;
+      if (before) ::munmap(block, before);
+      if (after) ::munmap(block + end, after);
+      block += before;
+      ::madvise(block, bytes, MADV_HUGEPAGE);  // a wish: nothing is lost where it is refused
+    }
+#endif
+    return block;
+  }
   // Address sanitizers watch the borders of what operator new gives, not of mappings.
 #if defined(__SANITIZE_ADDRESS__)
   static constexpr bool kMaps = false;
