@@ -32,7 +32,7 @@ step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
 
 step "the benchmarks verify what they time, at small sizes"
-for part in ops models pipeline; do build/gcc/bench/bench "$part" --small --benchmark_format=csv >"build/bench_$part.csv"; done
+for part in ops models pipeline; do build/gcc/bench/bench "$part" --small --benchmark_format=json >"build/bench_$part.json"; done
 
 step "the example from end to end, on small data"
 rm -rf build/example
