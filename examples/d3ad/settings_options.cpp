@@ -179,10 +179,10 @@ void CommonOptions::add(CLI::App& command) {
 
 CommonOptions::Planned::Planned(const CommonOptions& options, d3ad::Context<d3ad::Cpu>& ctx)
     : options_(options), ctx_(ctx) {
-  auto& plan = d3ad::conv::plan_of(ctx);
-  if (options.memory == "lean") plan.allow_winograd(false);
-  if (!options.plan.empty()) plan.load(options.plan);
-  if (options.tune) plan.tune();
+  auto& convolutions = d3ad::conv::plan_of(ctx);
+  if (options.memory == "lean") convolutions.allow_winograd(false);
+  if (!options.plan.empty()) convolutions.load(options.plan);
+  if (options.tune) convolutions.tune();
 }
 
 void CommonOptions::Planned::save() const {
