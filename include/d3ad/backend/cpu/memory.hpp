@@ -3,8 +3,8 @@
 //
 // Blocks of a mebibyte and more are mapped, and go back to the system when they are released. From malloc they would
 // leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them. They
-// are mapped in large pages where the system has them: weights are read from end to end in every step, which takes a
-// fifth longer when each 4 KiB have to be looked up, and so does the first touch of fresh memory.
+// are mapped in large pages where the system has them: a first pass then faults a quarter as often, and weights, which
+// are read from end to end in every step, need fewer look-ups.
 
 #include <sys/mman.h>
 #include <unistd.h>
