@@ -13,25 +13,40 @@
 #include <utility>
 
 #include "d3ad/core/check.hpp"
+#include "d3ad/core/dtype.hpp"
 #include "d3ad/core/shape.hpp"
 
 namespace d3ad {
 
 struct Cpu {};
-struct Cuda {};
 struct Reference {};  // plain loops in double, for verification
+template <class T>
+struct CudaOf {};  // an NVIDIA GPU whose activations are T
+using Cuda = CudaOf<float>;
+using CudaHalf = CudaOf<half>;
+using CudaBfloat16 = CudaOf<bfloat16>;
 
-// What a device computes in.
+// What a device keeps activations in (Real), and what it keeps all else in (Weight): parameters, their gradients and
+// moments, statistics, latents that walk through many steps, distances, scores.
 template <class Device>
 struct Arithmetic {
   using type = float;
+  using weight = float;
 };
 template <>
 struct Arithmetic<Reference> {
   using type = double;
+  using weight = double;
+};
+template <class T>
+struct Arithmetic<CudaOf<T>> {
+  using type = T;
+  using weight = float;
 };
 template <class Device>
 using Real = typename Arithmetic<Device>::type;
+template <class Device>
+using Weight = typename Arithmetic<Device>::weight;
 
 template <class T, class Device>
 struct View {

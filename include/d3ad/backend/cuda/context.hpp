@@ -1,0 +1,97 @@
+#pragma once
+// Context<CudaOf<T>>: stream, memory and plan cache of an NVIDIA GPU.
+//
+//   Context<Cuda> ctx;                     the first GPU, float throughout
+//   Context<Cuda> ctx({.tf32 = true});     products of float on tensor cores, with operands rounded to 10 bits
+//   Context<CudaHalf> ctx;                 activations in half, sums in float
+//   ctx.stream()                           everything is launched on it, nothing waits for it but copies to the host
+//
+// Without a GPU the constructor throws an Error that says so. A thread that uses a context of another GPU than its
+// first one calls ctx.use() before.
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+#include "d3ad/backend/cuda/check.hpp"
+#include "d3ad/backend/cuda/memory.hpp"
+#include "d3ad/backend/cuda/stream.hpp"
+#include "d3ad/core/arena.hpp"
+#include "d3ad/core/context.hpp"
+
+namespace d3ad {
+
+namespace cuda {
+
+// How many GPUs there are; an Error where there is none.
+inline int device_count() {
+  int count = 0;
+  D3AD_CUDA_CHECK(cudaGetDeviceCount(&count));
+  if (count == 0) check(cudaErrorNoDevice, "cudaGetDeviceCount");
+  return count;
+}
+
+// What contexts of all types have.
+class ContextBase {
+ public:
+  struct Options {
+    int device = 0;     // which GPU, as CUDA counts them
+    bool tf32 = false;  // products of float may be made of TF32 (operands of 10 bits instead of 23)
+  };
+
+  explicit ContextBase(Options options) : options_(checked(options)), stream_(Stream::Kind::with_default) {}
+  ContextBase(const ContextBase&) = delete;
+  ContextBase& operator=(const ContextBase&) = delete;
+
+  int device() const { return options_.device; }
+  bool tf32() const { return options_.tf32; }
+  cudaStream_t stream() const { return stream_.get(); }
+  // Makes the context's GPU the calling thread's.
+  void use() const { D3AD_CUDA_CHECK(cudaSetDevice(options_.device)); }
+  // Waits until all that was launched is done: for measuring, and before memory is looked at from outside.
+  void synchronize() const { stream_.synchronize(); }
+
+  // What an op wants to make once and keep (library plans and handles, tables), by a key of shapes and options.
+  template <class Plan, class Make>
+  Plan& plan(const std::string& key, Make&& make) {
+    auto& slot = plans_[key];
+    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
+    return *static_cast<Plan*>(slot.get());
+  }
+
+ private:
+  static Options checked(Options options) {
+    const int count = device_count();
+    D3AD_CHECK(options.device >= 0 && options.device < count, "CUDA: GPU ", options.device, " was asked for, there ",
+               count == 1 ? "is " : "are ", count, ", counted from 0");
+    D3AD_CUDA_CHECK(cudaSetDevice(options.device));
+    return options;
+  }
+
+  Options options_;
+  Stream stream_;
+  std::unordered_map<std::string, std::shared_ptr<void>> plans_;
+};
+
+}  // namespace cuda
+
+template <class T>
+class Context<CudaOf<T>> : public cuda::ContextBase {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, half> || std::is_same_v<T, bfloat16>,
+                "activations on a GPU are float, half or bfloat16");
+
+ public:
+  using device = CudaOf<T>;
+
+  Context() : Context(Options{}) {}
+  explicit Context(Options options) : ContextBase(options) {}
+
+  Arena<CudaOf<T>> arena;
+};
+
+}  // namespace d3ad
