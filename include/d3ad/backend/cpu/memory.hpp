@@ -51,6 +51,15 @@ struct Memory<Cpu> {
     else
       ::operator delete (block, std::align_val_t{kHeader});
   }
+  // The system may have these pages back; touched again they are zero. Of small parts nothing is worth the call.
+  static void discard(void* p, std::size_t bytes) noexcept {
+#if defined(MADV_DONTNEED)
+    if (!kMaps || bytes < kLarge) return;
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE)), at = reinterpret_cast<std::uintptr_t>(p);
+    const std::uintptr_t first = (at + page - 1) / page * page, last = (at + bytes) / page * page;
+    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+#endif
+  }
   static void copy_from_host(void* to, const void* from, std::size_t bytes) {
     if (bytes) std::memcpy(to, from, bytes);
   }
