@@ -129,6 +129,18 @@ echo "block n1 h8 w8 c8 o8 k3 s1 p1 e1 winograd4" >wrong.plan
 refuses "16 channels or more" detect --model "$model" --plan wrong.plan "$good/000.png"
 refuses "no-such.plan" detect --model "$model" --plan no-such.plan "$good/000.png"
 refuses "memory" detect --model "$model" --memory little "$good/000.png"
+if grep -qw avx512_bf16 /proc/cpuinfo; then
+  runs 1 detect --model "$model" --threshold -1 --json --precision bfloat16 --save-plan rounded.plan "$good/000.png"
+  awk -v a="$usual" -v b="$(score)" 'BEGIN { exit !(a != b && a < 1.2 * b && b < 1.2 * a) }' ||
+    wrong "in bfloat16 the score is $(score), in float $usual"
+  grep -q ' bfloat16$' rounded.plan || wrong "the plan names no bfloat16 convolution"
+  rounded=$(score)
+  runs 1 detect --model "$model" --threshold -1 --json --plan rounded.plan "$good/000.png"
+  [ "$(score)" = "$rounded" ] || wrong "a plan with bfloat16 does not repeat its result"
+else
+  refuses "no instructions" detect --model "$model" --precision bfloat16 "$good/000.png"
+fi
+refuses "precision" detect --model "$model" --precision double "$good/000.png"
 
 # ---- evaluate ----
 runs 0 evaluate --model "$model" --data "$data" --category board --out results --heat-maps --baselines --quiet

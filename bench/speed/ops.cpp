@@ -120,9 +120,10 @@ void register_convolutions(const Options& o, const Peaks& peaks) {
   static std::unique_ptr<Convolution> current;
   static std::string current_key;
   for (const auto& [layer, planned] : layers_of_the_networks(o))
-    for (const conv::Algorithm a :
-         {conv::Algorithm::direct, conv::Algorithm::winograd2, conv::Algorithm::winograd4, conv::Algorithm::onednn}) {
-      if (!layer.allows(a)) continue;
+    for (const conv::Algorithm a : {conv::Algorithm::direct, conv::Algorithm::winograd2, conv::Algorithm::winograd4,
+                                    conv::Algorithm::onednn, conv::Algorithm::bfloat16}) {
+      const bool rounds = a == conv::Algorithm::bfloat16;
+      if (!layer.allows(a) || (rounds && !onednn::has_bfloat16())) continue;
       const std::string name = conv::key(layer) + "/" + conv::name(a) + (a == planned ? "/planned" : "");
       benchmark::RegisterBenchmark(name.c_str(),
                                    [=, l = layer](benchmark::State& state) {
@@ -131,7 +132,7 @@ void register_convolutions(const Options& o, const Peaks& peaks) {
                                        current_key = conv::key(l);
                                      current->use(a);
                                      current->run();
-                                     if (!verify(state, current->error(), 1e-4)) return;
+                                     if (!verify(state, current->error(), rounds ? 1e-2 : 1e-4)) return;
                                      const double seconds = timed(state, [] { current->run(); });
                                      report(state, seconds, {.flops = l.flops()}, peaks);
                                      state.counters["onednn_x"] = current->onednn_seconds() / seconds;

@@ -48,7 +48,7 @@ class SettingsOptions {
 struct CommonOptions {
   int threads = 0;
   bool quiet = false;
-  std::string plan, save_plan, memory = "fast";
+  std::string plan, save_plan, memory = "fast", precision = "float";
   bool tune = false;
   void add(CLI::App& command);
 

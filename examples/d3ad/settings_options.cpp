@@ -175,12 +175,20 @@ void CommonOptions::add(CLI::App& command) {
       ->check(CLI::IsMember({"fast", "lean"}))
       ->capture_default_str()
       ->group("Speed");
+  command
+      .add_option("--precision", precision,
+                  "what convolutions multiply: float, or bfloat16, where the processor has it (AVX512-BF16, AMX): "
+                  "faster with AMX only, and maps and scores differ in the second or third digit; sums are float")
+      ->check(CLI::IsMember({"float", "bfloat16"}))
+      ->capture_default_str()
+      ->group("Speed");
 }
 
 CommonOptions::Planned::Planned(const CommonOptions& options, d3ad::Context<d3ad::Cpu>& ctx)
     : options_(options), ctx_(ctx) {
   auto& convolutions = d3ad::conv::plan_of(ctx);
   if (options.memory == "lean") convolutions.allow_winograd(false);
+  if (options.precision == "bfloat16") convolutions.use_bfloat16();
   if (!options.plan.empty()) convolutions.load(options.plan);
   if (options.tune) convolutions.tune();
 }

@@ -25,6 +25,10 @@ void pass(Arena<Cpu>& arena, std::uint64_t seed, int blocks) {
     const float mark = static_cast<float>(i);
     std::fill_n(v.view().data, v.view().size(), mark);
     alive.emplace_back(std::move(v), mark);
+    if (rng.below(2 * number + 1, 5) == 0) {
+      auto& some = alive[rng.below(2 * number, alive.size())].first;
+      some.shrink({.c = (some.shape().c + 1) / 2});
+    }
     if (rng.below(2 * number + 1, 3) != 0) {
       const auto at = rng.below(2 * number + 1, alive.size());
       const auto& [value, expected] = alive[at];
@@ -35,6 +39,32 @@ void pass(Arena<Cpu>& arena, std::uint64_t seed, int blocks) {
 }
 
 }  // namespace
+
+TEST_CASE("what a block is shrunk by is given back, and what it keeps stays") {
+  constexpr std::int64_t kLarge = 1 << 20;
+  Arena<Cpu> arena;
+  for (int i = 0; i < 3; ++i) {
+    auto a = arena.make<float>({.c = kLarge});
+    for (std::int64_t k = 0; k < kLarge; ++k) a.view().data[k] = static_cast<float>(k);
+    a.shrink({.h = 2, .c = kLarge / 4});
+    CHECK(a.shape() == Shape{.h = 2, .c = kLarge / 4});
+    auto b = arena.make<float>({.c = kLarge / 2});
+    std::fill_n(b.view().data, kLarge / 2, -1.0f);
+    std::int64_t wrong = 0;
+    for (std::int64_t k = 0; k < kLarge / 2; ++k) wrong += a.view().data[k] != static_cast<float>(k);
+    CHECK(wrong == 0);
+    // In the slab b lies where the rest of a lay.
+    if (i > 0) CHECK(static_cast<std::size_t>(b.view().data - a.view().data) < kLarge / 2 + 4096);
+    auto c = arena.make<float>({.c = 8});
+    const auto also = c;
+    CHECK_THROWS_WITH_AS(c.shrink({.c = 4}), doctest::Contains("others refer to"), Error);
+    CHECK_THROWS_WITH_AS(b.shrink({.c = kLarge}), doctest::Contains("larger"), Error);
+    b.reset();
+    a.shrink({.c = 16});
+  }
+  CHECK(arena.empty());
+  CHECK(arena.peak_bytes() < std::size_t{kLarge} * sizeof(float) + 16384);
+}
 
 TEST_CASE("a second pass of the same requests allocates nothing") {
   Arena<Cpu> arena;

@@ -175,6 +175,10 @@ using DeviceOf = typename std::remove_reference_t<Ctx>::device;
 
 const std::vector<Algorithm> kAlgorithms{Algorithm::direct, Algorithm::winograd2, Algorithm::winograd4,
                                          Algorithm::onednn};
+bool has_bfloat16() {
+  if (!onednn::has_bfloat16()) MESSAGE("this processor has no bfloat16: left out");
+  return onednn::has_bfloat16();
+}
 
 }  // namespace
 
@@ -205,6 +209,60 @@ TEST_CASE("conv_block is that of the reference device, by every algorithm") {
       };
       test::same_on_both(inputs_of(c), ops::moments_shape(y), 2e-5, moments);
     }
+}
+
+TEST_CASE("with bfloat16 conv_block differs by the rounding of its operands, and is refused where there is none") {
+  Context<Cpu> plain({.threads = 1});
+  if (!has_bfloat16()) {
+    CHECK_THROWS_WITH_AS(conv::plan_of(plain).use_bfloat16(), doctest::Contains("no instructions"), Error);
+    return;
+  }
+  for (const auto& c : kCases) {
+    CAPTURE(c.x);
+    CAPTURE(c.w);
+    Shape both = c.x;
+    both.c += c.more;
+    const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
+    const auto inputs = test::random_inputs(inputs_of(c));
+    const auto compute = [&](Context<Cpu>& ctx) {
+      std::vector<Tensor<float, Cpu>> copies;
+      test::Views<Cpu> in;
+      for (const auto& input : inputs) copies.push_back(test::copy(input));
+      for (auto& input : copies) in.push_back(input.view());
+      Tensor<float, Cpu> out(y);
+      Views<Cpu> views(c, in);
+      views.out.y = out.view();
+      ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+      return out;
+    };
+    Context<Cpu> one({.threads = 1}), two({.threads = 2});
+    conv::plan_of(one).use_bfloat16(), conv::plan_of(two).use_bfloat16();
+    const auto exact = compute(plain), rounded = compute(one);
+    // Of each product's two factors 2^-9 at most, and they do not all round the same way.
+    const auto close = test::compare(rounded.view(), exact.view(), 8e-3);
+    CHECK_MESSAGE(close.close, close);
+    CHECK(test::compare(rounded.view(), exact.view(), 1e-5).close == (both.c < 16));
+    CHECK(test::compare(compute(two).view(), rounded.view(), 0).close);
+  }
+}
+
+TEST_CASE("weights that were packed in bfloat16 are still there as they were") {
+  if (!has_bfloat16()) return;
+  const auto values = test::random({48, 3, 3, 32}, 3), x = test::random({1, 16, 16, 32}, 1);
+  auto frozen = parameter(values.view());
+  frozen.freeze();
+  const auto run = [&](const Parameter<Cpu>& p, Algorithm algorithm) {
+    Context<Cpu> ctx({.threads = 2});
+    conv::plan_of(ctx).prefer(algorithm);
+    Tensor<float, Cpu> y({1, 16, 16, 48});
+    ops::conv_block(ctx, {.y = y.view()}, {.x = x.view()}, p, {.kernel = 3, .pad = 1});
+    return y;
+  };
+  const auto rounded = run(frozen, Algorithm::bfloat16);
+  for (const Algorithm a : {Algorithm::onednn, Algorithm::bfloat16, Algorithm::direct, Algorithm::bfloat16})
+    CHECK(test::compare(run(frozen, a).view(),
+                        a == Algorithm::bfloat16 ? rounded.view() : run(parameter(values.view()), a).view(), 0)
+              .close);
 }
 
 TEST_CASE("conv_block takes the moments it is given") {
@@ -315,6 +373,59 @@ TEST_CASE("a value's moments go with it, and not with what is written over it") 
   CHECK(test::compare(View<const float, Cpu>(y.note(), want.shape()), want.view(), 1e-5).close);
   const auto plain = fn::conv_block<Context<Cpu>>(ctx, x, w, nullptr, {.kernel = 3, .pad = 1}, {});
   CHECK(plain.note() == nullptr);
+}
+
+TEST_CASE("a 1x1 convolution to half as many channels may be written over its input, the rest of which is given back") {
+  for (const Shape x_shape : {Shape{1, 1, 3, 32}, Shape{3, 33, 31, 48}, Shape{2, 64, 64, 64}})
+    for (const bool tuned : {false, true}) {
+      CAPTURE(x_shape);
+      Context<Cpu> ctx({.threads = 2});
+      const Shape y_shape{x_shape.n, x_shape.h, x_shape.w, x_shape.c / 2 - 3};
+      auto w = parameter(test::random({y_shape.c, 1, 1, x_shape.c}, 1).view());
+      auto bias = parameter(test::random({.c = y_shape.c}, 2).view());
+      const auto values = test::random(x_shape, 3);
+      auto x = ctx.arena.make<float>(x_shape);
+      std::copy_n(values.data(), values.size(), x.view().data);
+      const auto want = fn::conv_block<Context<Cpu>>(ctx, x, w, &bias, {.kernel = 1}, {});  // x is ours as well
+      CHECK(want.view().data != x.view().data);
+      CHECK(test::compare(x.view(), values.view(), 0).close);
+      if (tuned) conv::plan_of(ctx).tune();
+      const float* const where = x.view().data;
+      auto y = fn::conv_block<Context<Cpu>>(ctx, std::move(x), w, &bias, {.kernel = 1}, {});
+      CHECK(y.view().data == where);
+      CHECK(y.shape() == y_shape);
+      const auto c = test::compare(y.view(), want.view(), 0);
+      CHECK_MESSAGE(c.close, c);
+    }
+  // By parts it goes by way of other memory.
+  for (const Algorithm algorithm : {Algorithm::direct, Algorithm::onednn}) {
+    Context<Cpu> ctx({.threads = 2});
+    conv::plan_of(ctx).prefer(algorithm);
+    const auto w = parameter(test::random({16, 1, 1, 32}, 1).view());
+    auto x = test::random({1, 50, 50, 32}, 3);
+    Tensor<float, Cpu> want({1, 50, 50, 16});
+    ops::conv_block(ctx, {.y = want.view()}, {.x = x.view()}, w, {.kernel = 1});
+    ops::conv_block(ctx, {.y = {x.data(), want.shape()}}, {.x = x.view()}, w, {.kernel = 1});
+    CHECK(test::compare(View<const float, Cpu>(x.data(), want.shape()), want.view(), 0).close);
+    CHECK_THROWS_WITH_AS(
+        ops::conv_block(ctx, {.y = {x.data(), want.shape()}, .relu = true}, {.x = x.view()}, w, {.kernel = 1}),
+        doctest::Contains("y is x"), Error);
+  }
+  // Where more is to be done with it, it is not.
+  Context<Cpu> ctx({.threads = 1});
+  auto w = parameter(test::random({8, 1, 1, 16}, 1).view());
+  const auto own = [&](Shape s) {
+    auto x = ctx.arena.make<float>(s);
+    test::random(x.view(), 2);
+    return x;
+  };
+  auto x = own({1, 8, 8, 16});
+  const float* where = x.view().data;
+  CHECK(fn::conv_block<Context<Cpu>>(ctx, std::move(x), w, nullptr, {.kernel = 1}, {.relu = true}).view().data !=
+        where);
+  auto wide = parameter(test::random({9, 1, 1, 16}, 1).view());
+  x = own({1, 8, 8, 16}), where = x.view().data;
+  CHECK(fn::conv_block<Context<Cpu>>(ctx, std::move(x), wide, nullptr, {.kernel = 1}, {}).view().data != where);
 }
 
 TEST_CASE("conv_block refuses what does not fit") {

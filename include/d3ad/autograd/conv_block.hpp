@@ -87,8 +87,8 @@ ValueOf<Run> conv_block(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, Parameter
       in.norm_scale = around.norm->scale->value(), in.norm_shift = around.norm->shift->value();
       in.norm = around.norm->config;
     }
-    auto out = detail::make(run, ops::conv2d_shape(ops::resampled(convolved, around.resample), w.shape(), config));
-    ops::ConvBlockOutput<Device> to{.y = out.view(),
+    const Shape shape = ops::conv2d_shape(ops::resampled(convolved, around.resample), w.shape(), config);
+    ops::ConvBlockOutput<Device> to{.y = {},
                                     .bias = detail::value_or_null(b),
                                     .shift = around.shift.view(),
                                     .residual = around.residual.view(),
@@ -97,6 +97,14 @@ ValueOf<Run> conv_block(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, Parameter
     if (const auto* bn = around.batch_norm)
       to.batch_norm = {bn->scale->value(), bn->shift->value(), bn->mean->value(), bn->var->value(),
                        around.batch_norm_eps};
+    if (x.unique() && !around.measured && ops::narrows_in_place<Device>(to, in, w.shape(), config)) {
+      to.y = {x.view().data, shape};
+      ops::conv_block(run, to, in, w, config);
+      x.shrink(shape);
+      return x;
+    }
+    auto out = detail::make(run, shape);
+    to.y = out.view();
     ValueOf<Run> moments;
     if (around.measured) {
       moments = detail::make(run, ops::moments_shape(out.shape()));

@@ -16,6 +16,7 @@
 // With D3AD_CHECK_BORDERS defined as 1 (for tests of kernels, generated code among them, that no sanitizer sees into)
 // every block is followed by a border, and the program ends with a message where one was written to.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -85,6 +86,18 @@ class Arena {
     if (block->own_bytes) keep_idle(block->data, block->own_bytes);
     if (live_ == 0) release_idle(0);
     spare_.push_back(block);  // never reallocates: capacity is kept at blocks_.size() by acquire's growth below
+  }
+
+  // Gives back all of a block but its first `bytes`.
+  void shrink(Block* block, std::size_t bytes) noexcept {
+    border::check<Memory<Device>>(block->data + block->bytes - border::kBytes, block->bytes - border::kBytes);
+    bytes = std::max((bytes + kAlign - 1) / kAlign * kAlign, kAlign) + border::kBytes;
+    if (bytes >= block->bytes) return;
+    used_.find(block->offset)->second = block->offset + bytes;
+    live_bytes_ -= block->bytes - bytes;
+    if (block->own_bytes) Memory<Device>::discard(block->data + bytes, block->own_bytes - bytes);
+    block->bytes = bytes;
+    border::draw<Memory<Device>>(block->data + bytes - border::kBytes);
   }
 
   template <class T>
@@ -257,6 +270,14 @@ class Arena<Device>::Value {
     return other;
   }
   void reset() { *this = Value(); }
+  // Keeps the first elements only, under another shape, and gives the rest of the memory back. For a sole owner.
+  void shrink(Shape shape) {
+    D3AD_CHECK(unique() && shape.size() <= shape_.size(), "shrink: ", shape_, " to ", shape,
+               unique() ? ", which is larger" : ", which others refer to");
+    block_->owner->shrink(block_, static_cast<std::size_t>(shape.size()) * sizeof(T));
+    shape_ = shape;
+    Value().swap_note(*this);
+  }
 
  private:
   void swap_note(Value& other) { std::swap(note_, other.note_); }

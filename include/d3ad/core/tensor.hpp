@@ -81,6 +81,7 @@ using In = View<const std::type_identity_t<T>, std::type_identity_t<Device>>;
 // How a device hands out memory. Specialised once per backend, in backend/<device>/memory.hpp:
 //   static void* allocate(std::size_t bytes);   64-byte aligned at least; throws Error when there is none
 //   static void release(void*) noexcept;
+//   static void discard(void*, std::size_t bytes) noexcept;     part of a block, whose contents are not needed any more
 //   static void copy_from_host(void* to, const void* from, std::size_t bytes);
 //   static void copy_to_host(void* to, const void* from, std::size_t bytes);
 //   static std::int64_t allocations();          calls of allocate so far in this process

@@ -11,7 +11,8 @@
 //   y    = h or relu(h)
 //
 // Absent views (data = nullptr) leave their line out. A 1x1 convolution is a linear layer: its weight may be a linear
-// one's. No aliasing: y is none of the inputs.
+// one's. No aliasing: y is none of the inputs, but for one case: where narrows_in_place says so, y may begin where x
+// does, and x is gone then.
 //
 // moments {n, h = 2, c}: of each image and channel the mean over its pixels and the sum of squared deviations from it.
 // A block that is asked for them measures its result on the way out; handed to the next block with the tensor they
@@ -62,6 +63,21 @@ struct ConvBlockOutput {
   Resample residual_resample = Resample::none;
   bool relu = false;
 };
+
+// Whether a device can write a convolution to the beginning of its input: a 1x1 one to at most half as many channels,
+// with nothing around it but a bias. The largest tensors of a decoder are those before such a convolution.
+template <class Device>
+inline constexpr bool kNarrowsInPlace = false;
+template <>
+inline constexpr bool kNarrowsInPlace<Cpu> = true;
+
+template <class Device>
+bool narrows_in_place(const ConvBlockOutput<Device>& out, const ConvBlockInput<Device>& in, Shape w, Conv2d config) {
+  const bool bare = !in.more.data && !in.norm_scale.data && in.resample == Resample::none && !out.moments.data &&
+                    !out.batch_norm.scale.data && !out.shift.data && !out.residual.data && !out.relu;
+  const bool one_by_one = config.kernel == 1 && config.stride == 1 && config.pad == 0 && config.end() == 0;
+  return kNarrowsInPlace<Device> && bare && one_by_one && 2 * w.n <= w.c;
+}
 
 inline Shape moments_shape(Shape x) { return {.n = x.n, .h = 2, .c = x.c}; }
 

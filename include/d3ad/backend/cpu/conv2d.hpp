@@ -62,14 +62,14 @@ inline void spread_pixels(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu>
 
 // The kept primitive for these shapes.
 inline onednn::Convolution& convolution(Context<Cpu>& ctx, onednn::Pass pass, Shape y, Shape x, Shape w, bool bias,
-                                        Conv2d config) {
+                                        Conv2d config, bool bfloat16 = false) {
   char key[192];
-  std::snprintf(key, sizeof key, "conv2d %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d", static_cast<int>(pass),
-                bias ? 1 : 0, static_cast<long long>(x.n), static_cast<long long>(x.h), static_cast<long long>(x.w),
-                static_cast<long long>(x.c), static_cast<long long>(w.n), static_cast<int>(config.kernel),
-                config.stride, config.pad, config.end());
+  std::snprintf(key, sizeof key, "conv2d %d %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d",
+                static_cast<int>(pass), bias ? 1 : 0, bfloat16 ? 1 : 0, static_cast<long long>(x.n),
+                static_cast<long long>(x.h), static_cast<long long>(x.w), static_cast<long long>(x.c),
+                static_cast<long long>(w.n), static_cast<int>(config.kernel), config.stride, config.pad, config.end());
   return ctx.plan<onednn::Convolution>(key, [&] {
-    const onednn::Geometry geometry{x, w, y, config.stride, config.pad, config.end(), bias};
+    const onednn::Geometry geometry{x, w, y, config.stride, config.pad, config.end(), bias, bfloat16};
     return onednn::Convolution(ctx, pass, geometry);
   });
 }
@@ -77,14 +77,19 @@ inline onednn::Convolution& convolution(Context<Cpu>& ctx, onednn::Pass pass, Sh
 inline void conv2d_by(Context<Cpu>& ctx, conv::Algorithm algorithm, View<float, Cpu> out, View<const float, Cpu> x,
                       const Parameter<Cpu>& w, View<const float, Cpu> bias, Conv2d config) {
   Value<float, Cpu> holder;
-  if (algorithm != conv::Algorithm::onednn) {
+  const bool rounded = algorithm == conv::Algorithm::bfloat16;
+  if (!rounded && algorithm != conv::Algorithm::onednn) {
     const float* const panels = packed_panels(ctx, w, holder);
     conv::TiledConv(x.shape, out.shape, config, algorithm).run(ctx, {.x = x}, panels, {.y = out, .bias = bias.data});
     return;
   }
-  auto& conv = convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config);
+  auto& conv =
+      convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config, rounded);
   const float* weights = packed_for(ctx, w, conv, holder);
-  conv.run(ctx, x.data, weights, bias.data, out.data);
+  if (!rounded) return conv.run(ctx, x.data, weights, bias.data, out.data);
+  const auto narrow_x = ctx.arena.make<bfloat16>(x.shape);
+  narrow(ctx, narrow_x.view(), x);
+  conv.run(ctx, narrow_x.view().data, weights, bias.data, out.data);
 }
 
 }  // namespace detail
@@ -125,7 +130,7 @@ inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
                           .pad_end = turned.pad_end,
                           .alone = true};
   conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) {
-    if (a == conv::Algorithm::onednn) return by_onednn();
+    if (a == conv::Algorithm::onednn || a == conv::Algorithm::bfloat16) return by_onednn();
     Value<float, Cpu> holder;
     const float* const panels = packed_panels(ctx, w, holder, /*turned=*/true);
     conv::TiledConv(dy.shape, dx.shape, turned, a).run(ctx, {.x = dy}, panels, {.y = dx});

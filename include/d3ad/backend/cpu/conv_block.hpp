@@ -134,7 +134,7 @@ inline void conv_block_by_parts(Context<Cpu>& ctx, conv::Algorithm algorithm, co
     h = std::move(normal);
   }
   h = resampled_value(ctx, std::move(h), in.resample);
-  if (is_linear(config))
+  if (is_linear(config) && algorithm != conv::Algorithm::bfloat16)
     conv2d(ctx, out.y, h.view(), w, out.bias, config);
   else
     conv2d_by(ctx, algorithm, out.y, h.view(), w, out.bias, config);
@@ -180,6 +180,31 @@ inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Sha
   conv::TiledConv(x, out.y.shape, config, algorithm).run(ctx, from, panels, to);
 }
 
+// The output written to the beginning of the input. Pixels p ... 2p - 1 of it lie before input pixel p of twice as many
+// channels, so a few pixels make room for as many again, and these for twice as many. `compute`: an ordinary block.
+template <class Compute>
+void narrow_in_place(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
+                     Compute&& compute) {
+  const std::int64_t pixels = out.y.shape.n * out.y.shape.pixels(), to = out.y.shape.c, from = in.x.shape.c;
+  constexpr std::int64_t kFirst = 1024;
+  const auto part = [&](const float* x, std::int64_t first, std::int64_t count) {
+    ConvBlockInput<Cpu> some = in;
+    ConvBlockOutput<Cpu> there = out;
+    some.x_moments = {};
+    some.x = {x, {.h = count, .c = from}};
+    there.y = {out.y.data + first * to, {.h = count, .c = to}};
+    compute(some.x.shape, there, some);
+  };
+  std::int64_t done = std::min(kFirst, pixels);
+  const auto begin = ctx.arena.make<float>({.h = done, .c = from});
+  std::copy_n(in.x.data, done * from, begin.view().data);
+  part(begin.view().data, 0, done);
+  for (std::int64_t count; done < pixels; done += count) {
+    count = std::min(done, pixels - done);
+    part(in.x.data + done * from, done, count);
+  }
+}
+
 }  // namespace detail
 
 inline void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
@@ -188,13 +213,28 @@ inline void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const
   // Of few channels our kernels take whole rows of the image as it lies there.
   const bool changed = in.norm_scale.data || in.more.data || in.resample != Resample::none;
   const bool only_parts = changed && conv::is_flat(x.c, config.kernel);
-  conv::plan_of(ctx).run({.x = x, .w = w.shape(), .stride = config.stride, .pad = config.pad, .pad_end = config.end()},
-                         [&](conv::Algorithm a) {
-                           if (only_parts || a == conv::Algorithm::onednn)
-                             detail::conv_block_by_parts(ctx, a, out, in, w, config);
-                           else
-                             detail::conv_block_at_once(ctx, a, x, out, in, w, config);
-                         });
+  const conv::Layer layer{.x = x, .w = w.shape(), .stride = config.stride, .pad = config.pad, .pad_end = config.end()};
+  const auto compute = [&](conv::Algorithm a, Shape convolved, const auto& to, const auto& from) {
+    if (only_parts || is_by_parts(a))
+      detail::conv_block_by_parts(ctx, a, to, from, w, config);
+    else
+      detail::conv_block_at_once(ctx, a, convolved, to, from, w, config);
+  };
+  if (out.y.data != in.x.data) return conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) { compute(a, x, out, in); });
+  D3AD_CHECK(narrows_in_place(out, in, w.shape(), config),
+             "conv_block: y is x, and only a bare 1x1 convolution to half as many channels can be written over it");
+  conv::plan_of(ctx).run_once(layer, [&](conv::Algorithm a) {
+    if (is_by_parts(a)) {  // a library's primitive for every size of a part would be made
+      const auto y = ctx.arena.make<float>(out.y.shape);
+      auto elsewhere = out;
+      elsewhere.y = y.view();
+      compute(a, x, elsewhere, in);
+      std::copy_n(y.view().data, y.view().size(), out.y.data);
+    } else {
+      detail::narrow_in_place(ctx, out, in,
+                              [&](Shape some, const auto& to, const auto& from) { compute(a, some, to, from); });
+    }
+  });
 }
 
 }  // namespace d3ad::ops

@@ -7,6 +7,7 @@
 //   plan.save("conv.plan");                                    what was chosen so far
 //   plan.allow_winograd(false);                                only what needs no transforms
 //   plan.prefer(conv::Algorithm::onednn);                      wherever it can: the plain path
+//   plan.use_bfloat16();                                       where the processor has it: AMX, AVX512-BF16
 //   plan.tune();                                               measures instead of reckoning
 //   plan.observe([](const conv::Layer& layer, conv::Algorithm a, double seconds) { ... });
 //
@@ -27,12 +28,13 @@
 #include <string_view>
 #include <utility>
 
+#include "d3ad/backend/cpu/onednn.hpp"
 #include "d3ad/backend/cpu/tiled_conv.hpp"
 #include "d3ad/core/file.hpp"
 
 namespace d3ad::conv {
 
-inline constexpr std::array<const char*, 4> kAlgorithmNames{"direct", "winograd2", "winograd4", "onednn"};
+inline constexpr std::array<const char*, 5> kAlgorithmNames{"direct", "winograd2", "winograd4", "onednn", "bfloat16"};
 inline const char* name(Algorithm algorithm) { return kAlgorithmNames[static_cast<std::size_t>(algorithm)]; }
 
 // What a convolution is chosen by.
@@ -47,6 +49,7 @@ struct Layer {
     return 2.0 * static_cast<double>(x.n * out_h() * out_w()) * static_cast<double>(w.n * w.c * w.h * w.w);
   }
   bool allows(Algorithm m) const {
+    if (m == Algorithm::bfloat16) return w.c >= kDepth;
     return m == Algorithm::direct || m == Algorithm::onednn ||
            (w.h == 3 && stride == 1 && !is_flat(w.c, 3) && out_h() >= 1 && out_w() >= 1);
   }
@@ -94,6 +97,12 @@ class Plan {
       const std::string k = key(layer);
       if (!chosen_.count(k) && !told_.count(k)) chosen_[k] = fastest(layer, execute);
     }
+    run_once(layer, execute);
+  }
+
+  // The same where it can run once only, because its input is gone then: never measured.
+  template <class Execute>
+  void run_once(const Layer& layer, Execute&& execute) {
     const Algorithm chosen = algorithm(layer);
     if (!observer_) return execute(chosen);
     const auto start = Clock::now();
@@ -123,6 +132,15 @@ class Plan {
   void prefer(Algorithm algorithm) {
     preferred_ = algorithm, has_preferred_ = true;
     chosen_.clear();
+  }
+
+  // Convolutions of at least sixteen channels multiply bfloat16, eight bits of precision, and add in float. Never by
+  // itself, since maps and scores change in the second or third digit. Throws where the processor has no such
+  // instructions. With AMX it is several times as fast; with AVX512-BF16 alone, Winograd in float is faster.
+  void use_bfloat16() {
+    D3AD_CHECK(onednn::has_bfloat16(),
+               "bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX); compute in float");
+    prefer(Algorithm::bfloat16);
   }
 
   // From now on layers are measured when they first come. What is chosen then depends on chance where two algorithms
@@ -173,9 +191,11 @@ class Plan {
   Algorithm fastest(const Layer& layer, Execute&& execute) const {
     Algorithm best_so_far = Algorithm::direct;
     auto least = Clock::duration::max();
-    for (const Algorithm a : {Algorithm::direct, Algorithm::winograd2, Algorithm::winograd4, Algorithm::onednn}) {
+    for (const Algorithm a :
+         {Algorithm::direct, Algorithm::winograd2, Algorithm::winograd4, Algorithm::onednn, Algorithm::bfloat16}) {
       const bool is_winograd = a == Algorithm::winograd2 || a == Algorithm::winograd4;
-      if (!layer.allows(a) || (is_winograd && !winograd_)) continue;
+      const bool rounds = a == Algorithm::bfloat16 && !(has_preferred_ && preferred_ == a);
+      if (!layer.allows(a) || (is_winograd && !winograd_) || rounds) continue;
       execute(a);  // makes what is made once
       for (int i = 0; i < 3; ++i) {
         const auto start = Clock::now();
@@ -201,14 +221,19 @@ class Plan {
     D3AD_CHECK(read && at != kAlgorithmNames.end() && (l.alone || std::string_view(kind) == "block"), where, ": '",
                line,
                "' is not like 'block n8 h32 w32 c192 o192 k3 s1 p1 e1 winograd4'; algorithms are direct, winograd2, "
-               "winograd4 and onednn");
+               "winograd4, onednn and bfloat16");
     l.x = {n, h, w, c}, l.w = {o, k, k, c};
     D3AD_CHECK(
         n >= 1 && h >= 1 && w >= 1 && c >= 1 && o >= 1 && k >= 1 && l.stride >= 1 && l.pad >= 0 && l.pad_end >= 0,
         where, ": '", line, "' is not the shape of a convolution");
     const auto m = static_cast<Algorithm>(at - kAlgorithmNames.begin());
+    D3AD_CHECK(m != Algorithm::bfloat16 || onednn::has_bfloat16(), where, ": '", line,
+               "' asks for bfloat16, which this processor has no instructions for");
     D3AD_CHECK(l.allows(m), where, ": ", algorithm,
-               " computes 3x3 convolutions of stride 1 and 16 channels or more, not '", line, "'");
+
+               m == Algorithm::bfloat16 ? " computes convolutions of 16 channels or more, not '"
+                                        : " computes 3x3 convolutions of stride 1 and 16 channels or more, not '",
+               line, "'");
     return m;
   }
 

@@ -67,12 +67,28 @@ inline Engine& engine_of(Context<Cpu>& ctx) {
   return ctx.plan<Engine>("onednn", [] { return checked([] { return Engine(); }, "oneDNN's CPU engine"); });
 }
 
+// Whether the processor multiplies bfloat16 (AVX512-BF16 or AMX): oneDNN computes with it elsewhere too, but slowly.
+inline bool has_bfloat16() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return isa != static_cast<unsigned>(dnnl::cpu_isa::all) && (isa & needed) == needed;
+}
+
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  return desc.get_data_type();
+#else
+  return desc.data_type();
+#endif
+}
+
 enum class Pass { forward, backward_data, backward_weights };
 
 struct Geometry {
   Shape x, w, y;
   int stride = 1, pad = 0, pad_end = 0;
-  bool bias = false;  // forward only
+  bool bias = false;      // forward only
+  bool bfloat16 = false;  // x and weights; forward only. y and bias are float, and so are the sums
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Geometry& g) {
@@ -96,13 +112,13 @@ class Convolution {
   bool plain() const { return format_ == plain_format(); }
 
   // forward: y = x * weights + bias; backward_data: x is written, y read; backward_weights: weights are written.
-  // `bias` is read where the geometry says so.
-  void run(Context<Cpu>& ctx, const float* x, const float* weights, const float* bias, const float* y) {
+  // `bias` is read where the geometry says so. x: bfloat16 where that says so.
+  void run(Context<Cpu>& ctx, const void* x, const float* weights, const float* bias, const float* y) {
     const Threads threads(ctx);
     const auto scratch = ctx.arena.make<std::byte>({.c = static_cast<std::int64_t>(scratch_bytes_)});
     checked(
         [&] {
-          x_.set_data_handle(const_cast<float*>(x));
+          x_.set_data_handle(const_cast<void*>(x));
           weights_.set_data_handle(const_cast<float*>(weights));
           y_.set_data_handle(const_cast<float*>(y));
           if (geometry_.bias) bias_.set_data_handle(const_cast<float*>(bias));
@@ -125,9 +141,10 @@ class Convolution {
   using Memory = dnnl::memory;
 
   // dims in oneDNN's logical order (n or out, c or in, h, w), memory channels last in both cases.
-  static Memory::desc channels_last(Shape s) {
-    return {{s.n, s.c, s.h, s.w}, Memory::data_type::f32, Memory::format_tag::nhwc};
+  static Memory::desc channels_last(Shape s, Memory::data_type type = Memory::data_type::f32) {
+    return {{s.n, s.c, s.h, s.w}, type, Memory::format_tag::nhwc};
   }
+  Memory::data_type operand() const { return geometry_.bfloat16 ? Memory::data_type::bf16 : Memory::data_type::f32; }
   Memory::desc plain_format() const {
     const Shape& w = geometry_.w;
     return {{w.n, w.c, w.h, w.w}, Memory::data_type::f32, Memory::format_tag::ohwi};
@@ -138,8 +155,8 @@ class Convolution {
     using dnnl::prop_kind;
     const auto& engine = engine_->engine;
     const Geometry& g = geometry_;
-    const Memory::desc x = channels_last(g.x), y = channels_last(g.y);
-    const Memory::desc w({g.w.n, g.w.c, g.w.h, g.w.w}, Memory::data_type::f32, Memory::format_tag::any);
+    const Memory::desc x = channels_last(g.x, operand()), y = channels_last(g.y);
+    const Memory::desc w({g.w.n, g.w.c, g.w.h, g.w.w}, operand(), Memory::format_tag::any);
     const Memory::desc bias =
         g.bias ? Memory::desc({g.w.n}, Memory::data_type::f32, Memory::format_tag::x) : Memory::desc();
     const Memory::dims strides{g.stride, g.stride}, begin{g.pad, g.pad}, end{g.pad_end, g.pad_end};
@@ -198,7 +215,7 @@ class Convolution {
     const auto& engine = engine_->engine;
     const auto empty = [&](const Memory::desc& desc) { return Memory(desc, engine, nullptr); };
     format_ = format;
-    x_ = empty(channels_last(geometry_.x));
+    x_ = empty(channels_last(geometry_.x, operand()));
     weights_ = empty(format);
     y_ = empty(channels_last(geometry_.y));
     scratch_ = empty(pd.scratchpad_desc());

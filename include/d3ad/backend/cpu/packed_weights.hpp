@@ -5,7 +5,8 @@
 //   const float* weights = packed_for(ctx, parameter, onednn_conv, holder);   for oneDNN's
 //
 // They are valid until the parameter changes, and made again then. A frozen parameter gives up its plain value for the
-// first packed one, so that weights lie in memory once; other layouts are made of that. Weights stored narrow are
+// first packed one, so that weights lie in memory once; other layouts are made of that. Rounded to bfloat16 they lie
+// beside it. Weights stored narrow are
 // widened and packed at each call, in scratch that `holder` keeps. Contexts of several threads may share a parameter:
 // one packs at a time.
 
@@ -30,6 +31,8 @@ struct WeightLayout {
   bool turned = false;  // panels of the gradient's convolution
   dnnl::memory::desc onednn{};
 
+  // Holds the weights as they are: others can be made of it. bfloat16 is rounded.
+  bool exact() const { return columns > 0 || onednn::type_of(onednn) == dnnl::memory::data_type::f32; }
   bool operator==(const WeightLayout& other) const {
     return columns == other.columns && turned == other.turned && (columns > 0 || onednn == other.onednn);
   }
@@ -61,7 +64,7 @@ struct PackedWeights {
 // From whichever packed copy holds the parameter's present value.
 inline void unpack(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, float* plain) {
   for (const auto& copy : PackedWeights::of(parameter).copies) {
-    if (copy.version != parameter.version()) continue;
+    if (copy.version != parameter.version() || !copy.layout.exact()) continue;
     if (copy.layout.columns > 0)
       return conv::unpack_panels(ctx, {parameter.shape(), copy.layout.columns, copy.layout.turned}, copy.data.data(),
                                  plain);
@@ -96,7 +99,7 @@ const float* packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const We
     }
     copy->version = parameter.packed().version = version;
   }
-  if (parameter.frozen() && parameter.has_plain() && !weights.plain_in_use) {
+  if (parameter.frozen() && parameter.has_plain() && !weights.plain_in_use && layout.exact()) {
     // What was packed for training, or before the last change, is of no use any more.
     if (weights.copies.size() > 1) {
       PackedWeights::Copy kept = std::move(*copy);

@@ -23,8 +23,10 @@ namespace d3ad::conv {
 using kernels::kDepth;
 using ops::Resample;
 
-// onednn: its direct convolution, which TiledConv is not (conv_plan.hpp).
-enum class Algorithm { direct, winograd2, winograd4, onednn };
+// onednn: its direct convolution, which TiledConv is not (conv_plan.hpp); bfloat16: that with input and weights
+// rounded.
+enum class Algorithm { direct, winograd2, winograd4, onednn, bfloat16 };
+inline bool is_by_parts(Algorithm a) { return a == Algorithm::onednn || a == Algorithm::bfloat16; }
 
 inline std::int64_t parts(std::int64_t whole, std::int64_t part) { return (whole + part - 1) / part; }
 
