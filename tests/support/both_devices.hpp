@@ -7,6 +7,9 @@
 // Inputs are uniform in [-1, 1); what the operation adds to is 0 at first. At each vector width the machine has, with
 // one thread and with three, which have to give the same bits. In place: `alias` is the input that out is to be.
 // same_bits false: one that may depend on the number of threads.
+//
+// Where the tests are built for it (D3AD_TEST_CUDA) the same on an NVIDIA GPU, twice; without one that half is skipped
+// and counted (test::cuda_skipped).
 
 #include <doctest/doctest.h>
 
@@ -17,6 +20,10 @@
 #include "d3ad/backend/ops.hpp"
 #include "support/compare.hpp"
 #include "support/simd_levels.hpp"
+#if defined(D3AD_TEST_CUDA)
+#include "d3ad/backend/cuda/ops.hpp"
+#include "support/cuda.hpp"
+#endif
 
 namespace d3ad::test {
 
@@ -28,6 +35,31 @@ inline std::vector<Tensor<float, Cpu>> random_inputs(const std::vector<Shape>& s
   for (std::size_t i = 0; i < shapes.size(); ++i) inputs.push_back(random(shapes[i], i + 1));
   return inputs;
 }
+
+#if defined(D3AD_TEST_CUDA)
+template <class Op>
+void same_on_cuda(const std::vector<Tensor<float, Cpu>>& inputs, View<double, Reference> want, double tolerance, Op op,
+                  int alias) {
+  if (!cuda_present()) return;
+  std::vector<float> first;
+  for (int run = 0; run < 2; ++run) {
+    Context<Cuda> ctx;
+    std::vector<Tensor<float, Cuda>> copies;
+    Views<Cuda> views;
+    for (const auto& input : inputs) copies.push_back(to_cuda<float>(input.view()));
+    for (auto& input : copies) views.push_back(input.view());
+    Tensor<float, Cuda> out(want.shape);
+    ops::fill(ctx, out.view(), 0.0f);
+    op(ctx, alias < 0 ? out.view() : views[static_cast<std::size_t>(alias)], views);
+    const auto got = from_cuda<float>(alias < 0 ? out.view() : views[static_cast<std::size_t>(alias)]);
+    const auto c = compare(got.view(), want, tolerance);
+    CHECK_MESSAGE(c.close, "CUDA: ", c);
+    const std::vector<float> bits(got.data(), got.data() + got.size());
+    if (run == 0) first = bits;
+    CHECK(std::memcmp(first.data(), bits.data(), bits.size() * sizeof(float)) == 0);
+  }
+}
+#endif
 
 template <class Op>
 void same_on_both(const std::vector<Shape>& shapes, Shape out_shape, double tolerance, Op op, int alias = -1,
@@ -44,6 +76,9 @@ void same_on_both(const std::vector<Shape>& shapes, Shape out_shape, double tole
     for (auto& input : exact) views.push_back(input.view());
     op(ctx, want.view(), views);
   }
+#if defined(D3AD_TEST_CUDA)
+  same_on_cuda(inputs, want.view(), tolerance, op, alias);
+#endif
   for (const auto level : simd_levels()) {
     const AtLevel at(level);
     Tensor<float, Cpu> first;

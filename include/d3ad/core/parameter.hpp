@@ -7,7 +7,7 @@
 //   w.edit()       View<float>         for writers; tells backends that packed copies are stale
 //   w.gradient()   View<float>         made of zeros at the first call
 //
-// Storage is Real<Device> (float; double for the reference device), or bfloat16 after narrow() (half the memory; ops
+// Storage is Weight<Device> (float; double for the reference device), or bfloat16 after narrow() (half the memory; ops
 // widen it as they read). freeze() says that the value will not change any more: a backend may then keep its packed
 // copy only and drop the plain one, so that weights stay in memory once.
 
@@ -37,13 +37,13 @@ class Parameter {
 
   bool has_plain() const { return !value_.empty(); }
   bool narrow() const { return !narrow_.empty(); }
-  View<const Real<Device>, Device> value() const {
+  View<const Weight<Device>, Device> value() const {
     D3AD_CHECK(has_plain(), "parameter '", name_, "': its plain float value was given up (",
                narrow() ? "bfloat16" : "frozen and packed", "); load the network again to read it");
     return value_.view();
   }
   View<const bfloat16, Device> narrow_value() const { return narrow_.view(); }
-  View<Real<Device>, Device> edit() {
+  View<Weight<Device>, Device> edit() {
     D3AD_CHECK(has_plain() && !frozen_, "parameter '", name_, "' is frozen; load the network again to change it");
     ++version_;
     return value_.view();
@@ -53,10 +53,10 @@ class Parameter {
   bool trainable() const { return trainable_; }
   void set_trainable(bool trainable) { trainable_ = trainable; }
   bool has_gradient() const { return !gradient_.empty(); }
-  View<Real<Device>, Device> gradient() {
+  View<Weight<Device>, Device> gradient() {
     if (gradient_.empty()) {
-      gradient_ = Tensor<Real<Device>, Device>(shape_);
-      const std::vector<Real<Device>> zeros(static_cast<std::size_t>(size()));
+      gradient_ = Tensor<Weight<Device>, Device>(shape_);
+      const std::vector<Weight<Device>> zeros(static_cast<std::size_t>(size()));
       copy_from_host(gradient_.view(), zeros.data());
     }
     return gradient_.view();
@@ -96,9 +96,9 @@ class Parameter {
   Shape shape_;
   bool trainable_ = true, frozen_ = false;
   std::uint64_t version_ = 1;
-  mutable Tensor<Real<Device>, Device> value_;
+  mutable Tensor<Weight<Device>, Device> value_;
   Tensor<bfloat16, Device> narrow_;
-  Tensor<Real<Device>, Device> gradient_;
+  Tensor<Weight<Device>, Device> gradient_;
   mutable Packed packed_;
 };
 

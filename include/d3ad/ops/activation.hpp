@@ -21,4 +21,9 @@ inline void check_activate(Shape out, Shape x) {
 void activate(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, Activation);
 void activate_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy, In<float, Cpu> x, Activation);
 
+template <class T>
+void activate(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, Activation);
+template <class T>
+void activate_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x, Activation);
+
 }  // namespace d3ad::ops

@@ -32,4 +32,10 @@ inline void check_attention(Shape out, Shape qkv, Attention config) {
 void attention(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> qkv, Attention);
 void attention_backward(Context<Cpu>&, View<float, Cpu> dqkv, In<float, Cpu> dout, In<float, Cpu> qkv, Attention);
 
+template <class T>
+void attention(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention);
+template <class T>
+void attention_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
+                        Attention);
+
 }  // namespace d3ad::ops

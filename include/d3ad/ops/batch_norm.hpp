@@ -50,4 +50,22 @@ void batch_norm_eval_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cp
                               In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> scale, In<float, Cpu> shift,
                               In<float, Cpu> mean, In<float, Cpu> var, BatchNorm);
 
+template <class T>
+void batch_norm_eval(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> scale,
+                     In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean, In<float, CudaOf<T>> var, BatchNorm);
+template <class T>
+void batch_norm_train(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats,
+                      View<float, CudaOf<T>> running_mean, View<float, CudaOf<T>> running_var, In<T, CudaOf<T>> x,
+                      In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, BatchNorm);
+template <class T>
+void batch_norm_train_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
+                               View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                               In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift,
+                               BatchNorm);
+template <class T>
+void batch_norm_eval_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
+                              View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                              In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean,
+                              In<float, CudaOf<T>> var, BatchNorm);
+
 }  // namespace d3ad::ops

@@ -14,6 +14,9 @@ namespace d3ad::ops {
 
 void bilinear_align_corners(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
 
+template <class T>
+void bilinear_align_corners(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x);
+
 inline void check_bilinear(Shape out, Shape x) {
   D3AD_CHECK(out.n == x.n && out.c == x.c, "bilinear_align_corners: out ", out, " and x ", x,
              " differ in more than height and width");

@@ -23,4 +23,9 @@ inline void check_split(Shape a, bool has_a, Shape b, bool has_b, Shape x) {
 void concat(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
 void split(Context<Cpu>&, View<float, Cpu> a, View<float, Cpu> b, In<float, Cpu> x);
 
+template <class T>
+void concat(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b);
+template <class T>
+void split(Context<CudaOf<T>>&, View<T, CudaOf<T>> a, View<T, CudaOf<T>> b, In<T, CudaOf<T>> x);
+
 }  // namespace d3ad::ops

@@ -55,4 +55,14 @@ void conv2d_backward_data(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy,
 void conv2d_backward_weights(Context<Cpu>&, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
                              In<float, Cpu> dy, Conv2d);
 
+template <class T>
+void conv2d(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, const Parameter<CudaOf<T>>& w,
+            In<float, CudaOf<T>> bias, Conv2d);
+template <class T>
+void conv2d_backward_data(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
+                          const Parameter<CudaOf<T>>& w, Conv2d);
+template <class T>
+void conv2d_backward_weights(Context<CudaOf<T>>&, View<float, CudaOf<T>> dw, View<float, CudaOf<T>> db,
+                             In<T, CudaOf<T>> x, In<T, CudaOf<T>> dy, Conv2d);
+
 }  // namespace d3ad::ops

@@ -36,10 +36,9 @@ inline Shape resampled(Shape s, Resample how) {
 
 template <class Device>
 struct ConvBlockInput {
-  using Read = View<const Real<Device>, Device>;
-  Read x, more{};
-  Read x_moments{}, more_moments{};
-  Read norm_scale{}, norm_shift{};  // {c + c'}
+  View<const Real<Device>, Device> x, more{};
+  View<const Weight<Device>, Device> x_moments{}, more_moments{};
+  View<const Weight<Device>, Device> norm_scale{}, norm_shift{};  // {c + c'}
   GroupNorm norm{.groups = 1, .eps = 0.0f};
   Resample resample = Resample::none;
 };
@@ -47,19 +46,18 @@ struct ConvBlockInput {
 // The parameters of a batch norm that is not training, {out} each.
 template <class Device>
 struct BatchNormViews {
-  View<const Real<Device>, Device> scale{}, shift{}, mean{}, var{};
+  View<const Weight<Device>, Device> scale{}, shift{}, mean{}, var{};
   float eps = 0;
 };
 
 template <class Device>
 struct ConvBlockOutput {
-  using Read = View<const Real<Device>, Device>;
   View<Real<Device>, Device> y;
-  View<Real<Device>, Device> moments{};
-  Read bias{};
+  View<Weight<Device>, Device> moments{};
+  View<const Weight<Device>, Device> bias{};
   BatchNormViews<Device> batch_norm{};
-  Read shift{};
-  Read residual{};
+  View<const Real<Device>, Device> shift{};
+  View<const Real<Device>, Device> residual{};
   Resample residual_resample = Resample::none;
   bool relu = false;
 };
@@ -126,5 +124,11 @@ void conv_block(Context<Cpu>&, const ConvBlockOutput<Cpu>& out, const ConvBlockI
                 Conv2d);
 // Those of x: what a block that was not handed them does first.
 void channel_moments(Context<Cpu>&, View<float, Cpu> moments, In<float, Cpu> x);
+
+template <class T>
+void channel_moments(Context<CudaOf<T>>&, View<float, CudaOf<T>> moments, In<T, CudaOf<T>> x);
+template <class T>
+void conv_block(Context<CudaOf<T>>&, const ConvBlockOutput<CudaOf<T>>&, const ConvBlockInput<CudaOf<T>>&,
+                const Parameter<CudaOf<T>>& w, Conv2d);
 
 }  // namespace d3ad::ops

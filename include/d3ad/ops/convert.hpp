@@ -20,4 +20,8 @@ inline void check_convert(Shape out, Shape x) {
 void widen(Context<Cpu>&, View<float, Cpu> out, In<bfloat16, Cpu> x);
 void narrow(Context<Cpu>&, View<bfloat16, Cpu> out, In<float, Cpu> x);
 
+// Any of float, half and bfloat16 to any other, rounded to nearest even.
+template <class To, class From, class T>
+void convert(Context<CudaOf<T>>&, View<To, CudaOf<T>> out, View<const From, CudaOf<T>> x);
+
 }  // namespace d3ad::ops

@@ -33,6 +33,14 @@ void scale_start(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> z0, In<floa
 void guided_step(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> e, In<float, Cpu> z0,
                  In<float, Cpu> noise, In<StepCoefficients, Cpu> coefficients, float eta2);
 
+template <class T>
+void scale_start(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z0, In<float, CudaOf<T>> noise,
+                 In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+template <class T>
+void guided_step(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, In<T, CudaOf<T>> e,
+                 In<float, CudaOf<T>> z0, In<float, CudaOf<T>> noise, In<StepCoefficients, CudaOf<T>> coefficients,
+                 float eta2);
+
 // The arithmetic of guided_step, the same on every device: the factors of an image, then its elements.
 struct GuidedStep {
   float signal, spread, pull, next, c1, c2;  // sqrt(A), sqrt(1-A), sqrt(1-A) eta2, sqrt(B)

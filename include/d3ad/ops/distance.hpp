@@ -20,6 +20,13 @@ void channel_l1(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float,
 void channel_cosine(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
 void pairwise_l1(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
 
+template <class T>
+void channel_l1(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+template <class T>
+void channel_cosine(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b);
+template <class T>
+void pairwise_l1(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+
 inline void check_channel_distance(const char* op, Shape out, Shape a, Shape b) {
   D3AD_CHECK(a == b, op, ": a ", a, " and b ", b, " are not of one shape");
   D3AD_CHECK(a.c > 0, op, ": a ", a, " has no channels");

@@ -41,4 +41,23 @@ void scale_channels(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<fl
 void add_per_image(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> shift);
 void sum_pixels(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
 
+// U: float or the activations' type T.
+template <class U, class T>
+void fill(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, float value);
+template <class U, class T>
+void copy(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x);
+template <class U, class T>
+void add(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, In<U, CudaOf<T>> y);
+template <class U, class T>
+void scale(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor, float offset);
+template <class U, class T>
+void add_scaled(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor);
+template <class T>
+void scale_channels(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> factor,
+                    In<float, CudaOf<T>> offset);
+template <class T>
+void add_per_image(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<T, CudaOf<T>> shift);
+template <class T>
+void sum_pixels(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+
 }  // namespace d3ad::ops

@@ -43,4 +43,12 @@ void group_norm_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cpu> ds
                          In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats, In<float, Cpu> scale,
                          In<float, Cpu> shift, GroupNorm);
 
+template <class T>
+void group_norm(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats, In<T, CudaOf<T>> x,
+                In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, GroupNorm);
+template <class T>
+void group_norm_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
+                         View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                         In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, GroupNorm);
+
 }  // namespace d3ad::ops

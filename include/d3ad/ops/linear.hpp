@@ -29,4 +29,14 @@ void linear_backward_data(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy,
 void linear_backward_weights(Context<Cpu>&, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
                              In<float, Cpu> dy);
 
+template <class T>
+void linear(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, const Parameter<CudaOf<T>>& w,
+            In<float, CudaOf<T>> bias);
+template <class T>
+void linear_backward_data(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
+                          const Parameter<CudaOf<T>>& w);
+template <class T>
+void linear_backward_weights(Context<CudaOf<T>>&, View<float, CudaOf<T>> dw, View<float, CudaOf<T>> db,
+                             In<T, CudaOf<T>> x, In<T, CudaOf<T>> dy);
+
 }  // namespace d3ad::ops

@@ -45,4 +45,30 @@ void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<st
 void cross_entropy_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x, In<std::int32_t, Cpu> labels,
                             float d);
 
+template <class T>
+void mse(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t);
+template <class T>
+void mse_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d);
+template <class T>
+void l1(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t);
+template <class T>
+void l1_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d);
+template <class T>
+void cosine_loss(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> y);
+template <class T>
+void cosine_loss_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                          In<T, CudaOf<T>> y, float d);
+template <class T>
+void kl(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> mean, In<T, CudaOf<T>> logvar);
+template <class T>
+void kl_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dmean, View<T, CudaOf<T>> dlogvar, In<T, CudaOf<T>> mean,
+                 In<T, CudaOf<T>> logvar, float d);
+// A label outside the classes cannot be an Error before the device has run: the loss is NaN then.
+template <class T>
+void cross_entropy(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
+                   In<std::int32_t, CudaOf<T>> labels);
+template <class T>
+void cross_entropy_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x,
+                            In<std::int32_t, CudaOf<T>> labels, float d);
+
 }  // namespace d3ad::ops

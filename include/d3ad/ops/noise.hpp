@@ -24,4 +24,10 @@ void normal(Context<Cpu>&, View<float, Cpu> out, Rng rng, std::uint64_t first);
 void add_noise(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> z, In<float, Cpu> e, In<float, Cpu> a,
                In<float, Cpu> b);
 
+template <class T>
+void normal(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first);
+template <class T>
+void add_noise(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z, In<float, CudaOf<T>> e,
+               In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+
 }  // namespace d3ad::ops

@@ -36,4 +36,12 @@ void adamw(Context<Cpu>&, View<float, Cpu> w, View<float, Cpu> m, View<float, Cp
 void ema(Context<Cpu>&, View<float, Cpu> average, In<float, Cpu> value, float decay);
 double sum_squares(Context<Cpu>&, In<float, Cpu> x);
 
+template <class T>
+void adamw(Context<CudaOf<T>>&, View<float, CudaOf<T>> w, View<float, CudaOf<T>> m, View<float, CudaOf<T>> v,
+           In<float, CudaOf<T>> gradient, AdamW, std::int64_t step, float gradient_scale);
+template <class T>
+void ema(Context<CudaOf<T>>&, View<float, CudaOf<T>> average, In<float, CudaOf<T>> value, float decay);
+template <class T>
+double sum_squares(Context<CudaOf<T>>&, In<float, CudaOf<T>> x);  // waits for the device
+
 }  // namespace d3ad::ops

@@ -47,4 +47,20 @@ void global_avg_pool(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
 void global_avg_pool_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy);
 void adaptive_avg_pool(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
 
+template <class T>
+void avg_pool2(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+template <class T>
+void avg_pool2_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
+template <class T>
+void max_pool3(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<std::int32_t, CudaOf<T>> argmax, In<T, CudaOf<T>> x);
+template <class T>
+void max_pool3_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
+                        In<std::int32_t, CudaOf<T>> argmax);
+template <class T>
+void global_avg_pool(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+template <class T>
+void global_avg_pool_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
+template <class T>
+void adaptive_avg_pool(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+
 }  // namespace d3ad::ops

@@ -17,6 +17,12 @@ void posterior(Context<Cpu>&, View<float, Cpu> z, In<float, Cpu> moments, In<flo
 void posterior_backward(Context<Cpu>&, View<float, Cpu> dmoments, In<float, Cpu> dz, In<float, Cpu> moments,
                         In<float, Cpu> noise);
 
+template <class T>
+void posterior(Context<CudaOf<T>>&, View<T, CudaOf<T>> z, In<T, CudaOf<T>> moments, In<T, CudaOf<T>> noise);
+template <class T>
+void posterior_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dmoments, In<T, CudaOf<T>> dz, In<T, CudaOf<T>> moments,
+                        In<T, CudaOf<T>> noise);
+
 inline void check_posterior(Shape z, Shape moments, Shape noise, bool has_noise) {
   Shape twice = z;
   twice.c *= 2;

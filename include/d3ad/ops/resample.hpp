@@ -17,4 +17,9 @@ inline void check_upsample_nearest2(Shape out, Shape x) {
 void upsample_nearest2(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
 void upsample_nearest2_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy);
 
+template <class T>
+void upsample_nearest2(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+template <class T>
+void upsample_nearest2_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
+
 }  // namespace d3ad::ops

@@ -29,4 +29,7 @@ inline float time_embedding_angle(std::int32_t t, std::int64_t i, std::int64_t h
 
 void time_embedding(Context<Cpu>&, View<float, Cpu> out, In<std::int32_t, Cpu> t);
 
+template <class T>
+void time_embedding(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<std::int32_t, CudaOf<T>> t);
+
 }  // namespace d3ad::ops

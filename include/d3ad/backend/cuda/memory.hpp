@@ -35,6 +35,7 @@ struct DeviceMemory {
   static void release(void* p) noexcept {
     if (p) ignore(cudaFree(p));  // waits for what still runs
   }
+  static void discard(void*, std::size_t) noexcept {}  // a GPU's memory goes back as it was taken
   static void copy_from_host(void* to, const void* from, std::size_t bytes) {
     if (bytes) D3AD_CUDA_CHECK(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
   }

@@ -1,0 +1,97 @@
+// CUDA variant of ops/elementwise.hpp: element-wise passes over contiguous memory.
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/elementwise.hpp"
+#include "kernels/elementwise.cuh"
+
+namespace d3ad::ops {
+
+namespace {
+
+template <class T, class U, class F, class... X>
+void map(const char* name, Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, F f, const X*... x) {
+  constexpr int kThreads = 256;
+  const bool packs = kernels::packed<U>({out.data, x...}, 0);
+  const std::int64_t count = out.size(), items = packs ? count / kernels::kPack<U> + kernels::kPack<U> : count;
+  kernels::launch(name, ctx.stream(), kernels::map_elements<U, F, X...>, kernels::blocks_for(items, kThreads), kThreads,
+                  0, out.data, count, packs, f, x...);
+}
+
+constexpr int kThreads = 256;
+
+}  // namespace
+
+template <class U, class T>
+void fill(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, float value) {
+  if (out.size()) map("fill", ctx, out, kernels::Constant{value});
+}
+
+template <class U, class T>
+void copy(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x) {
+  check_elementwise("copy", out.shape, x.shape);
+  if (x.size()) map("copy", ctx, out, kernels::Same{}, x.data);
+}
+
+template <class U, class T>
+void add(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, In<U, CudaOf<T>> y) {
+  check_elementwise("add", out.shape, x.shape);
+  check_elementwise("add", out.shape, y.shape);
+  if (x.size()) map("add", ctx, out, kernels::Sum{}, x.data, y.data);
+}
+
+template <class U, class T>
+void scale(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor, float offset) {
+  check_elementwise("scale", out.shape, x.shape);
+  if (x.size()) map("scale", ctx, out, kernels::Line{factor, offset}, x.data);
+}
+
+template <class U, class T>
+void add_scaled(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor) {
+  check_elementwise("add_scaled", out.shape, x.shape);
+  if (x.size()) map("add_scaled", ctx, out, kernels::PlusScaled{factor}, static_cast<const U*>(out.data), x.data);
+}
+
+template <class T>
+void scale_channels(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> factor,
+                    In<float, CudaOf<T>> offset) {
+  check_scale_channels(out.shape, x.shape, factor.shape, offset.shape);
+  kernels::launch("scale_channels", ctx.stream(), kernels::scale_channels_kernel<T>,
+                  kernels::blocks_for(x.size(), kThreads), kThreads, 0, out.data, x.data, factor.data, offset.data,
+                  x.size(), x.shape.c);
+}
+
+template <class T>
+void add_per_image(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<T, CudaOf<T>> shift) {
+  check_elementwise("add_per_image", out.shape, x.shape);
+  check_per_image("add_per_image", x.shape, shift.shape);
+  kernels::launch("add_per_image", ctx.stream(), kernels::add_per_image_kernel<T>,
+                  kernels::blocks_for(x.size(), kThreads), kThreads, 0, out.data, x.data, shift.data, x.size(),
+                  x.shape.pixels() * x.shape.c, x.shape.c);
+}
+
+template <class T>
+void sum_pixels(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x) {
+  check_per_image("sum_pixels", x.shape, out.shape);
+  const dim3 blocks(static_cast<unsigned>((x.shape.c + 31) / 32), static_cast<unsigned>(x.shape.n));
+  kernels::launch("sum_pixels", ctx.stream(), kernels::sum_pixels_kernel<T>, blocks, dim3(32, 8), 0, out.data, x.data,
+                  x.shape.pixels(), x.shape.c);
+}
+
+#define INSTANTIATE_FOR(U, T)                                                                     \
+  template void fill(Context<CudaOf<T>>&, View<U, CudaOf<T>>, float);                             \
+  template void copy(Context<CudaOf<T>>&, View<U, CudaOf<T>>, In<U, CudaOf<T>>);                  \
+  template void add(Context<CudaOf<T>>&, View<U, CudaOf<T>>, In<U, CudaOf<T>>, In<U, CudaOf<T>>); \
+  template void scale(Context<CudaOf<T>>&, View<U, CudaOf<T>>, In<U, CudaOf<T>>, float, float);   \
+  template void add_scaled(Context<CudaOf<T>>&, View<U, CudaOf<T>>, In<U, CudaOf<T>>, float);
+#define INSTANTIATE(T)                                                                                          \
+  INSTANTIATE_FOR(T, T)                                                                                         \
+  template void scale_channels(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<float, CudaOf<T>>, \
+                               In<float, CudaOf<T>>);                                                           \
+  template void add_per_image(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>);     \
+  template void sum_pixels(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>);
+
+D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+INSTANTIATE_FOR(float, half)
+INSTANTIATE_FOR(float, bfloat16)
+
+}  // namespace d3ad::ops
