@@ -1,0 +1,26 @@
+#pragma once
+// All operations of the CUDA device. Kernels of our own are declared in ops/ and compiled by nvcc (kernels/*.cu, library
+// d3ad::cuda); what cuBLASLt and cuDNN do is host code here.
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/activation.hpp"
+#include "d3ad/ops/attention.hpp"
+#include "d3ad/ops/batch_norm.hpp"
+#include "d3ad/ops/bilinear.hpp"
+#include "d3ad/ops/blur.hpp"
+#include "d3ad/ops/concat.hpp"
+#include "d3ad/ops/conv2d.hpp"
+#include "d3ad/ops/conv_block.hpp"
+#include "d3ad/ops/convert.hpp"
+#include "d3ad/ops/diffusion_step.hpp"
+#include "d3ad/ops/distance.hpp"
+#include "d3ad/ops/elementwise.hpp"
+#include "d3ad/ops/group_norm.hpp"
+#include "d3ad/ops/linear.hpp"
+#include "d3ad/ops/loss.hpp"
+#include "d3ad/ops/noise.hpp"
+#include "d3ad/ops/optimizer.hpp"
+#include "d3ad/ops/pool.hpp"
+#include "d3ad/ops/posterior.hpp"
+#include "d3ad/ops/resample.hpp"
+#include "d3ad/ops/time_embedding.hpp"
