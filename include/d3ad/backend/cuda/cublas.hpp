@@ -1,0 +1,232 @@
+#pragma once
+// Matrix products by cuBLASLt: of float, half or bfloat16, added up in float, on the context's stream.
+//
+//   cuda::multiply(ctx, {.rows = m, .columns = n, .depth = k, .b_transposed = true,
+//                        .a_stride = k, .b_stride = k, .out_stride = n}, out, a, b, bias)
+//
+// The heuristic's choice for each set of sizes, types and alignments is made once and kept by the context. Only
+// reductions that give the same bits in every run are allowed. With half and bfloat16 results the bias is rounded to
+// the result's type, which is all that cuBLASLt takes. Bytes of workspace come from the arena.
+//
+// cuBLASLt's matrices are column-major, where a row-major matrix is its transpose: out' = B' A'.
+
+#include <cublasLt.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "d3ad/backend/cuda/check.hpp"
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/backend/cuda/product.hpp"
+#include "d3ad/ops/convert.hpp"
+
+namespace d3ad::cuda {
+
+inline void check_cublas(cublasStatus_t status, std::string_view call) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  fail("CUDA: ", call_name(call), " failed: ", cublasLtGetStatusString(status));
+}
+#define D3AD_CUBLAS_CHECK(call) ::d3ad::cuda::check_cublas((call), #call)
+
+template <class T>
+constexpr cudaDataType_t cuda_type() {
+  if constexpr (std::is_same_v<T, float>)
+    return CUDA_R_32F;
+  else if constexpr (std::is_same_v<T, half>)
+    return CUDA_R_16F;
+  else {
+    static_assert(std::is_same_v<T, bfloat16>, "matrix products are of float, half or bfloat16");
+    return CUDA_R_16BF;
+  }
+}
+
+// Owners of cuBLASLt's objects.
+class CublasHandle {
+ public:
+  CublasHandle() {
+    cublasLtHandle_t handle = nullptr;
+    D3AD_CUBLAS_CHECK(cublasLtCreate(&handle));
+    handle_ = std::shared_ptr<std::remove_pointer_t<cublasLtHandle_t>>(handle, [](auto* h) { cublasLtDestroy(h); });
+  }
+  cublasLtHandle_t get() const { return handle_.get(); }
+
+ private:
+  std::shared_ptr<std::remove_pointer_t<cublasLtHandle_t>> handle_;
+};
+
+class MatmulDescriptor {
+ public:
+  explicit MatmulDescriptor(cublasComputeType_t compute) {
+    cublasLtMatmulDesc_t descriptor = nullptr;
+    D3AD_CUBLAS_CHECK(cublasLtMatmulDescCreate(&descriptor, compute, CUDA_R_32F));
+    descriptor_.reset(descriptor);
+  }
+  template <class V>
+  void set(cublasLtMatmulDescAttributes_t what, V value) {
+    D3AD_CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(get(), what, &value, sizeof value));
+  }
+  cublasLtMatmulDesc_t get() const { return descriptor_.get(); }
+
+ private:
+  struct Free {
+    void operator()(cublasLtMatmulDesc_t d) const noexcept { cublasLtMatmulDescDestroy(d); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cublasLtMatmulDesc_t>, Free> descriptor_;
+};
+
+class MatrixLayout {
+ public:
+  // Column-major: `stride` elements between columns.
+  MatrixLayout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int64_t batch,
+               std::int64_t step) {
+    cublasLtMatrixLayout_t layout = nullptr;
+    D3AD_CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&layout, type, static_cast<std::uint64_t>(rows),
+                                                 static_cast<std::uint64_t>(columns), stride));
+    layout_.reset(layout);
+    if (batch == 1) return;
+    const auto count = static_cast<std::int32_t>(batch);
+    D3AD_CUBLAS_CHECK(
+        cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count));
+    D3AD_CUBLAS_CHECK(
+        cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step));
+  }
+  cublasLtMatrixLayout_t get() const { return layout_.get(); }
+
+ private:
+  struct Free {
+    void operator()(cublasLtMatrixLayout_t l) const noexcept { cublasLtMatrixLayoutDestroy(l); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cublasLtMatrixLayout_t>, Free> layout_;
+};
+
+class MatmulPreference {
+ public:
+  MatmulPreference() {
+    cublasLtMatmulPreference_t preference = nullptr;
+    D3AD_CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference));
+    preference_.reset(preference);
+  }
+  template <class V>
+  void set(cublasLtMatmulPreferenceAttributes_t what, V value) {
+    D3AD_CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(get(), what, &value, sizeof value));
+  }
+  cublasLtMatmulPreference_t get() const { return preference_.get(); }
+
+ private:
+  struct Free {
+    void operator()(cublasLtMatmulPreference_t p) const noexcept { cublasLtMatmulPreferenceDestroy(p); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>, Free> preference_;
+};
+
+namespace detail {
+
+// How a place is aligned, in bytes: 16 at most, since more is of no use to a kernel.
+inline std::uint32_t alignment(const void* p) {
+  const auto low = reinterpret_cast<std::uintptr_t>(p) & 15u;
+  return low == 0 ? 16u : static_cast<std::uint32_t>(low & (~low + 1u));
+}
+
+// One product, ready to be run: descriptors, and the algorithm that the heuristic names.
+struct MatmulPlan {
+  static constexpr std::uint64_t kMostWorkspace = 32u << 20;
+  static constexpr std::size_t kWorkspaceAlignment = 256;
+
+  CublasHandle handle;  // outlives the plan
+  MatmulDescriptor operation;
+  MatrixLayout a, b, out;  // as our names go: cuBLASLt's first operand is b
+  cublasLtMatmulAlgo_t algorithm{};
+  std::size_t workspace = 0;
+
+  MatmulPlan(CublasHandle library, const Product& p, cudaDataType_t type, cudaDataType_t out_type, bool tf32, bool bias,
+             std::uint32_t a_alignment, std::uint32_t b_alignment, std::uint32_t out_alignment)
+      : handle(std::move(library)),
+        operation(tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F),
+        a(type, p.a_transposed ? p.rows : p.depth, p.a_transposed ? p.depth : p.rows, p.a_stride, p.batch, p.a_step),
+        b(type, p.b_transposed ? p.depth : p.columns, p.b_transposed ? p.columns : p.depth, p.b_stride, p.batch,
+          p.b_step),
+        out(out_type, p.columns, p.rows, p.out_stride, p.batch, p.out_step) {
+    operation.set(CUBLASLT_MATMUL_DESC_TRANSA, p.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    operation.set(CUBLASLT_MATMUL_DESC_TRANSB, p.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (bias) {
+      operation.set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      operation.set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out_type);
+    }
+    MatmulPreference preference;
+    preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kMostWorkspace);
+    preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                   static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, b_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, a_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, out_alignment);
+    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out_alignment);
+    cublasLtMatmulHeuristicResult_t found{};
+    int count = 0;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+        handle.get(), operation.get(), b.get(), a.get(), out.get(), out.get(), preference.get(), 1, &found, &count);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0))
+      fail("CUDA: cuBLASLt has no algorithm for the product [", p.rows, ", ", p.depth, "] x [", p.depth, ", ",
+           p.columns, "] with strides ", p.a_stride, ", ", p.b_stride, ", ", p.out_stride, " at addresses aligned to ",
+           a_alignment, ", ", b_alignment, ", ", out_alignment, " bytes; use float activations");
+    check_cublas(status, "cublasLtMatmulAlgoGetHeuristic");
+    check_cublas(found.state, "cublasLtMatmulAlgoGetHeuristic");
+    algorithm = found.algo;
+    workspace = found.workspaceSize;
+  }
+};
+
+}  // namespace detail
+
+// out = alpha A B + beta out + bias of each column (null: none). Out: T or float.
+template <class Out, class T>
+void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, const T* b,
+              const float* bias = nullptr) {
+  static_assert(std::is_same_v<Out, T> || std::is_same_v<Out, float>, "a product of T is T or float");
+  check_product(p);
+  const std::uint32_t a_alignment = detail::alignment(a), b_alignment = detail::alignment(b);
+  const std::uint32_t out_alignment = detail::alignment(out);
+  char key[384];
+  std::snprintf(key, sizeof key,
+                "matmul %d %d m%lld n%lld k%lld %d%d a%lld b%lld o%lld x%lld a%lld b%lld o%lld e%d %u %u %u",
+                static_cast<int>(cuda_type<T>()), static_cast<int>(cuda_type<Out>()), static_cast<long long>(p.rows),
+                static_cast<long long>(p.columns), static_cast<long long>(p.depth), p.a_transposed ? 1 : 0,
+                p.b_transposed ? 1 : 0, static_cast<long long>(p.a_stride), static_cast<long long>(p.b_stride),
+                static_cast<long long>(p.out_stride), static_cast<long long>(p.batch), static_cast<long long>(p.a_step),
+                static_cast<long long>(p.b_step), static_cast<long long>(p.out_step), bias ? 1 : 0, a_alignment,
+                b_alignment, out_alignment);
+  auto& plan = ctx.template plan<detail::MatmulPlan>(key, [&] {
+    auto& handle = ctx.template plan<CublasHandle>("cublasLt", [] { return CublasHandle(); });
+    return detail::MatmulPlan(handle, p, cuda_type<T>(), cuda_type<Out>(), std::is_same_v<T, float> && ctx.tf32(),
+                              bias != nullptr, a_alignment, b_alignment, out_alignment);
+  });
+  Value<Out, CudaOf<T>> rounded;
+  if (bias) {
+    const void* values = bias;
+    if constexpr (!std::is_same_v<Out, float>) {
+      const Shape shape{.c = p.columns};
+      rounded = ctx.arena.template make<Out>(shape);
+      ops::convert(ctx, rounded.view(), View<const float, CudaOf<T>>(bias, shape));
+      values = rounded.view().data;
+    }
+    plan.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, values);
+  }
+  Value<std::byte, CudaOf<T>> workspace;
+  void* place = nullptr;
+  std::size_t space = plan.workspace + detail::MatmulPlan::kWorkspaceAlignment;
+  if (plan.workspace) {
+    workspace = ctx.arena.template make<std::byte>({.c = static_cast<std::int64_t>(space)});
+    place = workspace.view().data;
+    std::align(detail::MatmulPlan::kWorkspaceAlignment, plan.workspace, place, space);
+  }
+  D3AD_CUBLAS_CHECK(cublasLtMatmul(plan.handle.get(), plan.operation.get(), &p.alpha, b, plan.b.get(), a, plan.a.get(),
+                                   &p.beta, out, plan.out.get(), out, plan.out.get(), &plan.algorithm, place,
+                                   plan.workspace, ctx.stream()));
+}
+
+}  // namespace d3ad::cuda
