@@ -1,0 +1,51 @@
+// CUDA variant of ops/noise.hpp. To be compiled with -fmad=false: the numbers are the CPU's to the bit, and nvcc fuses
+// multiplications and additions into one rounding unless it is told not to. Nothing that a source file can ask tells
+// how it was told, so the definition D3AD_NO_FMAD goes with the option:
+//
+//   nvcc -fmad=false -DD3AD_NO_FMAD -c kernels/noise.cu
+
+#if defined(__CUDACC__) && !defined(D3AD_NO_FMAD)
+#error "compile kernels/noise.cu with -fmad=false -DD3AD_NO_FMAD: fused, its numbers are not those of the CPU"
+#endif
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/noise.hpp"
+#include "kernels/noise.cuh"
+
+namespace d3ad::ops {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+}  // namespace
+
+template <class T>
+void normal(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first) {
+  if (!out.size()) return;
+  const bool packs = kernels::packed<float>({out.data}, static_cast<std::int64_t>(first % 4));
+  kernels::launch("normal", ctx.stream(), kernels::normal_kernel<Rng>,
+                  kernels::blocks_for(out.size() / 4 + 2, kThreads), kThreads, 0, out.data, out.size(), rng, first,
+                  packs);
+}
+
+template <class T>
+void add_noise(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z, In<float, CudaOf<T>> e,
+               In<float, CudaOf<T>> a, In<float, CudaOf<T>> b) {
+  check_add_noise(out.shape, z.shape, e.shape, a.shape, b.shape);
+  if (!z.size()) return;
+  const std::int64_t image = z.size() / z.shape.n;
+  const bool packs = kernels::packed<float>({out.data, z.data, e.data}, image);
+  kernels::launch("add_noise", ctx.stream(), kernels::add_noise_kernel<float>,
+                  kernels::blocks_for(packs ? z.size() / kernels::kPack<float> : z.size(), kThreads), kThreads, 0,
+                  out.data, z.data, e.data, a.data, b.data, z.size(), image, packs);
+}
+
+#define INSTANTIATE(T)                                                                                             \
+  template void normal(Context<CudaOf<T>>&, View<float, CudaOf<T>>, Rng, std::uint64_t);                           \
+  template void add_noise(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<float, CudaOf<T>>, In<float, CudaOf<T>>, \
+                          In<float, CudaOf<T>>, In<float, CudaOf<T>>);
+
+D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+
+}  // namespace d3ad::ops
