@@ -1,0 +1,48 @@
+// CUDA variant of ops/activation.hpp: one pass, each element read and written once.
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/activation.hpp"
+#include "kernels/activation.cuh"
+
+namespace d3ad::ops {
+
+namespace {
+
+template <class T, class F, class... X>
+void map(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, F f, const X*... x) {
+  constexpr int kThreads = 256;
+  const bool packs = kernels::packed<T>({out.data, x...}, 0);
+  const std::int64_t count = out.size(), items = packs ? count / kernels::kPack<T> + kernels::kPack<T> : count;
+  if (count == 0) return;
+  kernels::launch(name, ctx.stream(), kernels::map_elements<T, F, X...>, kernels::blocks_for(items, kThreads), kThreads,
+                  0, out.data, count, packs, f, x...);
+}
+
+}  // namespace
+
+template <class T>
+void activate(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, Activation kind) {
+  check_activate(out.shape, x.shape);
+  if (kind == Activation::silu) return map("activate", ctx, out, kernels::Silu{}, x.data);
+  if (kind == Activation::relu) return map("activate", ctx, out, kernels::Relu{}, x.data);
+  map("activate", ctx, out, kernels::Tanh{}, x.data);
+}
+
+template <class T>
+void activate_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                       Activation kind) {
+  check_activate(dx.shape, x.shape);
+  check_activate(dy.shape, x.shape);
+  if (kind == Activation::silu) return map("activate_backward", ctx, dx, kernels::SiluBackward{}, dy.data, x.data);
+  if (kind == Activation::relu) return map("activate_backward", ctx, dx, kernels::ReluBackward{}, dy.data, x.data);
+  map("activate_backward", ctx, dx, kernels::TanhBackward{}, dy.data, x.data);
+}
+
+#define INSTANTIATE(T)                                                                                         \
+  template void activate(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, Activation);               \
+  template void activate_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>, \
+                                  Activation);
+
+D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+
+}  // namespace d3ad::ops
