@@ -24,6 +24,7 @@
 #include "d3ad/backend/cuda/check.hpp"
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/product.hpp"
+#include "d3ad/backend/cuda/workspace.hpp"
 #include "d3ad/ops/convert.hpp"
 
 namespace d3ad::cuda {
@@ -136,7 +137,6 @@ inline std::uint32_t alignment(const void* p) {
 // One product, ready to be run: descriptors, and the algorithm that the heuristic names.
 struct MatmulPlan {
   static constexpr std::uint64_t kMostWorkspace = 32u << 20;
-  static constexpr std::size_t kWorkspaceAlignment = 256;
 
   CublasHandle handle;  // outlives the plan
   MatmulDescriptor operation;
@@ -216,16 +216,9 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
     }
     plan.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, values);
   }
-  Value<std::byte, CudaOf<T>> workspace;
-  void* place = nullptr;
-  std::size_t space = plan.workspace + detail::MatmulPlan::kWorkspaceAlignment;
-  if (plan.workspace) {
-    workspace = ctx.arena.template make<std::byte>({.c = static_cast<std::int64_t>(space)});
-    place = workspace.view().data;
-    std::align(detail::MatmulPlan::kWorkspaceAlignment, plan.workspace, place, space);
-  }
+  const Workspace<T> workspace(ctx, plan.workspace);
   D3AD_CUBLAS_CHECK(cublasLtMatmul(plan.handle.get(), plan.operation.get(), &p.alpha, b, plan.b.get(), a, plan.a.get(),
-                                   &p.beta, out, plan.out.get(), out, plan.out.get(), &plan.algorithm, place,
+                                   &p.beta, out, plan.out.get(), out, plan.out.get(), &plan.algorithm, workspace.data(),
                                    plan.workspace, ctx.stream()));
 }
 

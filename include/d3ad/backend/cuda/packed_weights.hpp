@@ -1,0 +1,76 @@
+#pragma once
+// Weights of products and convolutions in the activations' type.
+//
+//   const auto weights = weights_of(ctx, parameter);      a Value<T, CudaOf<T>>; weights.view().data
+//
+// For float the parameter's value itself. For half and bfloat16 a copy that is kept beside the parameter and made again
+// after it changed; a frozen parameter gives up its float value for it, so that weights lie in memory once. Weights
+// stored narrow (bfloat16) are used as they are, or converted at each use, in scratch.
+//
+// Contexts of several threads may share a parameter for reading: one makes the copy, and waits until it is there.
+// Memory is taken (and given back) at the first use, so that has to come before a graph is captured.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/core/parameter.hpp"
+#include "d3ad/ops/convert.hpp"
+
+namespace d3ad {
+
+namespace cuda::detail {
+
+template <class T>
+struct PackedWeights {
+  Tensor<T, CudaOf<T>> data;
+  std::uint64_t version = 0;  // of the parameter's value it holds; parameters count from 1
+
+  static PackedWeights& of(const Parameter<CudaOf<T>>& parameter) {
+    auto& slot = parameter.packed();
+    if (!slot.data) slot.data = std::make_shared<PackedWeights>();
+    return *static_cast<PackedWeights*>(slot.data.get());
+  }
+  static std::mutex& mutex() {
+    static std::mutex packing;
+    return packing;
+  }
+};
+
+}  // namespace cuda::detail
+
+template <class T>
+Value<T, CudaOf<T>> weights_of(Context<CudaOf<T>>& ctx, const Parameter<CudaOf<T>>& parameter) {
+  using Weights = Value<T, CudaOf<T>>;
+  if (parameter.narrow()) {
+    if constexpr (std::is_same_v<T, bfloat16>) {
+      return Weights::borrow(parameter.narrow_value());
+    } else {
+      auto converted = ctx.arena.template make<T>(parameter.shape());
+      ops::convert(ctx, converted.view(), parameter.narrow_value());
+      return converted;
+    }
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    return Weights::borrow(parameter.value());
+  } else {
+    using Packed = cuda::detail::PackedWeights<T>;
+    const std::lock_guard<std::mutex> lock(Packed::mutex());
+    auto& packed = Packed::of(parameter);
+    if (packed.version != parameter.version()) {
+      const auto value = parameter.value();
+      const bool first = packed.data.empty();
+      if (first) packed.data = Tensor<T, CudaOf<T>>(parameter.shape());
+      ops::convert(ctx, packed.data.view(), value);
+      // Others read it on streams of their own. Later copies are made by whoever changes the value, alone.
+      if (first) ctx.synchronize();
+      packed.version = parameter.packed().version = parameter.version();
+    }
+    if (parameter.frozen() && parameter.has_plain()) parameter.drop_plain();
+    return Weights::borrow(packed.data.view());
+  }
+}
+
+}  // namespace d3ad

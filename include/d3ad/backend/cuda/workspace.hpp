@@ -1,0 +1,34 @@
+#pragma once
+// What the libraries compute in: memory of the arena, aligned as they ask for.
+//
+//   cuda::Workspace<T> workspace(ctx, bytes);   workspace.data(): null where no bytes are wanted
+//
+// It may go as soon as what uses it is enqueued: all is in the order of the context's stream.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "d3ad/backend/cuda/context.hpp"
+
+namespace d3ad::cuda {
+
+template <class T>
+class Workspace {
+ public:
+  Workspace(Context<CudaOf<T>>& ctx, std::size_t bytes) {
+    if (bytes == 0) return;
+    std::size_t space = bytes + kAlignment;
+    memory_ = ctx.arena.template make<std::byte>({.c = static_cast<std::int64_t>(space)});
+    data_ = memory_.view().data;
+    std::align(kAlignment, bytes, data_, space);
+  }
+  void* data() const { return data_; }
+
+ private:
+  static constexpr std::size_t kAlignment = 256;
+  Value<std::byte, CudaOf<T>> memory_;
+  void* data_ = nullptr;
+};
+
+}  // namespace d3ad::cuda
