@@ -1,0 +1,29 @@
+#pragma once
+// What a convolution on the GPU is; backend/cuda/cudnn.hpp computes it.
+
+#include <cstdint>
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/shape.hpp"
+#include "d3ad/ops/conv2d.hpp"
+
+namespace d3ad::cuda {
+
+enum class ConvPass { forward, backward_data, backward_weights };
+
+constexpr const char* name(ConvPass pass) {
+  return pass == ConvPass::forward         ? "convolution"
+         : pass == ConvPass::backward_data ? "gradient of a convolution's input"
+                                           : "gradient of a convolution's weights";
+}
+
+// x [n, h, w, in] by w {n = out, h, w, c = in} to y [n, oh, ow, out], as ops/conv2d.hpp says.
+struct Convolution {
+  Shape x, w, y;
+  ops::Conv2d config;
+};
+
+// Where the libraries' convolutions read and write begins at a multiple of so many bytes.
+inline constexpr int kConvAlignment = 16;
+
+}  // namespace d3ad::cuda
