@@ -45,8 +45,8 @@ Value<float, Device> latent_map(Context<Device>& ctx, const Value<float, Device>
 
 // Sum over the layers of 1 - cosine over channels, each enlarged. Layers [n, h, w, c] -> [n, size, size, 1]
 template <class Device>
-Value<float, Device> feature_map(Context<Device>& ctx, const std::vector<Value<float, Device>>& seen,
-                                 const std::vector<Value<float, Device>>& expected, std::int64_t size) {
+Value<float, Device> feature_map(Context<Device>& ctx, const std::vector<Value<Real<Device>, Device>>& seen,
+                                 const std::vector<Value<Real<Device>, Device>>& expected, std::int64_t size) {
   D3AD_CHECK(!seen.empty() && seen.size() == expected.size(), "feature_map: ", seen.size(), " and ", expected.size(),
              " layers, expected as many of both and at least one");
   Value<float, Device> out;

@@ -62,9 +62,9 @@ ValueOf<Run> conv_block_on_tape(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, P
 
 // The moments that came with a value: null where there are none.
 template <class Device>
-View<const Real<Device>, Device> moments_of(const Value<Real<Device>, Device>& x) {
-  return x.note() ? View<const Real<Device>, Device>(x.note(), ops::moments_shape(x.shape()))
-                  : View<const Real<Device>, Device>();
+View<const Weight<Device>, Device> moments_of(const Value<Real<Device>, Device>& x) {
+  return x.note() ? View<const Weight<Device>, Device>(x.note(), ops::moments_shape(x.shape()))
+                  : View<const Weight<Device>, Device>();
 }
 
 }  // namespace detail
@@ -105,9 +105,9 @@ ValueOf<Run> conv_block(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, Parameter
     }
     auto out = detail::make(run, shape);
     to.y = out.view();
-    ValueOf<Run> moments;
+    WeightOf<Run> moments;
     if (around.measured) {
-      moments = detail::make(run, ops::moments_shape(out.shape()));
+      moments = detail::make_weight(run, ops::moments_shape(out.shape()));
       to.moments = moments.view();
     }
     ops::conv_block(run, to, in, w, config);

@@ -18,6 +18,8 @@ namespace d3ad::fn {
 template <class Run>
 using ValueOf = Value<Real<typename Run::device>, typename Run::device>;
 template <class Run>
+using WeightOf = Value<Weight<typename Run::device>, typename Run::device>;
+template <class Run>
 using ParameterOf = Parameter<typename Run::device>;
 
 namespace detail {
@@ -25,6 +27,11 @@ namespace detail {
 template <class Run>
 ValueOf<Run> make(Run& run, Shape shape) {
   return context_of(run).arena.template make<Real<typename Run::device>>(shape);
+}
+// What is kept in the parameters' type: statistics and the like.
+template <class Run>
+WeightOf<Run> make_weight(Run& run, Shape shape) {
+  return context_of(run).arena.template make<Weight<typename Run::device>>(shape);
 }
 // x's own memory where nobody else will read it, else new memory of its shape.
 template <class Run>
@@ -35,12 +42,12 @@ ValueOf<Run> reuse(Run& run, const ValueOf<Run>& x) {
   return make(run, x.shape());
 }
 template <class Device>
-View<const Real<Device>, Device> value_or_null(const Parameter<Device>* p) {
-  return p ? p->value() : View<const Real<Device>, Device>();
+View<const Weight<Device>, Device> value_or_null(const Parameter<Device>* p) {
+  return p ? p->value() : View<const Weight<Device>, Device>();
 }
 template <class Device>
-View<Real<Device>, Device> gradient_or_null(Parameter<Device>* p) {
-  return p && p->trainable() ? p->gradient() : View<Real<Device>, Device>();
+View<Weight<Device>, Device> gradient_or_null(Parameter<Device>* p) {
+  return p && p->trainable() ? p->gradient() : View<Weight<Device>, Device>();
 }
 
 }  // namespace detail
@@ -101,7 +108,7 @@ ValueOf<Run> group_norm(Run& run, ValueOf<Run> x, ParameterOf<Run>& scale, Param
   auto out = detail::reuse(run, x);
   if constexpr (is_tape<Run>) {
     if (run.wants(x) || scale.trainable()) {
-      auto stats = detail::make(run, {.n = x.shape().n, .c = 2 * config.groups});
+      auto stats = detail::make_weight(run, {.n = x.shape().n, .c = 2 * config.groups});
       ops::group_norm(ctx, out.view(), stats.view(), x.view(), scale.value(), shift.value(), config);
       return run.record(std::move(out), [&run, x = std::move(x), stats, &scale, &shift, config](const auto& dy) {
         auto dx = detail::make(run, x.shape());
@@ -128,7 +135,7 @@ ValueOf<Run> batch_norm(Run& run, ValueOf<Run> x, const BatchNormParameters<type
   auto& ctx = context_of(run);
   auto out = detail::reuse(run, x);
   if (training) {
-    auto stats = detail::make(run, {.n = 2, .c = x.shape().c});
+    auto stats = detail::make_weight(run, {.n = 2, .c = x.shape().c});
     ops::batch_norm_train(ctx, out.view(), stats.view(), p.mean->edit(), p.var->edit(), x.view(), p.scale->value(),
                           p.shift->value(), config);
     if constexpr (is_tape<Run>) {
@@ -210,7 +217,7 @@ ValueOf<Run> scale(Run& run, ValueOf<Run> x, float factor, float offset = 0.0f) 
 // ((x + 1) / 2 - mean) / deviation with ImageNet's numbers: x [n, h, w, 3] in [-1, 1].
 template <class Run>
 ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
-  using Number = Real<typename Run::device>;
+  using Number = Weight<typename Run::device>;
   constexpr double kMean[3] = {0.485, 0.456, 0.406}, kDeviation[3] = {0.229, 0.224, 0.225};
   auto& ctx = context_of(run);
   Number factor[3], offset[3];
@@ -218,7 +225,7 @@ ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
     factor[c] = static_cast<Number>(0.5 / kDeviation[c]);
     offset[c] = static_cast<Number>((0.5 - kMean[c]) / kDeviation[c]);
   }
-  auto f = detail::make(run, {.c = 3}), o = detail::make(run, {.c = 3});
+  auto f = detail::make_weight(run, {.c = 3}), o = detail::make_weight(run, {.c = 3});
   copy_from_host(f.view(), factor);
   copy_from_host(o.view(), offset);
   auto out = detail::reuse(run, x);
@@ -226,7 +233,8 @@ ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
   if constexpr (is_tape<Run>) {
     if (run.wants(x)) {
       return run.record(std::move(out), [&run, x = run.slot(x), f](const auto& dy) {
-        auto dx = detail::make(run, x.shape), zero = detail::make(run, {.c = 3});
+        auto dx = detail::make(run, x.shape);
+        auto zero = detail::make_weight(run, {.c = 3});
         ops::fill(run.context(), zero.view(), 0.0f);
         ops::scale_channels(run.context(), dx.view(), dy.view(), f.view(), zero.view());
         run.accumulate(x, std::move(dx));

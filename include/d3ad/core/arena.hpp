@@ -250,11 +250,11 @@ class Arena<Device>::Value {
   // The only reference: whoever holds it may overwrite it.
   bool unique() const { return block_ && block_->references == 1; }
   // A note: the numbers of another value of the arena, of a shape that its reader knows. Without one: null.
-  void set_note(Value other) {
+  void set_note(Value<Weight<Device>> other) {
     Value().swap_note(*this);
     note_ = std::exchange(other.block_, nullptr);
   }
-  T* note() const { return note_ ? reinterpret_cast<T*>(note_->data) : nullptr; }
+  Weight<Device>* note() const { return note_ ? reinterpret_cast<Weight<Device>*>(note_->data) : nullptr; }
   // The same memory under another shape (and the same place on the tape).
   Value reshaped(Shape shape) const {
     Value other = *this;
@@ -280,6 +280,8 @@ class Arena<Device>::Value {
   }
 
  private:
+  template <class>
+  friend class Arena<Device>::Value;
   void swap_note(Value& other) { std::swap(note_, other.note_); }
 
   Block* block_ = nullptr;

@@ -98,10 +98,10 @@ struct NoCallback {
 // start_noise: as z0, used instead of the seed's where omega is not 0.
 // on_step(done, x): called with the View of x at the start (done = 0) and after each step (1, 2, ...).
 template <class Device, class Model, class OnStep = NoCallback>
-Value<Real<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, const Value<Real<Device>, Device>& z0,
-                                        const std::vector<int>& T_hat, const Schedule& schedule,
-                                        const DenoiseOptions& options, In<Real<Device>, Device> start_noise = {},
-                                        OnStep&& on_step = {}) {
+Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, const Value<Weight<Device>, Device>& z0,
+                                          const std::vector<int>& T_hat, const Schedule& schedule,
+                                          const DenoiseOptions& options, In<Weight<Device>, Device> start_noise = {},
+                                          OnStep&& on_step = {}) {
   const Shape shape = z0.shape();
   D3AD_CHECK(static_cast<std::int64_t>(T_hat.size()) == shape.n, "reconstruct: ", T_hat.size(), " T_hat for ", shape.n,
              " images");
@@ -109,9 +109,9 @@ Value<Real<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, con
   const auto timetable = plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
 
   // Image i of the batch draws the numbers of image first_image + i, in whatever batch it comes.
-  Value<Real<Device>, Device> noise;
+  Value<Weight<Device>, Device> noise;
   const auto draw = [&](std::uint64_t stream) {
-    if (!noise) noise = ctx.arena.template make<Real<Device>>(shape);
+    if (!noise) noise = ctx.arena.template make<Weight<Device>>(shape);
     ops::normal(ctx, noise.view(), Rng(options.seed, stream),
                 options.first_image * static_cast<std::uint64_t>(shape.h * shape.w * shape.c));
   };
@@ -120,7 +120,7 @@ Value<Real<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, con
     start_noise = noise.view();
   }
   auto x = scaled(ctx, z0, T_hat, schedule, options.omega, start_noise);
-  on_step(0, View<const Real<Device>, Device>(x.view()));
+  on_step(0, View<const Weight<Device>, Device>(x.view()));
 
   int done = 0;
   for (const auto& step : timetable.steps) {
@@ -132,13 +132,13 @@ Value<Real<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, con
     const std::size_t left = timetable.steps.size() - static_cast<std::size_t>(done);
     if (options.eta > 0) draw(Rng::stream("denoise.step") + left);
     // The model may have kept x; then it is not ours to overwrite.
-    auto out = x.unique() ? x : ctx.arena.template make<Real<Device>>(shape);
+    auto out = x.unique() ? x : ctx.arena.template make<Weight<Device>>(shape);
     ops::guided_step(
         ctx, out.view(), x.view(), e.view(), z0.view(),
-        options.eta > 0 ? View<const Real<Device>, Device>(noise.view()) : View<const Real<Device>, Device>(),
+        options.eta > 0 ? View<const Weight<Device>, Device>(noise.view()) : View<const Weight<Device>, Device>(),
         coefficients.view(), options.eta2);
     x = std::move(out);
-    on_step(++done, View<const Real<Device>, Device>(x.view()));
+    on_step(++done, View<const Weight<Device>, Device>(x.view()));
   }
   return x;
 }

@@ -46,16 +46,16 @@ Value<T, Device> upload(Context<Device>& ctx, const std::vector<T>& host) {
 }  // namespace detail
 
 template <class Device>
-Value<Real<Device>, Device> scaled(Context<Device>& ctx, const Value<Real<Device>, Device>& z0,
-                                   const std::vector<int>& T_hat, const Schedule& schedule, float omega,
-                                   In<Real<Device>, Device> noise) {
+Value<Weight<Device>, Device> scaled(Context<Device>& ctx, const Value<Weight<Device>, Device>& z0,
+                                     const std::vector<int>& T_hat, const Schedule& schedule, float omega,
+                                     In<Weight<Device>, Device> noise) {
   D3AD_CHECK(static_cast<std::int64_t>(T_hat.size()) == z0.shape().n, "scaling: ", T_hat.size(), " T_hat for ",
              z0.shape().n, " images");
   D3AD_CHECK(omega == 0 || noise.data, "scaling: omega is ", omega, " and there is no noise");
   const auto factors = start_factors(schedule, T_hat, omega);
   const auto a = detail::upload(ctx, factors.signal), b = detail::upload(ctx, factors.noise);
-  auto out = ctx.arena.template make<Real<Device>>(z0.shape());
-  ops::scale_start(ctx, out.view(), z0.view(), omega == 0 ? View<const Real<Device>, Device>() : noise, a.view(),
+  auto out = ctx.arena.template make<Weight<Device>>(z0.shape());
+  ops::scale_start(ctx, out.view(), z0.view(), omega == 0 ? View<const Weight<Device>, Device>() : noise, a.view(),
                    b.view());
   return out;
 }

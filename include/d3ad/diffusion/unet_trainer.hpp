@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "d3ad/autograd/adamw.hpp"
+#include "d3ad/autograd/convert.hpp"
 #include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/models/unet.hpp"
@@ -146,8 +147,8 @@ class UNetTrainer {
     ops::add_noise(ctx_, x.view(), z.view(), noise.view(), a.view(), b.view());
 
     Tape<Device> tape(ctx_);
-    auto eps = unet_(tape, std::move(x), View<const std::int32_t, Device>(t.view()));
-    auto loss = fn::mse(tape, std::move(eps), std::move(noise));
+    auto eps = unet_(tape, fn::to_real(ctx_, std::move(x)), View<const std::int32_t, Device>(t.view()));
+    auto loss = fn::mse(tape, std::move(eps), fn::to_real(ctx_, std::move(noise)));
     tape.backward(loss, 1.0f / static_cast<float>(options_.accumulate));
     return fn::item(ctx_, loss);
   }

@@ -58,7 +58,7 @@ Value<float, Device> mean_image_map(Context<Device>& ctx, const MeanImage& mean,
 // x [n, size, size, 3] -> [n, size, size, 1]
 template <class Device>
 Value<float, Device> vae_only_map(Context<Device>& ctx, const Method<Device>& method, const Value<float, Device>& x) {
-  const auto repaired = method.vae.decode(ctx, method.encode(ctx, x));
+  const auto repaired = method.decode(ctx, method.encode(ctx, x));
   auto out = method.feature_difference(ctx, x, repaired);
   const auto sigma = static_cast<float>(method.settings.sigma);
   ops::gaussian_blur(ctx, out.view(), out.view(), sigma, anomaly::blur_radius(sigma));

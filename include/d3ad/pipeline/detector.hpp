@@ -83,7 +83,7 @@ class Detector {
   }
 
   // The networks and settings at work, and the context they work on.
-  Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, config_.settings}; }
+  Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, config_.settings, &loop_}; }
   Context<Device>& context() const { return ctx_; }
 
   // The inputs on the device, [n, size, size, 3].
@@ -147,6 +147,7 @@ class Detector {
   std::optional<ImplicitConditioning> conditioning_;
   anomaly::Calibration calibration_;
   float brightest_ = 0;
+  mutable DenoiseLoop<Device> loop_;  // as the arena: what is kept from call to call
 };
 
 }  // namespace d3ad

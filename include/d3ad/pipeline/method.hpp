@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "d3ad/anomaly/map.hpp"
-#include "d3ad/diffusion/denoise.hpp"
+#include "d3ad/autograd/convert.hpp"
+#include "d3ad/diffusion/denoise_loop.hpp"
 #include "d3ad/diffusion/implicit_conditioning.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/models/autoencoder.hpp"
@@ -34,6 +35,7 @@ struct Method {
   const ResNet<Device>& extractor;
   const Schedule& schedule;
   const Settings& settings;
+  DenoiseLoop<Device>* loop = nullptr;  // kept between calls, where the networks are frozen
 
   struct Analysis {
     std::vector<Conditioning> conditioning;  // distance, bin and T̂ of each image
@@ -53,7 +55,7 @@ struct Method {
 
     a.z0 = encode(ctx, x, first);
     a.repaired_z = reconstruct(ctx, a.z0, steps_of(a.conditioning), first);
-    a.repaired = vae.decode(ctx, a.repaired_z);
+    a.repaired = decode(ctx, a.repaired_z);
     const auto expected = features(ctx, a.repaired);
 
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, size());
@@ -71,23 +73,28 @@ struct Method {
       ops::normal(ctx, noise.view(), Rng(settings.seed, Rng::stream("posterior")),
                   first * static_cast<std::uint64_t>(latent.size() / latent.n));
     }
-    return vae.encode(ctx, std::move(x), std::move(noise));
+    return fn::to_weight(ctx, vae.encode(ctx, fn::to_real(ctx, std::move(x)), fn::to_real(ctx, std::move(noise))));
+  }
+  // And back, [n, size, size, 3] in about [-1, 1].
+  V decode(Context<Device>& ctx, V z) const {
+    return fn::to_weight(ctx, vae.decode(ctx, fn::to_real(ctx, std::move(z))));
   }
 
   // Scales and denoises (METHOD 6). drop_direction: the first step without its direction term (METHOD 4).
   V reconstruct(Context<Device>& ctx, const V& z0, const std::vector<int>& T_hat, std::uint64_t first = 0,
                 bool drop_direction = false) const {
     const auto model = [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
-      return unet(c, std::move(x), t);
+      return unet(c, fn::to_real(c, std::move(x)), t);
     };
-    return diffusion::reconstruct(ctx, model, z0, T_hat, schedule,
-                                  {.eta2 = static_cast<float>(settings.eta2),
-                                   .eta = static_cast<float>(settings.eta),
-                                   .omega = static_cast<float>(settings.omega),
-                                   .steps = settings.steps,
-                                   .seed = settings.seed,
-                                   .first_image = first,
-                                   .drop_first_direction = drop_direction});
+    const diffusion::DenoiseOptions options{.eta2 = static_cast<float>(settings.eta2),
+                                            .eta = static_cast<float>(settings.eta),
+                                            .omega = static_cast<float>(settings.omega),
+                                            .steps = settings.steps,
+                                            .seed = settings.seed,
+                                            .first_image = first,
+                                            .drop_first_direction = drop_direction};
+    return loop ? (*loop)(ctx, model, z0, T_hat, schedule, options)
+                : diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
   }
 
   // What implicit conditioning compares: the features of one layer, pooled to 16 x 16.
@@ -112,7 +119,7 @@ struct Method {
   using Features = typename ResNet<Device>::template Features<Context<Device>>;
 
   Features features(Context<Device>& ctx, V x) const {
-    return extractor.features(ctx, fn::imagenet_input(ctx, std::move(x)));
+    return extractor.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
   }
   static std::vector<int> steps_of(const std::vector<Conditioning>& conditioning) {
     std::vector<int> T_hat;
@@ -120,10 +127,10 @@ struct Method {
     return T_hat;
   }
   V pooled(Context<Device>& ctx, const Features& features) const {
-    const V& f = features[static_cast<std::size_t>(settings.dic_layer - 1)];
-    auto out = ctx.arena.template make<float>({f.shape().n, 16, 16, f.shape().c});
+    const auto& f = features[static_cast<std::size_t>(settings.dic_layer - 1)];
+    auto out = ctx.arena.template make<Real<Device>>({f.shape().n, 16, 16, f.shape().c});
     ops::adaptive_avg_pool(ctx, out.view(), f.view());
-    return out;
+    return fn::to_weight(ctx, std::move(out));
   }
   static std::vector<std::vector<float>> to_rows(const V& f) {
     std::vector<std::vector<float>> rows;
@@ -134,8 +141,8 @@ struct Method {
     }
     return rows;
   }
-  std::vector<V> layers(const Features& features) const {
-    std::vector<V> chosen;
+  std::vector<fn::ValueOf<Context<Device>>> layers(const Features& features) const {
+    std::vector<fn::ValueOf<Context<Device>>> chosen;
     for (const int layer : settings.map_layers) chosen.push_back(features[static_cast<std::size_t>(layer - 1)]);
     return chosen;
   }

@@ -386,9 +386,9 @@ class Trainer {
         const auto z0 = m.encode(ctx_, target);
         const auto z = m.reconstruct(ctx_, z0, std::vector<int>(static_cast<std::size_t>(batch), T_hat), 0,
                                      /*drop_direction=*/true);
-        const double loss =
-            anomaly::adapt_step(ctx_, *extractor_, optimizer, fn::imagenet_input(ctx_, vae_->decode(ctx_, z)),
-                                fn::imagenet_input(ctx_, target));
+        const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer,
+                                                fn::imagenet_input(ctx_, vae_->decode(ctx_, fn::to_real(ctx_, z))),
+                                                fn::imagenet_input(ctx_, fn::to_real(ctx_, target)));
         events_.progress("adapt", step + 1, settings().gamma * batches, concat("loss ", fixed(loss, 4)));
       }
       extractor_.store->drop_gradients();

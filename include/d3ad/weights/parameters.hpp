@@ -106,7 +106,7 @@ void set_values(Parameter<Device>& parameter, const float* values) {
   } else {
     std::vector<float> reordered(static_cast<std::size_t>(parameter.size()));
     to_channels_last(reordered.data(), values, parameter.dims());
-    const std::vector<Real<Device>> numbers(reordered.begin(), reordered.end());
+    const std::vector<Weight<Device>> numbers(reordered.begin(), reordered.end());
     copy_from_host(parameter.edit(), numbers.data());
   }
 }
@@ -120,7 +120,7 @@ std::vector<float> file_values(const Parameter<Device>& parameter) {
     copy_to_host(narrow.data(), parameter.narrow_value());
     for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = narrow[i];
   } else {
-    std::vector<Real<Device>> numbers(inside.size());
+    std::vector<Weight<Device>> numbers(inside.size());
     copy_to_host(numbers.data(), parameter.value());
     for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = static_cast<float>(numbers[i]);
   }

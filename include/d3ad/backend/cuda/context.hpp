@@ -36,6 +36,10 @@ inline int device_count() {
   return count;
 }
 
+// A context beside another one: of its stream and plans, with memory of its own.
+struct Beside {};
+inline constexpr Beside kBeside;
+
 // What contexts of all types have.
 class ContextBase {
  public:
@@ -44,22 +48,23 @@ class ContextBase {
     bool tf32 = false;  // products of float may be made of TF32 (operands of 10 bits instead of 23)
   };
 
-  explicit ContextBase(Options options) : options_(checked(options)), stream_(Stream::Kind::with_default) {}
+  explicit ContextBase(Options options) : options_(checked(options)), shared_(std::make_shared<Shared>()) {}
+  ContextBase(const ContextBase& other, Beside) : options_(other.options_), shared_(other.shared_) {}
   ContextBase(const ContextBase&) = delete;
   ContextBase& operator=(const ContextBase&) = delete;
 
   int device() const { return options_.device; }
   bool tf32() const { return options_.tf32; }
-  cudaStream_t stream() const { return stream_.get(); }
+  cudaStream_t stream() const { return shared_->stream.get(); }
   // Makes the context's GPU the calling thread's.
   void use() const { D3AD_CUDA_CHECK(cudaSetDevice(options_.device)); }
   // Waits until all that was launched is done: for measuring, and before memory is looked at from outside.
-  void synchronize() const { stream_.synchronize(); }
+  void synchronize() const { shared_->stream.synchronize(); }
 
   // What an op wants to make once and keep (library plans and handles, tables), by a key of shapes and options.
   template <class Plan, class Make>
   Plan& plan(const std::string& key, Make&& make) {
-    auto& slot = plans_[key];
+    auto& slot = shared_->plans[key];
     if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
     return *static_cast<Plan*>(slot.get());
   }
@@ -73,9 +78,13 @@ class ContextBase {
     return options;
   }
 
+  struct Shared {
+    Stream stream{Stream::Kind::with_default};
+    std::unordered_map<std::string, std::shared_ptr<void>> plans;
+  };
+
   Options options_;
-  Stream stream_;
-  std::unordered_map<std::string, std::shared_ptr<void>> plans_;
+  std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace cuda
@@ -90,6 +99,7 @@ class Context<CudaOf<T>> : public cuda::ContextBase {
 
   Context() : Context(Options{}) {}
   explicit Context(Options options) : ContextBase(options) {}
+  Context(const Context& other, cuda::Beside beside) : ContextBase(other, beside) {}
 
   Arena<CudaOf<T>> arena;
 };

@@ -3,6 +3,7 @@
 // d3ad::cuda); what cuBLASLt and cuDNN do is host code here.
 
 #include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/backend/cuda/replay.hpp"
 #include "d3ad/ops/activation.hpp"
 #include "d3ad/ops/attention.hpp"
 #include "d3ad/ops/batch_norm.hpp"

@@ -1,0 +1,42 @@
+#pragma once
+// Between the type a device keeps activations in (Real) and the one it keeps all else in (Weight): images and latents
+// on their way into a network, and what comes out of it.
+//
+//   auto eps = fn::to_weight(ctx, unet(ctx, fn::to_real(ctx, x), t));
+//
+// Where both are one type, as on the CPU, nothing happens. Outside of tapes only.
+
+#include <type_traits>
+#include <utility>
+
+#include "d3ad/backend/ops.hpp"
+#include "d3ad/core/arena.hpp"
+
+namespace d3ad::fn {
+
+namespace detail {
+
+template <class To, class From, class Device>
+Value<To, Device> converted(Context<Device>& ctx, Value<From, Device> x) {
+  if constexpr (std::is_same_v<To, From>) {
+    return x;
+  } else {
+    if (!x) return {};
+    auto out = ctx.arena.template make<To>(x.shape());
+    ops::convert(ctx, out.view(), View<const From, Device>(x.view()));
+    return out;
+  }
+}
+
+}  // namespace detail
+
+template <class Device>
+Value<Real<Device>, Device> to_real(Context<Device>& ctx, std::type_identity_t<Value<Weight<Device>, Device>> x) {
+  return detail::converted<Real<Device>, Weight<Device>>(ctx, std::move(x));
+}
+template <class Device>
+Value<Weight<Device>, Device> to_weight(Context<Device>& ctx, std::type_identity_t<Value<Real<Device>, Device>> x) {
+  return detail::converted<Weight<Device>, Real<Device>>(ctx, std::move(x));
+}
+
+}  // namespace d3ad::fn
