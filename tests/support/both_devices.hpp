@@ -8,7 +8,7 @@
 // one thread and with three, which have to give the same bits. In place: `alias` is the input that out is to be.
 // same_bits false: one that may depend on the number of threads.
 //
-// Where the tests are built for it (D3AD_TEST_CUDA) the same on an NVIDIA GPU, twice; without one that half is skipped
+// Where the tests are built for it (D3AD_CUDA) the same on an NVIDIA GPU, twice; without one that half is skipped
 // and counted (test::cuda_skipped).
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@
 #include "d3ad/backend/ops.hpp"
 #include "support/compare.hpp"
 #include "support/simd_levels.hpp"
-#if defined(D3AD_TEST_CUDA)
+#if defined(D3AD_CUDA) || defined(D3AD_TEST_CUDA)
 #include "d3ad/backend/cuda/ops.hpp"
 #include "support/cuda.hpp"
 #endif
@@ -36,7 +36,7 @@ inline std::vector<Tensor<float, Cpu>> random_inputs(const std::vector<Shape>& s
   return inputs;
 }
 
-#if defined(D3AD_TEST_CUDA)
+#if defined(D3AD_CUDA) || defined(D3AD_TEST_CUDA)
 template <class Op>
 void same_on_cuda(const std::vector<Tensor<float, Cpu>>& inputs, View<double, Reference> want, double tolerance, Op op,
                   int alias) {
@@ -76,7 +76,7 @@ void same_on_both(const std::vector<Shape>& shapes, Shape out_shape, double tole
     for (auto& input : exact) views.push_back(input.view());
     op(ctx, want.view(), views);
   }
-#if defined(D3AD_TEST_CUDA)
+#if defined(D3AD_CUDA) || defined(D3AD_TEST_CUDA)
   same_on_cuda(inputs, want.view(), tolerance, op, alias);
 #endif
   for (const auto level : simd_levels()) {

@@ -3,3 +3,6 @@
 
 #include "d3ad/backend/cpu/ops.hpp"
 #include "d3ad/backend/reference/ops.hpp"
+#if defined(D3AD_CUDA)  // by the target d3ad::cuda
+#include "d3ad/backend/cuda/ops.hpp"
+#endif

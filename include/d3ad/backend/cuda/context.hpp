@@ -46,6 +46,7 @@ class ContextBase {
   struct Options {
     int device = 0;     // which GPU, as CUDA counts them
     bool tf32 = false;  // products of float may be made of TF32 (operands of 10 bits instead of 23)
+    int threads = 0;    // of the host, for what it does beside the GPU; 0: one for each core
   };
 
   explicit ContextBase(Options options) : options_(checked(options)), shared_(std::make_shared<Shared>()) {}
@@ -55,6 +56,7 @@ class ContextBase {
 
   int device() const { return options_.device; }
   bool tf32() const { return options_.tf32; }
+  int threads() const { return options_.threads; }
   cudaStream_t stream() const { return shared_->stream.get(); }
   // Makes the context's GPU the calling thread's.
   void use() const { D3AD_CUDA_CHECK(cudaSetDevice(options_.device)); }
