@@ -23,7 +23,4 @@ struct Convolution {
   ops::Conv2d config;
 };
 
-// Where the libraries' convolutions read and write begins at a multiple of so many bytes.
-inline constexpr int kConvAlignment = 16;
-
 }  // namespace d3ad::cuda

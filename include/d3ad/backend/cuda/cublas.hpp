@@ -128,12 +128,6 @@ class MatmulPreference {
 
 namespace detail {
 
-// How a place is aligned, in bytes: 16 at most, since more is of no use to a kernel.
-inline std::uint32_t alignment(const void* p) {
-  const auto low = reinterpret_cast<std::uintptr_t>(p) & 15u;
-  return low == 0 ? 16u : static_cast<std::uint32_t>(low & (~low + 1u));
-}
-
 // One product, ready to be run: descriptors, and the algorithm that the heuristic names.
 struct MatmulPlan {
   static constexpr std::uint64_t kMostWorkspace = 32u << 20;
@@ -189,8 +183,8 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
               const float* bias = nullptr) {
   static_assert(std::is_same_v<Out, T> || std::is_same_v<Out, float>, "a product of T is T or float");
   check_product(p);
-  const std::uint32_t a_alignment = detail::alignment(a), b_alignment = detail::alignment(b);
-  const std::uint32_t out_alignment = detail::alignment(out);
+  const std::uint32_t a_alignment = alignment(a), b_alignment = alignment(b);
+  const std::uint32_t out_alignment = alignment(out);
   char key[384];
   std::snprintf(key, sizeof key,
                 "matmul %d %d m%lld n%lld k%lld %d%d a%lld b%lld o%lld x%lld a%lld b%lld o%lld e%d %u %u %u",

@@ -2,15 +2,15 @@
 // Convolutions by cuDNN's graph API: channels last, float, half or bfloat16, added up in float, on the context's
 // stream.
 //
-//   if (cuda::has_convolution<T>(ctx, cuda::ConvPass::forward, convolution)) cuda::convolve(ctx, convolution, y, x, w);
+//   cuda::convolve(ctx, convolution, y, x, w);
 //   cuda::convolve_backward_data(ctx, convolution, dx, dy, w);      dx overwritten
-//   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);   dw in float, overwritten
+//   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);   dw overwritten
 //
-// The plan for each set of shapes is made once and kept by the context: the first engine in the heuristic's order that
-// gives the same bits in every run, adds up in float and (float without Options::tf32) multiplies in float, whose
-// workspace is not larger than kMostConvWorkspace. Gradients of weights leave the library in float where it can, else
-// in the activations' type. cuDNN has no engine for some shapes (padding that differs before and after, channels that
-// are no multiple of 8): callers ask before, and pad. All pointers are multiples of kConvAlignment bytes.
+// The plan for each set of shapes and alignments is made once and kept by the context: the first engine in the
+// heuristic's order that gives the same bits in every run, adds up in float and (float without Options::tf32)
+// multiplies in float, whose workspace is not larger than kMostConvWorkspace. Padding may differ before and after, and
+// channels need no padding: cuDNN 9 has engines for all of that, slower ones where operands are not aligned to 16 bytes
+// or channels are no multiple of 8.
 
 #include <cudnn.h>
 
@@ -31,7 +31,6 @@
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/convolution.hpp"
 #include "d3ad/backend/cuda/workspace.hpp"
-#include "d3ad/ops/convert.hpp"
 
 namespace d3ad::cuda {
 
@@ -118,24 +117,29 @@ constexpr cudnnDataType_t cudnn_type() {
 enum ConvOperand : std::int64_t { kOperandX = 1, kOperandW = 2, kOperandY = 3 };
 
 // In cuDNN's order of axes, with the strides of channels last.
-inline std::optional<BackendDescriptor> tensor_descriptor(std::int64_t id, Shape s, cudnnDataType_t type) {
+inline std::optional<BackendDescriptor> tensor_descriptor(std::int64_t id, Shape s, cudnnDataType_t type,
+                                                          const void* place) {
   BackendDescriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {id})
       .set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, {type})
-      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {std::int64_t{kConvAlignment}})
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {std::int64_t{alignment(place)}})
       .set(CUDNN_ATTR_TENSOR_DIMENSIONS, {s.n, s.c, s.h, s.w})
       .set(CUDNN_ATTR_TENSOR_STRIDES, {s.h * s.w * s.c, std::int64_t{1}, s.w * s.c, s.c});
   if (!tensor.finalize()) return std::nullopt;
   return tensor;
 }
 
-// The operation, where cuDNN can say it at all. type: of the operands; result: of what is computed.
+// What a convolution reads and writes: each is the result in one of the passes.
+struct ConvPlaces {
+  const void *x, *w, *y;
+};
+
+// The operation, where cuDNN can say it at all.
 inline std::optional<BackendDescriptor> conv_operation(ConvPass pass, const Convolution& c, cudnnDataType_t type,
-                                                       cudnnDataType_t result) {
-  const auto of = [&](ConvPass computes_it) { return pass == computes_it ? result : type; };
-  const auto x = tensor_descriptor(kOperandX, c.x, of(ConvPass::backward_data));
-  const auto w = tensor_descriptor(kOperandW, c.w, of(ConvPass::backward_weights));
-  const auto y = tensor_descriptor(kOperandY, c.y, of(ConvPass::forward));
+                                                       const ConvPlaces& at) {
+  const auto x = tensor_descriptor(kOperandX, c.x, type, at.x);
+  const auto w = tensor_descriptor(kOperandW, c.w, type, at.w);
+  const auto y = tensor_descriptor(kOperandY, c.y, type, at.y);
   if (!x || !w || !y) return std::nullopt;
   const std::int64_t stride = c.config.stride, before = c.config.pad, behind = c.config.end(), one = 1;
   BackendDescriptor geometry(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
@@ -213,13 +217,12 @@ struct ConvPlan {
   std::optional<CudnnHandle> handle;      // outlives the plan
   std::optional<BackendDescriptor> plan;  // of cudnnBackendExecute
   std::int64_t workspace = 0;
-  bool float_result = false;
 };
 
 // The first engine that suits, from the library's lists in their order.
 inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const Convolution& c, cudnnDataType_t type,
-                               cudnnDataType_t result, bool tf32) {
-  const auto operation = conv_operation(pass, c, type, result);
+                               const ConvPlaces& at, bool tf32) {
+  const auto operation = conv_operation(pass, c, type, at);
   if (!operation) return {};
   BackendDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, *operation);
@@ -254,8 +257,7 @@ inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const C
       D3AD_CUDNN_CHECK(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
                                                 1, &one, &bytes));
       const bool fits = bytes <= kMostConvWorkspace;
-      if (fits || !large.plan || bytes < large.workspace)
-        large = {handle, std::move(plan), bytes, result == CUDNN_DATA_FLOAT};
+      if (fits || !large.plan || bytes < large.workspace) large = {handle, std::move(plan), bytes};
       if (fits) return large;
     }
   }
@@ -263,36 +265,25 @@ inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const C
 }
 
 template <class T>
-ConvPlan& conv_plan(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c) {
+void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, const ConvPlaces& at) {
   char key[192];
-  std::snprintf(key, sizeof key, "convolution %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d",
+  std::snprintf(key, sizeof key, "convolution %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d a%u %u %u",
                 static_cast<int>(pass), static_cast<int>(cudnn_type<T>()), static_cast<long long>(c.x.n),
                 static_cast<long long>(c.x.h), static_cast<long long>(c.x.w), static_cast<long long>(c.x.c),
                 static_cast<long long>(c.w.n), static_cast<int>(c.config.kernel), c.config.stride, c.config.pad,
-                c.config.end());
-  return ctx.template plan<ConvPlan>(key, [&] {
+                c.config.end(), alignment(at.x), alignment(at.w), alignment(at.y));
+  const auto& plan = ctx.template plan<ConvPlan>(key, [&] {
     const auto& handle = ctx.template plan<CudnnHandle>("cudnn", [&] { return CudnnHandle(ctx.stream()); });
-    constexpr cudnnDataType_t type = cudnn_type<T>();
-    ConvPlan found;
-    if (pass == ConvPass::backward_weights) found = find_conv_plan(handle, pass, c, type, CUDNN_DATA_FLOAT, ctx.tf32());
-    if (!found.plan) found = find_conv_plan(handle, pass, c, type, type, ctx.tf32());
-    return found;
+    return find_conv_plan(handle, pass, c, cudnn_type<T>(), at, ctx.tf32());
   });
-}
-
-template <class T>
-void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, const ConvPlan& plan, const void* x,
-              const void* w, const void* y) {
   if (!plan.plan)
     fail("CUDA: cuDNN has no engine for the ", name(pass), " of x ", c.x, " with weight ", c.w, ", stride ",
-         c.config.stride, " and padding ", c.config.pad, " and ", c.config.end(), "; use float activations");
-  for (const void* p : {x, w, y})
-    D3AD_CHECK(reinterpret_cast<std::uintptr_t>(p) % kConvAlignment == 0, "CUDA: the ", name(pass),
-               " has an operand that is not aligned to ", kConvAlignment, " bytes");
+         c.config.stride, " and padding ", c.config.pad, " and ", c.config.end(),
+         " on this GPU (bfloat16 needs compute capability 8.0); use float activations");
   const Workspace<T> workspace(ctx, static_cast<std::size_t>(plan.workspace));
   BackendDescriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {std::int64_t{kOperandX}, kOperandW, kOperandY})
-      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, {x, w, y})
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, {at.x, at.w, at.y})
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()});
   D3AD_CHECK(operands.finalize(), "CUDA: cuDNN does not take the operands of the ", name(pass));
   D3AD_CUDNN_CHECK(cudnnBackendExecute(plan.handle->get(), plan.plan->get(), operands.get()));
@@ -300,32 +291,19 @@ void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, cons
 
 }  // namespace detail
 
-// Whether the library has an engine for it.
-template <class T>
-bool has_convolution(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c) {
-  return detail::conv_plan(ctx, pass, c).plan.has_value();
-}
-
 template <class T>
 void convolve(Context<CudaOf<T>>& ctx, const Convolution& c, T* y, const T* x, const T* w) {
-  constexpr ConvPass kPass = ConvPass::forward;
-  detail::run_conv(ctx, kPass, c, detail::conv_plan(ctx, kPass, c), x, w, y);
+  detail::run_conv(ctx, ConvPass::forward, c, {x, w, y});
 }
 
 template <class T>
 void convolve_backward_data(Context<CudaOf<T>>& ctx, const Convolution& c, T* dx, const T* dy, const T* w) {
-  constexpr ConvPass kPass = ConvPass::backward_data;
-  detail::run_conv(ctx, kPass, c, detail::conv_plan(ctx, kPass, c), dx, w, dy);
+  detail::run_conv(ctx, ConvPass::backward_data, c, {dx, w, dy});
 }
 
 template <class T>
-void convolve_backward_weights(Context<CudaOf<T>>& ctx, const Convolution& c, float* dw, const T* x, const T* dy) {
-  constexpr ConvPass kPass = ConvPass::backward_weights;
-  const auto& plan = detail::conv_plan(ctx, kPass, c);
-  if (plan.float_result || !plan.plan) return detail::run_conv(ctx, kPass, c, plan, x, dw, dy);
-  const auto narrow = ctx.arena.template make<T>(c.w);
-  detail::run_conv(ctx, kPass, c, plan, x, narrow.view().data, dy);
-  ops::convert(ctx, View<float, CudaOf<T>>(dw, c.w), View<const T, CudaOf<T>>(narrow.view()));
+void convolve_backward_weights(Context<CudaOf<T>>& ctx, const Convolution& c, T* dw, const T* x, const T* dy) {
+  detail::run_conv(ctx, ConvPass::backward_weights, c, {x, dw, dy});
 }
 
 }  // namespace d3ad::cuda

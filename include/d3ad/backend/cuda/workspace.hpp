@@ -1,9 +1,10 @@
 #pragma once
-// What the libraries compute in: memory of the arena, aligned as they ask for.
+// What the libraries compute in: memory of the arena, aligned as they ask for; and how operands are aligned.
 //
 //   cuda::Workspace<T> workspace(ctx, bytes);   workspace.data(): null where no bytes are wanted
+//   cuda::alignment(p)                          16, or less where p is not a multiple of 16 bytes
 //
-// It may go as soon as what uses it is enqueued: all is in the order of the context's stream.
+// A workspace may go as soon as what uses it is enqueued: all is in the order of the context's stream.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,12 @@
 #include "d3ad/backend/cuda/context.hpp"
 
 namespace d3ad::cuda {
+
+// Sixteen bytes are the most that a kernel reads or writes at once.
+inline std::uint32_t alignment(const void* p) {
+  const auto low = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(p) & 15u);
+  return low == 0 ? 16u : low & (~low + 1u);
+}
 
 template <class T>
 class Workspace {
