@@ -10,7 +10,14 @@
 //
 // cuBLASLt's matrices are column-major, where a row-major matrix is its transpose: out' = B' A'.
 
+// cuda_fp16.h would make `half` another name in the global namespace, and ours ambiguous to who is `using` it.
+#if !defined(CUDA_NO_HALF)
+#define CUDA_NO_HALF
 #include <cublasLt.h>
+#undef CUDA_NO_HALF
+#else
+#include <cublasLt.h>
+#endif
 
 #include <algorithm>
 #include <cstddef>

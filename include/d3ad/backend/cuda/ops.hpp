@@ -1,8 +1,11 @@
 #pragma once
-// All operations of the CUDA device. Kernels of our own are declared in ops/ and compiled by nvcc (kernels/*.cu, library
-// d3ad::cuda); what cuBLASLt and cuDNN do is host code here.
+// All operations of the CUDA device. Kernels of our own are declared in ops/ and compiled by nvcc (kernels/*.cu,
+// library d3ad::cuda); what cuBLASLt and cuDNN do is host code here.
 
 #include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/backend/cuda/conv2d.hpp"
+#include "d3ad/backend/cuda/conv_block.hpp"
+#include "d3ad/backend/cuda/linear.hpp"
 #include "d3ad/backend/cuda/replay.hpp"
 #include "d3ad/ops/activation.hpp"
 #include "d3ad/ops/attention.hpp"
