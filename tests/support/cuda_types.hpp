@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -21,7 +22,7 @@
 #include <vector>
 
 #include "d3ad/backend/cuda/ops.hpp"
-#include "d3ad/backend/ops.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
@@ -52,8 +53,13 @@ struct Shifted {
   }
 };
 
-template <class T, class Op>
-void same_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tolerance, Op op, InType options = {}) {
+template <class Device>
+using Operation =
+    std::function<void(Context<Device>&, View<Real<Device>, Device>, std::vector<View<Real<Device>, Device>>&)>;
+
+template <class T>
+void compare_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tolerance,
+                     const Operation<Reference>& on_reference, const Operation<CudaOf<T>>& on_gpu, InType options) {
   if (!cuda_present()) return;
   CAPTURE(out_shape);
   CAPTURE(std::string(name(dtype_of<T>())));
@@ -70,7 +76,7 @@ void same_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tole
   Tensor<double, Reference> want(out_shape);
   std::fill_n(want.data(), want.size(), 0.0);
   Context<Reference> reference;
-  op(reference, want.view(), exact_views);
+  on_reference(reference, want.view(), exact_views);
 
   Tensor<float, Cpu> nothing(out_shape), first;
   std::fill_n(nothing.data(), nothing.size(), std::numeric_limits<float>::quiet_NaN());
@@ -82,7 +88,7 @@ void same_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tole
     for (const auto& x : copies) views.push_back(x.view);
     const Shifted<T> apart(nothing.view(), shift);
     const auto out = options.alias < 0 ? apart.view : views[static_cast<std::size_t>(options.alias)];
-    op(ctx, out, views);
+    on_gpu(ctx, out, views);
     auto got = from_cuda<T>(View<T, CudaOf<T>>(out));
     const auto c = compare(got.view(), want.view(), tolerance > 0 ? tolerance + kRounding<T> : 0);
     CHECK_MESSAGE(c.close, "shifted by ", shift, ": ", c);
@@ -91,6 +97,11 @@ void same_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tole
     else if (shift == 0)
       CHECK(std::memcmp(first.data(), got.data(), static_cast<std::size_t>(got.size()) * sizeof(float)) == 0);
   }
+}
+
+template <class T, class Op>
+void same_in_type(const std::vector<Shape>& shapes, Shape out_shape, double tolerance, Op op, InType options = {}) {
+  compare_in_type<T>(shapes, out_shape, tolerance, op, op, options);
 }
 
 }  // namespace d3ad::test

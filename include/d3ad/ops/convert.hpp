@@ -20,7 +20,12 @@ inline void check_convert(Shape out, Shape x) {
 void widen(Context<Cpu>&, View<float, Cpu> out, In<bfloat16, Cpu> x);
 void narrow(Context<Cpu>&, View<bfloat16, Cpu> out, In<float, Cpu> x);
 
-// Any of float, half and bfloat16 to any other, rounded to nearest even.
+template <class T>
+void widen(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<bfloat16, CudaOf<T>> x);
+template <class T>
+void narrow(Context<CudaOf<T>>&, View<bfloat16, CudaOf<T>> out, In<float, CudaOf<T>> x);
+
+// Any of float, half and bfloat16 to any of them, rounded to nearest even.
 template <class To, class From, class T>
 void convert(Context<CudaOf<T>>&, View<To, CudaOf<T>> out, View<const From, CudaOf<T>> x);
 

@@ -5,13 +5,14 @@
 //   out [n, c] = sin(t f_0), ..., sin(t f_{h-1}), cos(t f_0), ..., cos(t f_{h-1})            t {n}, c even
 //
 // The frequency and its product with t are rounded to float, as the reference does: t f_i is up to 1000, and its sine
-// feels the rounding.
+// feels the rounding. All devices have the same angles to the bit: the exponential is made in double and then rounded.
 
 #include <cmath>
 #include <cstdint>
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"
+#include "d3ad/core/rng.hpp"
 #include "d3ad/core/tensor.hpp"
 
 namespace d3ad::ops {
@@ -22,9 +23,10 @@ inline void check_time_embedding(Shape out, Shape t) {
 }
 
 // t f_i, rounded as above.
-inline float time_embedding_angle(std::int32_t t, std::int64_t i, std::int64_t half) {
-  const float log_frequency = -std::log(10000.0f) * static_cast<float>(i) / static_cast<float>(half);
-  return std::exp(log_frequency) * static_cast<float>(t);
+D3AD_HOST_DEVICE inline float time_embedding_angle(std::int32_t t, std::int64_t i, std::int64_t half) {
+  constexpr float kLog10000 = 9.2103404f;
+  const float log_frequency = -kLog10000 * static_cast<float>(i) / static_cast<float>(half);
+  return static_cast<float>(std::exp(static_cast<double>(log_frequency))) * static_cast<float>(t);
 }
 
 void time_embedding(Context<Cpu>&, View<float, Cpu> out, In<std::int32_t, Cpu> t);
