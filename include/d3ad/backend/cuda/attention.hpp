@@ -1,0 +1,206 @@
+#pragma once
+// CUDA variant of ops/attention.hpp: products (backend/cuda/cublas.hpp) and a softmax of our own between them.
+//
+// Scores, and in the backward pass their gradients, are float; probabilities are of the activations' type, as the
+// products that read them want it. They are made for so many heads or rows at a time that the scores take at most
+// kScoreBytes.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "d3ad/backend/cuda/attention_softmax.hpp"
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/backend/cuda/cublas.hpp"
+#include "d3ad/ops/attention.hpp"
+
+namespace d3ad::ops {
+
+namespace detail {
+
+inline constexpr std::int64_t kScoreBytes = 32 << 20;
+
+// How heads are taken together. A batched product runs over the heads of one image or over the images of one head,
+// whatever is longer; `batch` of them at a time, and of each `rows` queries at a time.
+struct HeadBatches {
+  std::int64_t positions, d, step;      // channels of a head; elements of qkv from one position to the next
+  std::int64_t outer, inner;            // products; what each of them runs over
+  std::int64_t outer_step, inner_step;  // elements of qkv from one to the next; of the output a third of that
+  std::int64_t batch, rows, stride;     // stride: elements from one row of scores to the next
+  float scale;
+
+  HeadBatches(Shape qkv, int heads, std::int64_t score_bytes)
+      : positions(qkv.pixels()),
+        d(qkv.c / 3 / heads),
+        step(qkv.c),
+        stride((positions + 7) / 8 * 8),  // 16 bytes of every type, for the products and the softmax
+        scale(1.0f / std::sqrt(static_cast<float>(d))) {
+    const bool over_heads = heads >= qkv.n;
+    inner = over_heads ? heads : qkv.n, outer = over_heads ? qkv.n : heads;
+    inner_step = over_heads ? 3 * d : positions * step, outer_step = over_heads ? positions * step : 3 * d;
+    const std::int64_t most =
+        std::max<std::int64_t>(score_bytes / static_cast<std::int64_t>(sizeof(float)) / stride, 1);
+    batch = std::clamp<std::int64_t>(most / positions, 1, inner);
+    rows = std::min(most, positions);
+    if (rows < positions && rows > 64) rows = rows / 64 * 64;  // whole tiles of the products
+  }
+  std::int64_t score_elements() const { return batch * rows * stride; }
+
+  // part(offset of the first head in qkv, how many heads) for all of them
+  template <class F>
+  void for_each(F part) const {
+    for (std::int64_t o = 0; o < outer; ++o)
+      for (std::int64_t i = 0; i < inner; i += batch) part(o * outer_step + i * inner_step, std::min(batch, inner - i));
+  }
+
+  // Of `count` heads and `r` of their queries, as products: a matrix of qkv (or of its gradient) times another, ...
+  cuda::Product scores(std::int64_t count, std::int64_t r, std::int64_t a_stride, std::int64_t a_step) const {
+    return {.rows = r,
+            .columns = positions,
+            .depth = d,
+            .b_transposed = true,
+            .a_stride = a_stride,
+            .b_stride = step,
+            .out_stride = stride,
+            .batch = count,
+            .a_step = a_step,
+            .b_step = inner_step,
+            .out_step = r * stride};
+  }
+  // ... scores times one,
+  cuda::Product by_scores(std::int64_t count, std::int64_t r, std::int64_t out_stride, std::int64_t out_step,
+                          float alpha) const {
+    return {.rows = r,
+            .columns = d,
+            .depth = positions,
+            .a_stride = stride,
+            .b_stride = step,
+            .out_stride = out_stride,
+            .batch = count,
+            .a_step = r * stride,
+            .b_step = inner_step,
+            .out_step = out_step,
+            .alpha = alpha};
+  }
+  // ... and scores transposed times one, added to what is there where beta is 1.
+  cuda::Product by_scores_transposed(std::int64_t count, std::int64_t r, std::int64_t b_stride, std::int64_t b_step,
+                                     std::int64_t out_stride, std::int64_t out_step, float alpha, float beta) const {
+    return {.rows = positions,
+            .columns = d,
+            .depth = r,
+            .a_transposed = true,
+            .a_stride = stride,
+            .b_stride = b_stride,
+            .out_stride = out_stride,
+            .batch = count,
+            .a_step = r * stride,
+            .b_step = b_step,
+            .out_step = out_step,
+            .alpha = alpha,
+            .beta = beta};
+  }
+};
+
+// Memory for scores in float, and for the same in T: the same memory where T is float.
+template <class T>
+class ScoreMemory {
+ public:
+  ScoreMemory(Context<CudaOf<T>>& ctx, std::int64_t elements)
+      : scores_(ctx.arena.template make<float>({.c = elements})) {
+    if constexpr (!std::is_same_v<T, float>) narrow_ = ctx.arena.template make<T>({.c = elements});
+  }
+  float* scores() const { return scores_.view().data; }
+  T* narrow() const {
+    if constexpr (std::is_same_v<T, float>)
+      return scores();
+    else
+      return narrow_.view().data;
+  }
+
+ private:
+  Value<float, CudaOf<T>> scores_;
+  Value<T, CudaOf<T>> narrow_;
+};
+
+template <class T>
+void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention config,
+               std::int64_t score_bytes) {
+  check_attention(out.shape, qkv.shape, config);
+  const HeadBatches heads(qkv.shape, config.heads, score_bytes);
+  const std::int64_t d = heads.d, step = heads.step;
+  const ScoreMemory<T> memory(ctx, heads.score_elements());
+  const T* const p = memory.narrow();
+  heads.for_each([&](std::int64_t offset, std::int64_t count) {
+    const T* const q = qkv.data + offset;
+    // A head's outputs begin at a third of where its queries do, which are 3 d apart.
+    T* const y = out.data + offset / 3;
+    for (std::int64_t first = 0; first < heads.positions; first += heads.rows) {
+      const std::int64_t r = std::min(heads.rows, heads.positions - first);
+      cuda::multiply(ctx, heads.scores(count, r, step, heads.inner_step), memory.scores(), q + first * step, q + d);
+      cuda::softmax_rows(ctx, memory.narrow(), memory.scores(),
+                         {.rows = count * r, .columns = heads.positions, .stride = heads.stride, .scale = heads.scale});
+      cuda::multiply(ctx, heads.by_scores(count, r, step / 3, heads.inner_step / 3, 1.0f), y + first * (step / 3), p,
+                     q + 2 * d);
+    }
+  });
+}
+
+template <class T>
+void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
+                        Attention config, std::int64_t score_bytes) {
+  check_attention(dout.shape, qkv.shape, config);
+  D3AD_CHECK(dqkv.shape == qkv.shape, "attention: gradient ", dqkv.shape, " for qkv ", qkv.shape);
+  const HeadBatches heads(qkv.shape, config.heads, score_bytes);
+  const std::int64_t d = heads.d, step = heads.step, inner = heads.inner_step, positions = heads.positions;
+  const ScoreMemory<T> probabilities(ctx, heads.score_elements()), gradients(ctx, heads.score_elements());
+  const T *const p = probabilities.narrow(), *const ds = gradients.narrow();
+  // Keys' and values' gradients are added up over the rows' blocks: in float.
+  const bool summed = !std::is_same_v<T, float> && heads.rows < positions;
+  Value<float, CudaOf<T>> sums;
+  if (summed) sums = ctx.arena.template make<float>({.n = heads.batch, .h = positions, .c = 2 * d});
+
+  heads.for_each([&](std::int64_t offset, std::int64_t count) {
+    const T *const q = qkv.data + offset, *const k = q + d, *const v = k + d, *const dy = dout.data + offset / 3;
+    T* const dq = dqkv.data + offset;
+    for (std::int64_t first = 0; first < positions; first += heads.rows) {
+      const std::int64_t r = std::min(heads.rows, positions - first);
+      const T *const query = q + first * step, *const gradient = dy + first * (step / 3);
+      cuda::multiply(ctx, heads.scores(count, r, step, inner), probabilities.scores(), query, k);
+      cuda::multiply(ctx, heads.scores(count, r, step / 3, inner / 3), gradients.scores(), gradient, v);
+      cuda::softmax_rows_gradient(
+          ctx, probabilities.narrow(), gradients.narrow(), probabilities.scores(), gradients.scores(),
+          {.rows = count * r, .columns = positions, .stride = heads.stride, .scale = heads.scale});
+      cuda::multiply(ctx, heads.by_scores(count, r, step, inner, heads.scale), dq + first * step, ds, k);
+      const auto keys_and_values = [&](auto* dk, std::int64_t out_stride, std::int64_t out_step) {
+        const float beta = first == 0 ? 0.0f : 1.0f;
+        cuda::multiply(ctx, heads.by_scores_transposed(count, r, step, inner, out_stride, out_step, heads.scale, beta),
+                       dk, ds, query);
+        cuda::multiply(ctx, heads.by_scores_transposed(count, r, step / 3, inner / 3, out_stride, out_step, 1.0f, beta),
+                       dk + d, p, gradient);
+      };
+      if (summed)
+        keys_and_values(sums.view().data, 2 * d, positions * 2 * d);
+      else
+        keys_and_values(dq + d, step, inner);
+    }
+    if (summed)
+      cuda::store_matrices(ctx, dq + d, static_cast<const float*>(sums.view().data), count, positions, 2 * d, step,
+                           inner);
+  });
+}
+
+}  // namespace detail
+
+template <class T>
+void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention config) {
+  detail::attention(ctx, out, qkv, config, detail::kScoreBytes);
+}
+
+template <class T>
+void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
+                        Attention config) {
+  detail::attention_backward(ctx, dqkv, dout, qkv, config, detail::kScoreBytes);
+}
+
+}  // namespace d3ad::ops
