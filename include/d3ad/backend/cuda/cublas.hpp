@@ -6,7 +6,7 @@
 //
 // The heuristic's choice for each set of sizes, types and alignments is made once and kept by the context. Only
 // reductions that give the same bits in every run are allowed. With half and bfloat16 results the bias is rounded to
-// the result's type, which is all that cuBLASLt takes. Bytes of workspace come from the arena.
+// the result's type, which is all that cuBLASLt takes. Workspace comes from the arena.
 //
 // cuBLASLt's matrices are column-major, where a row-major matrix is its transpose: out' = B' A'.
 
@@ -206,14 +206,18 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
     return detail::MatmulPlan(handle, p, cuda_type<T>(), cuda_type<Out>(), std::is_same_v<T, float> && ctx.tf32(),
                               bias != nullptr, a_alignment, b_alignment, out_alignment);
   });
-  Value<Out, CudaOf<T>> rounded;
+  Value<Out, CudaOf<T>> copy;
   if (bias) {
     const void* values = bias;
-    if constexpr (!std::is_same_v<Out, float>) {
+    if (!std::is_same_v<Out, float> || alignment(bias) < 16) {
       const Shape shape{.c = p.columns};
-      rounded = ctx.arena.template make<Out>(shape);
-      ops::convert(ctx, rounded.view(), View<const float, CudaOf<T>>(bias, shape));
-      values = rounded.view().data;
+      copy = ctx.arena.template make<Out>(shape);
+      values = copy.view().data;
+      if constexpr (std::is_same_v<Out, float>)
+        D3AD_CUDA_CHECK(cudaMemcpyAsync(copy.view().data, bias, static_cast<std::size_t>(p.columns) * sizeof(float),
+                                        cudaMemcpyDeviceToDevice, ctx.stream()));
+      else
+        ops::convert(ctx, copy.view(), View<const float, CudaOf<T>>(bias, shape));
     }
     plan.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, values);
   }
