@@ -24,9 +24,8 @@ template <class T>
 void normal(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first) {
   if (!out.size()) return;
   const bool packs = kernels::packed<float>({out.data}, static_cast<std::int64_t>(first % 4));
-  kernels::launch("normal", ctx.stream(), kernels::normal_kernel<Rng>,
-                  kernels::blocks_for(out.size() / 4 + 2, kThreads), kThreads, 0, out.data, out.size(), rng, first,
-                  packs);
+  kernels::launch("normal", ctx.stream(), kernels::normal_kernel, kernels::blocks_for(out.size() / 4 + 2, kThreads),
+                  kThreads, 0, out.data, out.size(), rng, first, packs);
 }
 
 template <class T>

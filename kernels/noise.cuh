@@ -1,5 +1,5 @@
 #pragma once
-// CUDA kernels of ops/noise.hpp.
+// CUDA kernels of ops/noise.hpp. For noise.cu alone.
 
 #include "d3ad/core/rng.hpp"
 #include "kernels/element.cuh"
@@ -8,9 +8,8 @@
 namespace d3ad::kernels {
 
 // Numbers first ... first + count - 1 of the stream; a thread makes the four of one draw. packs: first is a multiple of
-// four and `out` lies aligned. A template only so that two files may include it.
-template <class Numbers>
-__global__ void normal_kernel(float* out, std::int64_t count, Numbers rng, std::uint64_t first, bool packs) {
+// four and `out` lies aligned.
+__global__ void normal_kernel(float* out, std::int64_t count, Rng rng, std::uint64_t first, bool packs) {
   const auto before = static_cast<std::int64_t>(first % 4);  // numbers of the first draw that are not wanted
   const std::uint64_t draw = first - first % 4;
   const std::int64_t draws = (before + count + 3) / 4;

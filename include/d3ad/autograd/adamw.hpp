@@ -53,30 +53,28 @@ class AdamW {
 
   // One update. Returns the norm of the gradient before clipping.
   double step(Context<Device>& ctx, StepOptions options) {
-    double squares = 0;
-    for (auto& s : states_) squares += ops::sum_squares(ctx, s.parameter->gradient());
-    const double norm = std::sqrt(squares);
+    std::vector<ops::AdamWTensor<Device>> tensors;
+    for (auto& s : states_)
+      tensors.push_back({s.parameter->edit(), s.m.view(), s.v.view(), s.parameter->gradient(),
+                         options.ema > 0 ? s.average.view() : View<Weight<Device>, Device>()});
+    const double norm = std::sqrt(ops::sum_squares_all(ctx, tensors));
     D3AD_CHECK(std::isfinite(norm), "training: the gradient is not finite at step ", steps_ + 1,
                "; lower the learning rate or clip the gradient");
     const double scale = options.clip > 0 && norm > options.clip ? options.clip / norm : 1.0;
     ++steps_;
     ops::AdamW config = config_;
     config.lr = static_cast<float>(double{config_.lr} * options.lr_factor);
-    for (auto& s : states_) {
-      auto value = s.parameter->edit();
-      ops::adamw(ctx, value, s.m.view(), s.v.view(), s.parameter->gradient(), config, steps_,
-                 static_cast<float>(scale));
-      if (options.ema > 0) {
-        if (s.average.empty()) {
-          s.average = Tensor<Real<Device>, Device>(s.parameter->shape());
-          ops::copy(ctx, s.average.view(), value);
-        } else {
-          // Early on the average follows faster, so that it forgets where training started.
-          const double warm = (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_));
-          ops::ema(ctx, s.average.view(), value, static_cast<float>(warm < options.ema ? warm : options.ema));
-        }
+    // Early on the average follows faster, so that it forgets where training started.
+    const double warm = (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_));
+    ops::adamw_all(ctx, tensors, config, steps_, static_cast<float>(scale),
+                   static_cast<float>(warm < options.ema ? warm : options.ema));
+    if (options.ema > 0)
+      for (std::size_t i = 0; i < states_.size(); ++i) {
+        auto& average = states_[i].average;
+        if (!average.empty()) continue;
+        average = Tensor<Weight<Device>, Device>(tensors[i].w.shape);
+        ops::copy(ctx, average.view(), tensors[i].w);
       }
-    }
     return norm;
   }
 
@@ -106,11 +104,11 @@ class AdamW {
  private:
   struct State {
     Parameter<Device>* parameter;
-    Tensor<Real<Device>, Device> m, v, average;
+    Tensor<Weight<Device>, Device> m, v, average;
   };
-  static Tensor<Real<Device>, Device> zeros(Shape shape) {
-    Tensor<Real<Device>, Device> t(shape);
-    const std::vector<Real<Device>> host(static_cast<std::size_t>(shape.size()));
+  static Tensor<Weight<Device>, Device> zeros(Shape shape) {
+    Tensor<Weight<Device>, Device> t(shape);
+    const std::vector<Weight<Device>> host(static_cast<std::size_t>(shape.size()));
     copy_from_host(t.view(), host.data());
     return t;
   }

@@ -1,18 +1,12 @@
 #pragma once
 // CPU variant of ops/optimizer.hpp: one pass over a tensor and its moments.
 
-#include <cmath>
-
 #include "d3ad/backend/cpu/loss.hpp"
 #include "d3ad/ops/optimizer.hpp"
 
 namespace d3ad::ops {
 
 namespace detail {
-
-struct AdamWFactors {
-  float gradient_scale, beta1, beta2, keep, size, unbias, eps;
-};
 
 struct AdamWStep {
   D3AD_SIMD_INLINE static void run(float* w, float* m, float* v, const float* gradient, AdamWFactors f,
@@ -40,15 +34,7 @@ struct MoveTowards {
 inline void adamw(Context<Cpu>& ctx, View<float, Cpu> w, View<float, Cpu> m, View<float, Cpu> v,
                   In<float, Cpu> gradient, AdamW config, std::int64_t step, float gradient_scale) {
   check_adamw(w.shape, m.shape, v.shape, gradient.shape, step);
-  const double unbias1 = 1 - std::pow(double{config.beta1}, static_cast<double>(step));
-  const double unbias2 = 1 - std::pow(double{config.beta2}, static_cast<double>(step));
-  const detail::AdamWFactors factors{.gradient_scale = gradient_scale,
-                                     .beta1 = config.beta1,
-                                     .beta2 = config.beta2,
-                                     .keep = static_cast<float>(1 - double{config.lr} * double{config.weight_decay}),
-                                     .size = static_cast<float>(double{config.lr} / unbias1),
-                                     .unbias = static_cast<float>(1 / std::sqrt(unbias2)),
-                                     .eps = config.eps};
+  const AdamWFactors factors(config, step, gradient_scale);
   detail::for_each_block(ctx, w.size(), [&](std::int64_t first, std::int64_t count) {
     simd::run<detail::AdamWStep>(w.data + first, m.data + first, v.data + first, gradient.data + first, factors, count);
   });
@@ -63,6 +49,20 @@ inline void ema(Context<Cpu>& ctx, View<float, Cpu> average, In<float, Cpu> valu
 
 inline double sum_squares(Context<Cpu>& ctx, In<float, Cpu> x) {
   return detail::sum_of_terms<detail::Product>(ctx, x.data, x.data, x.size());
+}
+
+inline void adamw_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors, AdamW config, std::int64_t step,
+                      float gradient_scale, float ema_decay) {
+  for (const auto& t : tensors) {
+    adamw(ctx, t.w, t.m, t.v, t.gradient, config, step, gradient_scale);
+    if (t.average.data) ema(ctx, t.average, t.w, ema_decay);
+  }
+}
+
+inline double sum_squares_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors) {
+  double sum = 0;
+  for (const auto& t : tensors) sum += sum_squares(ctx, t.gradient);
+  return sum;
 }
 
 }  // namespace d3ad::ops

@@ -34,4 +34,18 @@ inline double sum_squares(Context<Reference>&, In<double, Reference> x) {
   return sum;
 }
 
+inline void adamw_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors, AdamW config,
+                      std::int64_t step, double gradient_scale, double ema_decay) {
+  for (const auto& t : tensors) {
+    adamw(ctx, t.w, t.m, t.v, t.gradient, config, step, gradient_scale);
+    if (t.average.data) ema(ctx, t.average, t.w, ema_decay);
+  }
+}
+
+inline double sum_squares_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors) {
+  double sum = 0;
+  for (const auto& t : tensors) sum += sum_squares(ctx, t.gradient);
+  return sum;
+}
+
 }  // namespace d3ad::ops
