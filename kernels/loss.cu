@@ -1,0 +1,173 @@
+// CUDA variant of ops/loss.hpp. Nothing waits: a loss is a number on the device.
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/loss.hpp"
+#include "kernels/elementwise.cuh"
+#include "kernels/loss.cuh"
+
+namespace d3ad::ops {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+// loss = sum of term(x, y) over all elements / divisor
+template <class T, class F>
+void mean_of_terms(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
+                   In<T, CudaOf<T>> y, F term, std::int64_t divisor) {
+  const unsigned blocks = kernels::sum_blocks(x.size());
+  auto partial = ctx.arena.template make<double>({.c = blocks});
+  kernels::launch(name, ctx.stream(), kernels::sum_kernel<T, F, T, T>, blocks, kernels::kSumThreads, 0,
+                  partial.view().data, x.size(), kernels::packed<T>({x.data, y.data}, 0), term, x.data, y.data);
+  kernels::launch(name, ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
+                  partial.view().data, blocks, static_cast<double>(divisor));
+}
+
+// out = f(x, ...)
+template <class T, class F, class... X>
+void map(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, F f, const X*... x) {
+  const bool packs = kernels::packed<T>({out.data, x...}, 0);
+  const std::int64_t count = out.size(), items = packs ? count / kernels::kPack<T> + kernels::kPack<T> : count;
+  kernels::launch(name, ctx.stream(), kernels::map_elements<T, F, X...>, kernels::blocks_for(items, kThreads), kThreads,
+                  0, out.data, count, packs, f, x...);
+}
+
+// The losses of the images and the factors of their gradients; null: not wanted.
+template <class T>
+void cosine(const char* name, Context<CudaOf<T>>& ctx, double* losses, kernels::CosineFactors* factors,
+            In<T, CudaOf<T>> x, In<T, CudaOf<T>> y, double d) {
+  const std::int64_t images = x.shape.n, image = x.size() / images;
+  const std::int64_t each = std::min<std::int64_t>(kernels::sum_blocks(image), 64);
+  auto partial = ctx.arena.template make<double>({.n = images, .h = each, .c = 3});
+  kernels::launch(name, ctx.stream(), kernels::cosine_sums_kernel<T>, static_cast<unsigned>(images * each),
+                  kernels::kSumThreads, 0, partial.view().data, x.data, y.data, image, each,
+                  kernels::packed<T>({x.data, y.data}, image));
+  kernels::launch(name, ctx.stream(), kernels::cosine_join_kernel<kernels::CosineFactors>,
+                  static_cast<unsigned>(images), 32, 0, losses, factors, partial.view().data, each, d);
+}
+
+// A warp for each row.
+unsigned row_blocks(std::int64_t rows) { return kernels::blocks_for(rows * 32, kernels::kSumThreads); }
+
+}  // namespace
+
+template <class T>
+void mse(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t) {
+  check_loss("mse", loss.shape, x.shape, t.shape);
+  mean_of_terms("mse", ctx, loss, x, t, kernels::SquaredDifference{}, x.size());
+}
+
+template <class T>
+void mse_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d) {
+  check_loss("mse", {}, x.shape, t.shape);
+  check_loss("mse", {}, dx.shape, x.shape);
+  const auto f = static_cast<float>(2.0 * double{d} / static_cast<double>(x.size()));
+  map("mse_backward", ctx, dx, kernels::ScaledDifference{f}, x.data, t.data);
+}
+
+template <class T>
+void l1(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t) {
+  check_loss("l1", loss.shape, x.shape, t.shape);
+  mean_of_terms("l1", ctx, loss, x, t, kernels::AbsoluteDifference{}, x.size());
+}
+
+template <class T>
+void l1_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d) {
+  check_loss("l1", {}, x.shape, t.shape);
+  check_loss("l1", {}, dx.shape, x.shape);
+  const auto f = static_cast<float>(double{d} / static_cast<double>(x.size()));
+  map("l1_backward", ctx, dx, kernels::SignOfDifference{f}, x.data, t.data);
+}
+
+template <class T>
+void cosine_loss(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> y) {
+  check_loss("cosine_loss", loss.shape, x.shape, y.shape);
+  auto losses = ctx.arena.template make<double>({.c = x.shape.n});
+  cosine<T>("cosine_loss", ctx, losses.view().data, nullptr, x, y, 0);
+  kernels::launch("cosine_loss", ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
+                  losses.view().data, x.shape.n, static_cast<double>(x.shape.n));
+}
+
+template <class T>
+void cosine_loss_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
+                          In<T, CudaOf<T>> y, float d) {
+  check_loss("cosine_loss", {}, x.shape, y.shape);
+  if (dx.data) check_loss("cosine_loss", {}, dx.shape, x.shape);
+  if (dy.data) check_loss("cosine_loss", {}, dy.shape, x.shape);
+  const std::int64_t image = x.size() / x.shape.n;
+  auto factors = ctx.arena.template make<kernels::CosineFactors>({.c = x.shape.n});
+  cosine<T>("cosine_loss_backward", ctx, nullptr, factors.view().data, x, y,
+            double{d} / static_cast<double>(x.shape.n));
+  const bool packs = kernels::packed<T>({dx.data, dy.data, x.data, y.data}, image);
+  kernels::launch("cosine_loss_backward", ctx.stream(), kernels::cosine_gradient_kernel<T>,
+                  kernels::blocks_for(packs ? x.size() / kernels::kPack<T> : x.size(), kThreads), kThreads, 0, dx.data,
+                  dy.data, x.data, y.data, factors.view().data, x.size(), image, packs);
+}
+
+template <class T>
+void kl(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> mean, In<T, CudaOf<T>> logvar) {
+  check_loss("kl", loss.shape, mean.shape, logvar.shape);
+  mean_of_terms("kl", ctx, loss, mean, logvar, kernels::KlTerm{}, mean.shape.n);
+}
+
+template <class T>
+void kl_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmean, View<T, CudaOf<T>> dlogvar, In<T, CudaOf<T>> mean,
+                 In<T, CudaOf<T>> logvar, float d) {
+  check_loss("kl", {}, mean.shape, logvar.shape);
+  const float f = d / static_cast<float>(mean.shape.n);
+  if (dmean.data) {
+    check_loss("kl", {}, dmean.shape, mean.shape);
+    map("kl_backward", ctx, dmean, kernels::Times{f}, mean.data);
+  }
+  if (dlogvar.data) {
+    check_loss("kl", {}, dlogvar.shape, mean.shape);
+    map("kl_backward", ctx, dlogvar, kernels::HalfExpMinusOne{f}, logvar.data);
+  }
+}
+
+template <class T>
+void cross_entropy(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
+                   In<std::int32_t, CudaOf<T>> labels) {
+  check_cross_entropy(loss.shape, x.shape, labels.shape);
+  const std::int64_t rows = x.shape.rows();
+  const unsigned blocks = row_blocks(rows);
+  auto partial = ctx.arena.template make<double>({.c = blocks});
+  kernels::launch("cross_entropy", ctx.stream(), kernels::cross_entropy_kernel<T>, blocks, kernels::kSumThreads, 0,
+                  partial.view().data, x.data, labels.data, rows, x.shape.c);
+  kernels::launch("cross_entropy", ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
+                  partial.view().data, blocks, static_cast<double>(rows));
+}
+
+template <class T>
+void cross_entropy_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x,
+                            In<std::int32_t, CudaOf<T>> labels, float d) {
+  check_cross_entropy({}, x.shape, labels.shape);
+  check_loss("cross_entropy", {}, dx.shape, x.shape);
+  const std::int64_t rows = x.shape.rows();
+  kernels::launch("cross_entropy_backward", ctx.stream(), kernels::cross_entropy_gradient_kernel<T>, row_blocks(rows),
+                  kernels::kSumThreads, 0, dx.data, x.data, labels.data, rows, x.shape.c,
+                  double{d} / static_cast<double>(rows));
+}
+
+#define LOSS(T, NAME) template void NAME(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>);
+#define GRADIENT(T, NAME) \
+  template void NAME(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>, float);
+#define GRADIENTS(T, NAME)                                                                                            \
+  template void NAME(Context<CudaOf<T>>&, View<T, CudaOf<T>>, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>, \
+                     float);
+#define INSTANTIATE(T)                                                                                                 \
+  LOSS(T, mse)                                                                                                         \
+  GRADIENT(T, mse_backward)                                                                                            \
+  LOSS(T, l1)                                                                                                          \
+  GRADIENT(T, l1_backward)                                                                                             \
+  LOSS(T, cosine_loss)                                                                                                 \
+  GRADIENTS(T, cosine_loss_backward)                                                                                   \
+  LOSS(T, kl)                                                                                                          \
+  GRADIENTS(T, kl_backward)                                                                                            \
+  template void cross_entropy(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>, In<std::int32_t, CudaOf<T>>); \
+  template void cross_entropy_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>,                      \
+                                       In<std::int32_t, CudaOf<T>>, float);
+
+D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+
+}  // namespace d3ad::ops
