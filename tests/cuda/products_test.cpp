@@ -132,6 +132,8 @@ TEST_CASE("products of any layout are sums of products") {
           p.batch = 3, p.a_step = 2000, p.b_step = 1000, p.out_step = 800, p.alpha = 0.25f, p.beta = 1;
           same_product<T, T>(p, bias);
           same_product<float, T>(p, bias);
+          p.out_stride = 64, p.out_step = 20;  // results side by side in the same rows
+          same_product<T, T>(p, bias);
         }
     same_product<T, T>({.rows = 1, .columns = 1, .depth = 1, .a_stride = 1, .b_stride = 1, .out_stride = 1}, true);
     same_product<T, T>({.rows = 70, .columns = 3, .depth = 200, .a_stride = 200, .b_stride = 3, .out_stride = 3}, true);

@@ -26,8 +26,11 @@ inline void check_product(const Product& p) {
   const std::int64_t a = p.a_transposed ? p.rows : p.depth, b = p.b_transposed ? p.depth : p.columns;
   D3AD_CHECK(p.a_stride >= a && p.b_stride >= b && p.out_stride >= p.columns, "multiply: rows of ", a, ", ", b, " and ",
              p.columns, " elements do not fit strides of ", p.a_stride, ", ", p.b_stride, " and ", p.out_stride);
-  D3AD_CHECK(p.batch == 1 || p.out_step >= (p.rows - 1) * p.out_stride + p.columns,
-             "multiply: the results of a batch overlap, with ", p.out_step, " elements from one to the next");
+  // One below the other, or side by side in the same rows.
+  const bool below = p.out_step >= (p.rows - 1) * p.out_stride + p.columns;
+  const bool beside = p.out_step >= p.columns && (p.batch - 1) * p.out_step + p.columns <= p.out_stride;
+  D3AD_CHECK(p.batch == 1 || below || beside, "multiply: the results of a batch overlap, with ", p.out_step,
+             " elements from one to the next");
 }
 
 }  // namespace d3ad::cuda
