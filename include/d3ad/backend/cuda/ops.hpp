@@ -2,6 +2,7 @@
 // All operations of the CUDA device. Kernels of our own are declared in ops/ and compiled by nvcc (kernels/*.cu,
 // library d3ad::cuda); what cuBLASLt and cuDNN do is host code here.
 
+#include "d3ad/backend/cuda/attention.hpp"
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/conv2d.hpp"
 #include "d3ad/backend/cuda/conv_block.hpp"

@@ -1,0 +1,115 @@
+// Reconstruction on the CUDA device against the reference: step by step, and as recorded work that is replayed with
+// other images, other T̂ and other numbers of images.
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "d3ad/autograd/functions.hpp"
+#include "d3ad/diffusion/denoise_loop.hpp"
+#include "d3ad/models/unet.hpp"
+#include "support/compare.hpp"
+#include "support/cuda.hpp"
+#include "support/golden.hpp"
+
+using namespace d3ad;
+
+namespace {
+
+constexpr double kNetwork = 1e-4;
+
+// The golden's UNet on a device.
+template <class Device>
+struct Denoiser {
+  explicit Denoiser(const test::Golden& golden)
+      : source(golden.file.metadata().at("prefix")), unet(Params<Device>(store, source), config_of(golden)) {
+    store.freeze();
+    scale = static_cast<float>(golden.number("eps_scale"));
+  }
+  static UNetConfig config_of(const test::Golden& golden) {
+    auto config = golden.config();
+    if (!config.contains("channels")) config["channels"] = golden.tensor("z0").shape().c;
+    return config.template get<UNetConfig>();
+  }
+  auto model() {
+    return [this](Context<Device>& c, Value<Real<Device>, Device> x, View<const std::int32_t, Device> t) {
+      ++calls;
+      return fn::scale(c, unet(c, std::move(x), t), scale);
+    };
+  }
+
+  HashSource source;
+  ParameterStore<Device> store;
+  UNet<Device> unet;
+  float scale = 1;
+  int calls = 0;
+};
+
+template <class Device>
+Value<float, Device> upload(Context<Device>& ctx, const Tensor<float, Cpu>& x) {
+  auto out = ctx.arena.template make<float>(x.shape());
+  copy_from_host(out.view(), x.data());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("CUDA: reconstruction equals the reference, step by step") {
+  if (!test::cuda_present()) return;
+  for (const char* name : {"reconstruct_eta2_4", "reconstruct_omega_half"}) {
+    CAPTURE(name);
+    const test::Golden golden(name);
+    Context<Cuda> ctx;
+    Denoiser<Cuda> denoiser(golden);
+    std::vector<int> T_hat;
+    for (const auto t : golden.file.ints("T_hat")) T_hat.push_back(static_cast<int>(t));
+    Value<float, Cuda> noise;
+    if (golden.file.has("noise")) noise = upload(ctx, golden.tensor("noise"));
+    int compared = 0;
+    const auto on_step = [&](int done, View<const float, Cuda> x) {
+      const auto step = done == 0 && golden.file.has("first") ? std::string("first") : concat("x.", done);
+      if (!golden.file.has(step)) return;
+      Tensor<float, Cpu> host(x.shape);
+      copy_to_host(host.data(), x);
+      const auto c = test::compare(host.view(), golden.tensor(step).view(), kNetwork);
+      CHECK_MESSAGE(c.close, c);
+      ++compared;
+    };
+    diffusion::reconstruct(
+        ctx, denoiser.model(), upload(ctx, golden.tensor("z0")), T_hat, Schedule(),
+        {.eta2 = static_cast<float>(golden.number("eta2")), .omega = static_cast<float>(golden.number("omega"))},
+        View<const float, Cuda>(noise.view()), on_step);
+    CHECK_GT(compared, 0);
+  }
+}
+
+TEST_CASE("CUDA: recorded steps are replayed for other images, T_hat and batches") {
+  if (!test::cuda_present()) return;
+  const test::Golden golden("reconstruct_eta2_4");
+  const auto z0 = golden.tensor("z0");
+  Context<Cpu> host;
+  Context<Cuda> ctx;
+  Denoiser<Cpu> plain(golden);
+  Denoiser<Cuda> denoiser(golden);
+  DenoiseLoop<Cuda> loop;
+  const Schedule schedule;
+  const auto n = z0.shape().n;
+  REQUIRE(n >= 2);
+  for (int round = 0; round < 5; ++round) {
+    CAPTURE(round);
+    // Rounds 0, 1, 2 and 4: all images, of other strengths each time; round 3 one image.
+    const std::int64_t count = round == 3 ? 1 : n;
+    Tensor<float, Cpu> start({count, z0.shape().h, z0.shape().w, z0.shape().c});
+    for (std::int64_t i = 0; i < start.size(); ++i) start.data()[i] = z0.data()[i] * (1.0f + 0.1f * round);
+    std::vector<int> T_hat;
+    for (std::int64_t i = 0; i < count; ++i) T_hat.push_back(10 * (1 + (static_cast<int>(i) + 2 * round) % 7));
+    const diffusion::DenoiseOptions options{.eta2 = 4, .steps = 2};
+    const auto want = diffusion::reconstruct(host, plain.model(), test::borrow(start), T_hat, schedule, options);
+    const auto got = loop(ctx, denoiser.model(), upload(ctx, start), T_hat, schedule, options);
+    const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(), want.view(), kNetwork);
+    CHECK_MESSAGE(c.close, c);
+  }
+  // Made once and recorded once for all images, and made once for one image: replayed for the rest.
+  CHECK_EQ(denoiser.calls, 3 * 2);
+}
