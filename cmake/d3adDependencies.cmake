@@ -4,6 +4,8 @@
 #
 # oneDNN is looked for as header and library first: Debian's CMake package of it wants an OpenCL development package that
 # nothing here uses.
+#
+# D3AD_MPI (AUTO, ON, OFF; nothing is OFF) says whether to make d3ad::mpi, for programs of several processes.
 
 set(d3ad_MISSING "")
 
@@ -60,5 +62,16 @@ if(NOT TARGET d3ad::stb)
     target_include_directories(d3ad::stb INTERFACE $<IF:$<BOOL:${D3AD_STB_INCLUDE}>,${D3AD_STB_INCLUDE},${D3AD_STB_FLAT_INCLUDE}>)
   else()
     list(APPEND d3ad_MISSING "stb_image (Debian, Ubuntu: libstb-dev)")
+  endif()
+endif()
+
+if(D3AD_MPI AND NOT TARGET d3ad::mpi)
+  find_package(MPI COMPONENTS CXX QUIET)
+  if(MPI_CXX_FOUND)
+    add_library(d3ad::mpi INTERFACE IMPORTED)
+    target_link_libraries(d3ad::mpi INTERFACE MPI::MPI_CXX)
+    target_compile_definitions(d3ad::mpi INTERFACE D3AD_MPI=1)
+  elseif(NOT D3AD_MPI STREQUAL "AUTO")
+    list(APPEND d3ad_MISSING "MPI for C++ (Debian, Ubuntu: libopenmpi-dev openmpi-bin), or -DD3AD_MPI=OFF")
   endif()
 endif()

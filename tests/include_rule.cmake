@@ -2,7 +2,7 @@
 # folder without a place in the order is an error too), every backend has a file for every operation and includes it in
 # its ops.hpp, and d3ad.hpp includes them all.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
-set(order core ops backend autograd weights nn models diffusion anomaly pipeline)
+set(order core ops backend parallel autograd weights nn models diffusion anomaly pipeline)
 file(GLOB_RECURSE headers RELATIVE ${ROOT}/include/d3ad ${ROOT}/include/d3ad/*/*.hpp)
 list(LENGTH headers count)
 if(count LESS 20)
