@@ -105,7 +105,7 @@ class GradientSum {
       take(e);
       --buckets_[e.bucket].missing;
     }
-    while (started_ < buckets_.size() && buckets_[started_].missing == 0) buckets_[started_++].sum->start();
+    while (started_ < buckets_.size() && buckets_[started_].missing == 0) start_next();
     look_after();
   }
 
@@ -113,9 +113,7 @@ class GradientSum {
   void finish() {
     if (!running_) return;
     if (buckets_.empty()) lay_out();
-    for (auto& e : entries_)
-      if (!e.taken) take(e);
-    while (started_ < buckets_.size()) buckets_[started_++].sum->start();
+    while (started_ < buckets_.size()) start_next();
     group_.until([this] { return look_after(); }, "the sum of gradients");
     for (auto& e : entries_) buckets_[e.bucket].sum->give(e.offset, e.parameter->gradient());
     running_ = false;
@@ -133,9 +131,18 @@ class GradientSum {
   };
   struct Bucket {
     std::unique_ptr<BucketSum<Device>> sum;
+    std::vector<std::size_t> entries;
     int complete_after = 0, missing = 0;  // parameters that contribute, and those that have yet to
   };
 
+  // With what got no part in this pass, as it is.
+  void start_next() {
+    Bucket& bucket = buckets_[started_];
+    for (const std::size_t i : bucket.entries)
+      if (!entries_[i].taken) take(entries_[i]);
+    bucket.sum->start();
+    ++started_;
+  }
   void take(Entry& e) {
     const View<const float, Device> gradient = e.parameter->gradient();
     buckets_[e.bucket].sum->take(e.offset, gradient);
@@ -165,6 +172,7 @@ class GradientSum {
       }
       e.expected = e.seen, e.bucket = buckets_.size() - 1, e.offset = counts.back();
       counts.back() += static_cast<std::size_t>(e.parameter->size());
+      buckets_.back().entries.push_back(i);
       if (e.expected > 0) ++buckets_.back().complete_after;
       layout += concat(e.parameter->name(), ' ', e.parameter->size(), ' ', e.expected, '\n');
     }
