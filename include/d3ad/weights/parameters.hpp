@@ -91,10 +91,10 @@ class ParameterStore {
 
 namespace detail {
 
-// A tensor as the source gives it, in file order.
-inline std::unique_ptr<float[]> read_values(WeightSource& source, const TensorRequest& request) {
-  auto values = std::make_unique_for_overwrite<float[]>(static_cast<std::size_t>(dims_size(request.dims)));
-  source.read(request, values.get());
+// A tensor as the source gives it, in file order. Not from malloc, which would keep the memory.
+inline Tensor<float, Cpu> read_values(WeightSource& source, const TensorRequest& request) {
+  Tensor<float, Cpu> values({.c = dims_size(request.dims)});
+  source.read(request, values.data());
   return values;
 }
 
@@ -174,7 +174,7 @@ class Params {
     }
     const auto values = detail::read_values(*source_, {stored, dims, init, fan_in});  // first: the store stays clean
     Parameter<Device>& parameter = store_->add(name, dims, trainable);
-    detail::set_values(parameter, values.get());
+    detail::set_values(parameter, values.data());
     return &parameter;
   }
 
@@ -203,7 +203,7 @@ void load_into(ParameterStore<Device>& store, WeightSource& source) {
   for (const Parameter<Device>& parameter : store)  // reading what is not there says so
     if (!source.has(parameter.name())) detail::read_values(source, {parameter.name(), parameter.dims()});
   for (Parameter<Device>& parameter : store)
-    detail::set_values(parameter, detail::read_values(source, {parameter.name(), parameter.dims()}).get());
+    detail::set_values(parameter, detail::read_values(source, {parameter.name(), parameter.dims()}).data());
 }
 
 // Stores the weights of convolutions and products (all with two axes or more) as bfloat16 and freezes the store. They

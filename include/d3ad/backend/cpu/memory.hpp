@@ -1,7 +1,7 @@
 #pragma once
 // Memory of the CPU device: 64-byte aligned, counted.
 //
-// Blocks of a mebibyte and more are mapped, and go back to the system when they are released. From malloc they would
+// Blocks of 128 KiB and more are mapped, and go back to the system when they are released. From malloc they would
 // leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them. They
 // are mapped in large pages where the system has them: a first pass then faults a quarter as often, and weights, which
 // are read from end to end in every step, need fewer look-ups.
@@ -73,7 +73,7 @@ struct Memory<Cpu> {
   struct Header {
     std::size_t to_unmap, bytes;
   };
-  static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 20, kLargePage = std::size_t{2} << 20;
+  static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 17, kLargePage = std::size_t{2} << 20;
 
   // Fresh pages from the system, in large ones where `bytes` fill some; null where there are none.
   static std::byte* map(std::size_t bytes) {
