@@ -67,6 +67,7 @@ if(NOT TARGET d3ad::stb)
 endif()
 
 if(D3AD_MPI AND NOT TARGET d3ad::mpi)
+  set(MPI_CXX_SKIP_MPICXX ON)  # the C++ bindings that MPI has given up
   find_package(MPI COMPONENTS CXX QUIET)
   if(MPI_CXX_FOUND)
     add_library(d3ad::mpi INTERFACE IMPORTED GLOBAL)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
 # with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example from
-# end to end on small data with its report in a browser, the program on several processes and without MPI, the package in projects of their own, and the kernels on AArch64.
+# end to end on small data with its report in a browser, the program on several processes (tests/parallel.sh, one of
+# CTest's) and without MPI, the package in projects of their own, and the kernels on AArch64.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh

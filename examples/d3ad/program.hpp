@@ -86,8 +86,7 @@ struct CommonOptions {
 
 // What commands have that several processes can share.
 //
-//   options.processes.apply(options.common);      one place for what rank 0 says alone, and for the default of
-//   --threads
+//   options.processes.apply(options.common);      what rank 0 says alone, and the default of --threads
 struct ProcessOptions {
   double wait_seconds = 1800;
   void add(CLI::App& command);

@@ -1,8 +1,7 @@
 #pragma once
 // Groups of threads: what several processes do, in one, so that it can be tested without mpirun.
 //
-//   test::in_threads(3, [](Group& group) { ... });      // each thread is one process; the first exception is thrown
-//   again
+//   test::in_threads(3, [](Group& group) { ... });      // each thread is one process; throws the first one's exception
 //
 // Calls meet at a barrier; a sum is done when the last one has started it, seen at its owner's next look.
 

@@ -64,6 +64,11 @@ class UNetTrainer {
         options_(options),
         optimizer_(store.parameters(), options.adamw),
         sum_(group, ctx, store.parameters()) {
+    check(options, group);
+  }
+
+  // Throws where a batch does not split into its parts and over the processes.
+  static void check(const UNetTrainerOptions& options, const Group& group) {
     D3AD_CHECK(options.batch > 0 && options.accumulate > 0 && options.batch % options.accumulate == 0,
                "training: a batch of ", options.batch, " does not split into ", options.accumulate, " parts");
     const int micro = options.batch / options.accumulate;

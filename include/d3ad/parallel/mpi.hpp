@@ -6,9 +6,11 @@
 //   if (started_by_mpirun()) group = std::make_unique<MpiGroup>(MpiGroup::Options{.deadline = 600});
 //
 // One object for each program, made before and destroyed after all work: it initialises MPI and finalises it. MPI is
-// called from its thread only (MPI_THREAD_FUNNELED), beside which others may compute and read files. Every call is
-// nonblocking and looked after until it is done or the deadline is over; MPI's errors become d3ad::Error. After an
-// Error the group is good for last_words() and abort() only.
+// called from its thread only (MPI_THREAD_FUNNELED), beside which others may compute and read files. Between these two,
+// which wait for all processes as MPI does, every call is nonblocking and looked after until it is done or the deadline
+// is over; MPI's errors become d3ad::Error. After an Error the group is good for last_words() and abort() only. Where
+// an exception destroys it MPI is not finalised: the others may be waiting for this process elsewhere, and mpirun ends
+// them when it sees one end so.
 //
 // A sum is an exchange (all-to-all), in which each process gets everybody's numbers of its own part, that part's sum in
 // the order of the ranks, and a collection of the parts (all-gather). MPI's own reductions may take any order.
@@ -47,6 +49,7 @@ inline bool started_by_mpirun() {
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -88,7 +91,7 @@ class MpiGroup : public Group {
     threads_ = share_of_cores();
   }
   ~MpiGroup() override {
-    if (unfinished_ > 0) MPI_Abort(MPI_COMM_WORLD, 2);  // after an error: finalising would wait for what never comes
+    if (unfinished_ > 0 || std::uncaught_exceptions() > exceptions_) return;
     for (MPI_Comm* own : {&comm_, &collect_comm_, &last_comm_}) MPI_Comm_free(own);
     if (finalise_) MPI_Finalize();
   }
@@ -156,8 +159,9 @@ class MpiGroup : public Group {
   std::unique_ptr<Sum> make_sum(std::size_t count) override { return std::make_unique<OrderedSum>(*this, count); }
 
   std::vector<std::string> last_words(std::string mine, double seconds) override {
-    // Of one length, so that one call is enough: what is waited for here may never come.
+    // Of one length, so that one call is enough: what is waited for here may never come. Each ends with a zero.
     constexpr std::size_t kLength = 2048;
+    mine.resize(kLength - 1);
     mine.resize(kLength);
     words_.assign(kLength * static_cast<std::size_t>(size_), '\0');
     own_words_ = std::move(mine);
@@ -301,8 +305,9 @@ class MpiGroup : public Group {
   MPI_Comm comm_ = MPI_COMM_NULL, collect_comm_ = MPI_COMM_NULL, last_comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1, local_rank_ = 0, threads_ = 0;
   bool finalise_ = false;
-  std::int64_t unfinished_ = 0;         // calls that MPI has not done with
-  std::deque<OrderedSum*> to_collect_;  // sums that were started, in that order, until they collect
+  int exceptions_ = std::uncaught_exceptions();  // under way when it was made
+  std::int64_t unfinished_ = 0;                  // calls that MPI has not done with
+  std::deque<OrderedSum*> to_collect_;           // sums that were started, in that order, until they collect
   std::pair<int, int> bound_to_{0, 0};
   std::string own_words_, words_;
 };

@@ -245,9 +245,9 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   D3AD_CHECK(!dataset.test.empty(), "evaluate: category '", dataset.category,
              "' has no test images (test/good, test/DEFECT)");
   Group& group = *options.group;
-  std::string listed = nlohmann::json(detector.settings()).dump();
+  std::string listed = concat(nlohmann::json(detector.settings()).dump(), ' ', options.batch, ' ', options.baselines);
   for (const auto& s : dataset.test) listed += '\n' + s.image.string();
-  group.agree(listed, "settings or test images");
+  group.agree(listed, "settings, options or test images");
   EvaluationResult out;
   const int size = detector.image_size();
   std::vector<anomaly::MapPair> raw;

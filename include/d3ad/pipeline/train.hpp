@@ -82,6 +82,7 @@ class Trainer {
 
   // All stages.
   void run() {
+    UNetTrainer<Device>::check(trainer_options(), group_);
     open_networks();
     const auto latents = encode();
     train_unet(latents);
@@ -140,6 +141,7 @@ class Trainer {
                " for this VAE and UNet");
     extractor_source_ = request_.extractor;
     extractor_sha256_ = extractor_.sha256;
+    group_.agree(concat(vae_.sha256, ' ', extractor_.sha256), "networks to start from");
   }
 
   // The networks of a finished model; its settings hold except where the request's are for later stages.
@@ -353,6 +355,7 @@ class Trainer {
     while (!trainer.done()) {
       if (group_.any(events_.stop())) {
         save();
+        group_.barrier();  // who ends earlier would end rank 0 while it writes
         stop_here("train", true);
       }
       const auto step = trainer.step();
