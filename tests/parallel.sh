@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# The program d3ad on several processes: what one, two and four of them learn and judge is the same; stopped, killed and
-# failing ones; resuming with another number of them.
+# The program d3ad on several processes: what one to four of them learn and judge is the same; stopped, killed and
+# failing ones; resuming with another number of them. MpiGroup by itself (tests/parallel/mpi_group.cpp).
 #
-#   tests/parallel.sh PROGRAM MAKE_SAMPLE [MPIRUN]      PROGRAM: d3ad, built with MPI
+#   tests/parallel.sh PROGRAM MAKE_SAMPLE MPI_GROUP [MPIRUN]      PROGRAM: d3ad, built with MPI
 #
-# Every run has a time limit: a hang is a failure.
+# Every run has a time limit: a hang is a failure. Exit code 77: skipped, there is no mpirun.
 
 set -uo pipefail
 tests=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1")
 make_sample=$(realpath "$2")
-mpirun=${3:-mpirun}
+group=$(realpath "$3")
+mpirun=${4:-mpirun}
+command -v "$mpirun" >/dev/null || {
+  echo "skipped: there is no '$mpirun' (Debian, Ubuntu: apt-get install openmpi-bin)"
+  exit 77
+}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -18,14 +23,14 @@ cd "$work" || exit 1
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 root=()
 [ "$(id -u)" -ne 0 ] || root=(--allow-run-as-root)
-launch=(timeout -k 5 300 "$mpirun" --oversubscribe "${root[@]}")
+launch=(timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}")
 
 # on N CODE ARGUMENTS...: d3ad on N processes (0: without mpirun) ends with that code; stdout and stderr in out and err
 on() {
   local count=$1 code=$2 got=0
   shift 2
   if [ "$count" -eq 0 ]; then
-    timeout -k 5 300 "$program" "$@" >out 2>err || got=$?
+    timeout -k 5 100 "$program" "$@" >out 2>err || got=$?
   else
     "${launch[@]}" -n "$count" "$program" "$@" >out 2>err || got=$?
   fi
@@ -50,8 +55,7 @@ near() {
   paste <(numbers "$1") <(numbers "$2") | awk -v most="$3" -v a="$1" -v b="$2" '
     NF != 2 { bad = 1 }
     { d = $1 - $2; if (d < 0) d = -d; if (d > far) far = d; if (!(d <= most)) bad = 1 }
-    END { if (ENVIRON["SHOW"]) print a, b, far
-          if (bad || NR < 100) { print a " and " b ": " NR " numbers, up to " far " apart, expected " most; exit 1 } }' ||
+    END { if (bad || NR < 100) { print a " and " b ": " NR " numbers, up to " far " apart, expected " most; exit 1 } }' ||
     wrong "weights differ"
 }
 # losses A B: the tables of two trainings agree in steps, losses, gradient norms and rates to 1e-5 of each
@@ -64,16 +68,31 @@ losses() {
 same() { checks=$((checks + 1)); cmp -s "$1" "$2" || wrong "$1 and $2 differ"; }
 differ() { checks=$((checks + 1)); cmp -s "$1" "$2" && wrong "$1 and $2 are the same"; }
 
+# ---- the group by itself ----
+# by_itself N CODE [PART]: tests/parallel/mpi_group.cpp on N processes ends with that code, and soon
+by_itself() {
+  local began=$SECONDS got=0
+  timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" -n "$1" "$group" "${@:3}" >out 2>err || got=$?
+  checks=$((checks + 2))
+  counts $got "$2" "the exit code of mpi_group ${*:3} by $1 processes ($(cat err))"
+  [ $((SECONDS - began)) -lt 30 ] || wrong "mpi_group ${*:3} took $((SECONDS - began)) s"
+}
+for n in 1 2 3 4; do by_itself $n 0; done
+by_itself 3 3 late
+says "waited 1 s for the others" err
+by_itself 3 4 thrown
+says "process 1 has had enough" err
+
 "$make_sample" data --category board --size 64 --train 14 --good 5 --faulty 2 >/dev/null || wrong make-sample
-train=(train --data data --category board --image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 4
+train=(train --data data --category board --image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 12
   --k 2 --steps 2 --threads 1 --quiet)
 all=("${train[@]}" --iterations 8 --gamma 2 --augment flip --ema 0.9 --clip 1)
 
-# ---- training: the same by one, two and four ----
+# ---- training: the same by one to four ----
 on 0 0 "${all[@]}" --model m0
-for n in 1 2 4; do on $n 0 "${all[@]}" --model m$n; done
+for n in 1 2 3 4; do on $n 0 "${all[@]}" --model m$n; done
 for file in unet.safetensors extractor.safetensors dic.safetensors calibration.json; do same m0/$file m1/$file; done
-for n in 2 4; do
+for n in 2 3 4; do
   same m0/work/latents.safetensors m$n/work/latents.safetensors
   losses m0 m$n
   # Adam's first steps are a gradient over its own size: where that is rounding alone, a weight may move by the rate.
@@ -85,6 +104,7 @@ same m4/unet.safetensors again/unet.safetensors # the same number of processes: 
 same m4/calibration.json again/calibration.json
 on 0 0 "${all[@]}" --seed 1 --model other
 # The comparisons tell another training from the same.
+checks=$((checks + 2))
 [ "$(failures=0; losses m0 other 2>/dev/null; echo $failures)" -eq 1 ] || wrong "the losses of another seed pass for the same"
 [ "$(failures=0; near m0/unet.safetensors other/unet.safetensors 1e-3 >/dev/null 2>&1; echo $failures)" -eq 1 ] ||
   wrong "the weights of another seed pass for the same"
@@ -132,8 +152,8 @@ same words <(grep '^d3ad: ' err)
 
 # ---- resuming with another number of processes, stopped and killed ----
 # stop SIGNAL TARGET N MODEL OPTIONS...: training on N processes gets the signal once it has written a checkpoint; TARGET
-# is mpirun or the number of a process. Returns mpirun's exit code.
-long=("${train[@]}" --gamma 0 --checkpoint-seconds 0)
+# is mpirun or the number of a process. All of it has to end soon. Returns mpirun's exit code.
+long=("${train[@]}" --batch 12 --gamma 0 --checkpoint-seconds 0)
 await() { # MODEL: a new row of losses, written with every checkpoint
   local before
   before=$(cat "$1/loss.csv" 2>/dev/null)
@@ -146,46 +166,61 @@ await() { # MODEL: a new row of losses, written with every checkpoint
 stop() {
   local signal=$1 target=$2 count=$3 model=$4 launcher process
   shift 4
-  timeout -k 5 300 "$mpirun" --oversubscribe "${root[@]}" -n "$count" "$program" "${long[@]}" --model "$model" "$@" >out 2>err &
+  # 60 s, not 1, from Ctrl-C to mpirun's kill: time for a checkpoint, however slow the machine is.
+  timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout 60 -n "$count" \
+    "$program" "${long[@]}" --model "$work/$model" "$@" >out 2>err &
   local waiter=$!
   await "$model"
   launcher=$(pgrep -P $waiter)
   process=$launcher
   [ "$target" = mpirun ] || process=$(pgrep -P "$launcher" | sed -n "$((target + 1))p")
+  local began=$SECONDS code=0
   kill -"$signal" "$process"
-  wait $waiter
+  wait $waiter || code=$?
+  checks=$((checks + 2))
+  [ $((SECONDS - began)) -lt 30 ] || wrong "$((SECONDS - began)) s until $count processes ended after $signal to $target"
+  counts "$(pgrep -fc -- "--model $work/$model ")" 0 "processes left after $signal to $target of $count"
+  return $code
 }
 steps() { head -c 100000 "$1/work/checkpoint.safetensors" | grep -ao '"step":"[0-9]*"' | tr -dc 0-9; }
+# onward BEFORE STEP: a training of 400 steps has got on from one checkpoint to another
+onward() {
+  checks=$((checks + 1))
+  [ "${1:-0}" -le "${2:-0}" ] && [ "${2:-0}" -gt 0 ] && [ "${2:-0}" -lt 400 ] ||
+    wrong "checkpoints at step ${1:-none}, then ${2:-none}, of 400"
+}
+killed() { # CODE: of a training that lost a process
+  checks=$((checks + 1))
+  [ "$1" -ne 0 ] && [ "$1" -ne 124 ] || wrong "a killed process ended the training with $1: $(cat err)"
+}
 
-# What one process began four go on with, and two end; it comes to what one alone makes.
-on 0 0 "${long[@]}" --iterations 200 --model whole
-timeout -k 5 300 "$program" "${long[@]}" --iterations 200 --model relay >/dev/null 2>&1 &
+# What one process began three go on with, then four and two who lose one, and two end; it comes to what one alone makes.
+on 0 0 "${long[@]}" --iterations 400 --model whole
+timeout -k 5 100 "$program" "${long[@]}" --iterations 400 --model relay >/dev/null 2>&1 &
 waiter=$!
 await relay
 kill -INT "$(pgrep -P $waiter)"
 wait $waiter
 counts $? 130 "the exit code after Ctrl-C"
 first=$(steps relay)
-rm -f relay/loss.csv
-stop INT mpirun 4 relay --iterations 200
+onward 0 "$first"
+stop INT mpirun 3 relay --iterations 400 && wrong "a training that was stopped by Ctrl-C ended well"
+says "stopped during 'train'; what was done is saved" err
+counts "$(own_lines)" 1 "lines after Ctrl-C"
 second=$(steps relay)
-[ "$first" -gt 0 ] && [ "$second" -ge "$first" ] && [ "$second" -lt 200 ] ||
-  wrong "one process stopped at step $first, four at $second, of 200"
-on 2 0 "${long[@]}" --iterations 200 --model relay
+onward "$first" "$second"
+stop KILL 2 4 relay --iterations 400
+killed $?
+third=$(steps relay)
+onward "$second" "$third"
+stop KILL 0 2 relay --iterations 400 # the one that writes
+killed $?
+onward "$third" "$(steps relay)"
+on 2 0 "${long[@]}" --iterations 400 --model relay
 near whole/unet.safetensors relay/unet.safetensors 1e-2
-on 1 0 "${long[@]}" --iterations 200 --model relay # all is done: nothing changes
-near whole/unet.safetensors relay/unet.safetensors 1e-2
-checks=$((checks + 2))
-stop INT mpirun 2 stopped --iterations 20000
-[ $? -ne 0 ] || wrong "a training that was stopped by Ctrl-C ended well"
-first=$(steps stopped)
-[ "${first:-0}" -gt 0 ] || wrong "Ctrl-C left no checkpoint"
-stop KILL 1 4 stopped --iterations 20000
-code=$?
-[ $code -ne 0 ] && [ $code -ne 124 ] || wrong "a killed process ended the training with $code"
-second=$(steps stopped)
-[ "${second:-0}" -ge "$first" ] || wrong "after a kill the checkpoint is at step ${second:-none}, before it was at $first"
-counts "$(pgrep -fc -- "--model stopped --iterations 20000")" 0 "processes that were left"
+cp relay/unet.safetensors done.safetensors
+on 3 0 "${long[@]}" --iterations 400 --model relay # all is done: nothing changes
+same done.safetensors relay/unet.safetensors
 
 # ---- errors: one line, exit code 2, all processes gone ----
 fails 2 "'nowhere' is not there" "${all[@]}" --data nowhere --model x
@@ -209,10 +244,10 @@ counts $? 2 "the exit code where one process fails"
 says "'nowhere' is not there" err
 counts "$(own_lines)" 1 "lines about the process that failed"
 # One that stands still, which mpirun does not see.
-checks=$((checks + 1))
-stop STOP 1 2 still --iterations 100000 --wait-seconds 2
-counts $? 2 "the exit code where one process stands still"
-says "waited 2 s for the others" err
-counts "$(pgrep -fc -- "--model still")" 0 "processes that were left after one stood still"
+for n in 2 3; do
+  stop STOP $((n - 2)) $n still --iterations 100000 --wait-seconds 2
+  counts $? 2 "the exit code where one of $n processes stands still"
+  says "waited 2 s for the others" err
+done
 
 finish
