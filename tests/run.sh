@@ -60,6 +60,8 @@ consume() { # NAME [options]: configure, build and run tests/consumer
   "build/consumer_$1/consumer"
 }
 consume package -DCMAKE_PREFIX_PATH="$here/build/installed"
+consume package_mpi -DCMAKE_PREFIX_PATH="$here/build/installed" -DD3AD_COMPONENT=mpi
+OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 build/consumer_package_mpi/consumer
 consume folder -DD3AD_SOURCE="$here"
 PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consume pkg_config -DD3AD_PKG_CONFIG=ON
 cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"
