@@ -166,8 +166,9 @@ await() { # MODEL: a new row of losses, written with every checkpoint
 stop() {
   local signal=$1 target=$2 count=$3 model=$4 launcher process
   shift 4
-  # 60 s, not 1, from Ctrl-C to mpirun's kill: time for a checkpoint, however slow the machine is.
-  timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout 60 -n "$count" \
+  local patience=1 # seconds that mpirun gives the others before it kills them; for the checkpoint of Ctrl-C more
+  [ "$signal" != INT ] || patience=60
+  timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout $patience -n "$count" \
     "$program" "${long[@]}" --model "$work/$model" "$@" >out 2>err &
   local waiter=$!
   await "$model"
