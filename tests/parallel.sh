@@ -166,8 +166,8 @@ await() { # MODEL: a new row of losses, written with every checkpoint
 stop() {
   local signal=$1 target=$2 count=$3 model=$4 launcher process
   shift 4
-  local patience=1 # seconds that mpirun gives the others before it kills them; for the checkpoint of Ctrl-C more
-  [ "$signal" != INT ] || patience=60
+  local patience=1 # seconds until mpirun tells the others, and again until it kills them; for Ctrl-C's checkpoint more
+  [ "$signal" != INT ] || patience=5
   timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout $patience -n "$count" \
     "$program" "${long[@]}" --model "$work/$model" "$@" >out 2>err &
   local waiter=$!
