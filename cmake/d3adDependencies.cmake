@@ -4,6 +4,9 @@
 #
 # oneDNN is looked for as header and library first: Debian's CMake package of it wants an OpenCL development package that
 # nothing here uses.
+#
+# D3AD_MPI (AUTO, ON, OFF; nothing is OFF) says whether to make d3ad::mpi, for programs of several processes; D3AD_NCCL (ON,
+# OFF) whether to make d3ad::nccl, for those with a GPU each.
 
 set(d3ad_MISSING "")
 
@@ -60,5 +63,31 @@ if(NOT TARGET d3ad::stb)
     target_include_directories(d3ad::stb INTERFACE $<IF:$<BOOL:${D3AD_STB_INCLUDE}>,${D3AD_STB_INCLUDE},${D3AD_STB_FLAT_INCLUDE}>)
   else()
     list(APPEND d3ad_MISSING "stb_image (Debian, Ubuntu: libstb-dev)")
+  endif()
+endif()
+
+if(D3AD_MPI AND NOT TARGET d3ad::mpi)
+  set(MPI_CXX_SKIP_MPICXX ON)  # the C++ bindings that MPI has given up
+  find_package(MPI COMPONENTS CXX QUIET)
+  if(MPI_CXX_FOUND)
+    add_library(d3ad::mpi INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(d3ad::mpi INTERFACE MPI::MPI_CXX)
+    target_compile_definitions(d3ad::mpi INTERFACE D3AD_MPI=1)
+  elseif(NOT D3AD_MPI STREQUAL "AUTO")
+    list(APPEND d3ad_MISSING "MPI for C++ (Debian, Ubuntu: libopenmpi-dev openmpi-bin), or -DD3AD_MPI=OFF")
+  endif()
+endif()
+
+if(D3AD_NCCL AND NOT TARGET d3ad::nccl)
+  find_package(CUDAToolkit QUIET)
+  find_path(D3AD_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(D3AD_NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR})
+  if(CUDAToolkit_FOUND AND D3AD_NCCL_INCLUDE AND D3AD_NCCL_LIBRARY)
+    add_library(d3ad::nccl INTERFACE IMPORTED GLOBAL)
+    target_include_directories(d3ad::nccl INTERFACE ${D3AD_NCCL_INCLUDE})
+    target_link_libraries(d3ad::nccl INTERFACE ${D3AD_NCCL_LIBRARY} CUDA::cudart)
+    target_compile_definitions(d3ad::nccl INTERFACE D3AD_NCCL=1)
+  else()
+    list(APPEND d3ad_MISSING "NCCL and the CUDA toolkit (NVIDIA's packages libnccl-dev, cuda-toolkit), or -DD3AD_NCCL=OFF")
   endif()
 endif()

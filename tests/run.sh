@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
 # with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example from
-# end to end on small data with its report in a browser, the package in projects of their own, and the kernels on AArch64.
+# end to end on small data with its report in a browser, the program on several processes (tests/parallel.sh, one of
+# CTest's) and without MPI, the package in projects of their own, and the kernels on AArch64.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -17,14 +18,14 @@ build() { cmake --build "$1" -j "$jobs" "${@:2}"; }
 
 step "what the tests need"
 need build-essential cmake ninja-build pkg-config clang clang-format libomp-dev libdnnl-dev libstb-dev \
-  nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev libbenchmark-dev
+  nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev libbenchmark-dev libopenmpi-dev openmpi-bin
 
 step "format"
 git ls-files '*.hpp' '*.cpp' '*.inl' | xargs clang-format --dry-run -Werror
 
 step "g++, warnings as errors, all tests"
 cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
-  -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON
+  -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON -DD3AD_MPI=ON
 build build/gcc
 ctest --test-dir build/gcc --output-on-failure
 
@@ -40,6 +41,14 @@ D3AD_BUILD=$here/build/gcc D3AD_SAMPLE="--train 24 --good 8 --faulty 4 --size 12
   D3AD_TRAIN="--iterations 30 --image-size 128" examples/quickstart.sh build/example
 tests/program.sh build/gcc/d3ad build/example
 tests/awkward_data.sh build/gcc/d3ad build/example
+
+step "without MPI: the program refuses to be one of several"
+cmake -S . -B build/without_mpi -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=g++ \
+  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON -DD3AD_TESTS=OFF -DD3AD_MPI=OFF
+build build/without_mpi --target d3ad_program
+tests/without_mpi.sh build/without_mpi/d3ad
+
+step "the example's report in a browser"
 need chromium
 tests/report_browser.sh build/example/results/report.html build/example/screenshots
 
@@ -51,6 +60,8 @@ consume() { # NAME [options]: configure, build and run tests/consumer
   "build/consumer_$1/consumer"
 }
 consume package -DCMAKE_PREFIX_PATH="$here/build/installed"
+consume package_mpi -DCMAKE_PREFIX_PATH="$here/build/installed" -DD3AD_COMPONENT=mpi
+OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 build/consumer_package_mpi/consumer
 consume folder -DD3AD_SOURCE="$here"
 PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consume pkg_config -DD3AD_PKG_CONFIG=ON
 cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"

@@ -1,6 +1,7 @@
 #pragma once
 // Colour in the program's text, where a person reads it: on a terminal that is not "dumb", and unless NO_COLOR is set
-// to something (https://no-color.org). Elsewhere text stays as it is.
+// to something (https://no-color.org). Elsewhere text stays as it is, and under mpirun, which gives its processes
+// terminals of its own whatever it does with what they print.
 //
 //   fmt::print("{}  {}\n", paint(Tone::bad, "FAULTY", stdout), file);
 
@@ -8,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <d3ad/parallel/mpi.hpp>
 #include <string>
 
 namespace program {
@@ -16,7 +18,8 @@ enum class Tone { heading, good, bad, note };
 
 inline bool colourful(std::FILE* to) {
   const char *const no = std::getenv("NO_COLOR"), *const terminal = std::getenv("TERM");
-  return ::isatty(::fileno(to)) == 1 && !(no && *no) && terminal && std::string(terminal) != "dumb";
+  return ::isatty(::fileno(to)) == 1 && !(no && *no) && terminal && std::string(terminal) != "dumb" &&
+         !d3ad::started_by_mpirun();
 }
 
 inline std::string paint(Tone tone, const std::string& text, std::FILE* to) {

@@ -21,6 +21,7 @@ struct Options {
   bool panels = false, baselines = false, report = true, json = false;
   SettingsOptions settings;
   CommonOptions common;
+  ProcessOptions processes;
 };
 
 void write_results(const Options& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
@@ -105,10 +106,12 @@ fs::path model_of(const Options& o, const std::string& category) {
              : model;
 }
 
-int run(const Options& o) {
+int run(Options& o) {
+  o.processes.apply(o.common);
+  const bool writes = processes().first();
   Context<Cpu> ctx({.threads = o.common.threads});
   const CommonOptions::Planned planned(o.common, ctx);
-  create_folders(o.out);
+  if (writes) create_folders(o.out);
   InterruptGuard guard;
   std::vector<std::string> categories = o.categories;
   if (categories.empty()) categories.push_back("");
@@ -120,11 +123,12 @@ int run(const Options& o) {
     Detector<Cpu> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings)
-      std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
+      if (writes) std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
     std::optional<Progress> progress;
     EvaluationOptions options;
     options.batch = o.batch;
     options.baselines = o.baselines;
+    options.group = &processes();
     options.stop = [] { return InterruptGuard::interrupted(); };
     options.progress = [&](std::int64_t done, std::int64_t total) {
       if (o.common.quiet) return;
@@ -151,6 +155,7 @@ int run(const Options& o) {
       }
     };
     auto result = evaluate(detector, dataset, options);
+    if (!writes) continue;
     if (o.report) {
       const std::string name = categories.size() > 1 ? "report-" + dataset.category + ".html" : "report.html";
       write_atomically(fs::path(o.out) / name,
@@ -163,6 +168,12 @@ int run(const Options& o) {
     verdicts.push_back({dataset.category, detector.calibration().threshold, detector.calibration().false_alarm_rate,
                         count_verdicts(result.images)});
   }
+  // All end alike, and when everything is written.
+  const auto end = [&] {
+    processes().broadcast(&skipped, sizeof(skipped));
+    return skipped ? 2 : 0;
+  };
+  if (!writes) return end();
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);
   planned.save();
@@ -172,7 +183,7 @@ int run(const Options& o) {
     print_tables(rows);
     print_verdicts(verdicts);
   }
-  return skipped ? 2 : 0;
+  return end();
 }
 
 }  // namespace
@@ -197,9 +208,11 @@ void add_evaluate(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   o->settings.add(*command, SettingsOptions::Part::detection);
   o->common.add(*command);
+  o->processes.add(*command);
   command->footer(
       "metrics.csv holds fractions, one row for each category, defect type and mean, under both protocols.\n"
-      "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).");
+      "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).\n"
+      "mpirun -n 4 d3ad evaluate ... shares the images among four processes and writes the same files.");
   command->callback([o, &exit_code] { exit_code = run(*o); });
 }
 

@@ -2,21 +2,37 @@
 //
 //   d3ad train --data DIR --category C --vae F --extractor F --model OUT
 //   d3ad detect --model OUT IMAGE|DIR...
+//   mpirun -n 4 d3ad train ...                   train, adapt, calibrate and evaluate on several processes
 //   d3ad --help, d3ad COMMAND --help
 
-#include <cstdio>
+#include <algorithm>
 #include <exception>
+#include <optional>
 
 #include "program.hpp"
 
+namespace {
+
+// What mpirun makes sense for.
+bool is_shared(const std::string& command) {
+  return command == "train" || command == "adapt" || command == "calibrate" || command == "evaluate";
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   int exit_code = 0;
+  std::optional<program::Processes> processes;
   CLI::App app{
       "Anomaly detection by diffusion (D3AD): learns from good images only, says how wrong an image is and where."};
   app.name("d3ad");
   app.set_version_flag("--version", D3AD_VERSION);
   app.require_subcommand(1);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // the command line after --config
+  app.footer(
+      "Several processes share train, adapt, calibrate and evaluate: mpirun -n 4 d3ad train ... gives what one "
+      "process\n"
+      "gives, to rounding (evaluate: to the bit). Each computes with its share of the machine's cores.");
   program::add_train(app, exit_code);
   program::add_adapt(app, exit_code);
   program::add_calibrate(app, exit_code);
@@ -26,6 +42,7 @@ int main(int argc, char** argv) {
   program::add_verify(app, exit_code);
   program::add_inspect(app, exit_code);
   try {
+    processes.emplace();
     std::vector<std::string> arguments(argv + 1, argv + argc);
     std::string commands;
     bool known = false;
@@ -35,19 +52,19 @@ int main(int argc, char** argv) {
     }
     D3AD_CHECK(arguments.empty() || arguments[0].starts_with("-") || known, "'", arguments[0],
                "' is not a command; commands are ", commands);
+    D3AD_CHECK(program::processes().size() == 1 || !known || is_shared(arguments[0]), "'", arguments[0],
+               "' is done by one process; start it without mpirun");
     arguments = program::with_config_file(app, std::move(arguments));
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
     app.parse(arguments);
     return exit_code;
   } catch (const CLI::Success& request) {  // --help, --version
-    return app.exit(request);
+    return program::processes().first() ? app.exit(request) : request.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "d3ad: %s (see d3ad --help)\n", error.what());
+    return program::Processes::end(2, std::string(error.what()) + " (see d3ad --help)");
   } catch (const d3ad::Interrupted& stopped) {
-    std::fprintf(stderr, "d3ad: %s\n", stopped.what());
-    return 130;
+    return program::Processes::end(130, stopped.what());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "d3ad: %s\n", error.what());
+    return program::Processes::end(2, error.what());
   }
-  return 2;
 }

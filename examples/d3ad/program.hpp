@@ -10,6 +10,7 @@
 #include <d3ad/d3ad.hpp>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,25 @@ void add_evaluate(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
+
+// The processes that share the work: those that mpirun started, else this one alone.
+d3ad::Group& processes();
+
+// Joins them, for as long as it lives; in main().
+class Processes {
+ public:
+  // Throws d3ad::Error where mpirun started several and this program was built without MPI.
+  Processes();
+  ~Processes();
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+  // For a program that ends with an error: says it once, whether all processes have the same or only this one, and ends
+  // the others. Returns the exit code.
+  static int end(int exit_code, const std::string& line) noexcept;
+
+ private:
+  std::unique_ptr<d3ad::Group> joined_;
+};
 
 // Options of Settings. All are text here, so that a configuration file and the command line are one stream in which the
 // later word wins; apply() turns what was given into numbers and says what is wrong with it.
@@ -62,6 +82,15 @@ struct CommonOptions {
     const CommonOptions& options_;
     d3ad::Context<d3ad::Cpu>& ctx_;
   };
+};
+
+// What commands have that several processes can share.
+//
+//   options.processes.apply(options.common);      what rank 0 says alone, and the default of --threads
+struct ProcessOptions {
+  double wait_seconds = 1800;
+  void add(CLI::App& command);
+  void apply(CommonOptions& common) const;
 };
 
 // Puts the words of a configuration file before the command's own, where `--config FILE` is among the arguments: a JSON

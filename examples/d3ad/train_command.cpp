@@ -19,6 +19,7 @@ struct Options {
   double checkpoint_seconds = 60;
   SettingsOptions settings;
   CommonOptions common;
+  ProcessOptions processes;
 };
 
 // Progress bars by stage, and the flag of Ctrl-C.
@@ -91,8 +92,15 @@ void add_train(CLI::App& app, int&) {
       ->capture_default_str();
   o->settings.add(*command, SettingsOptions::Part::all);
   o->common.add(*command);
-  command->footer("Ctrl-C saves and stops; the same command goes on where it stopped.");
+  o->processes.add(*command);
+  command->footer(
+      "Ctrl-C saves and stops; the same command goes on where it stopped.\n"
+      "mpirun -n 4 d3ad train ... does it with four processes, each of which computes a quarter of every batch "
+      "(--batch\n"
+      "divided by --accumulate has to be a multiple of four); what was begun with some goes on with others or with "
+      "one.");
   command->callback([o] {
+    o->processes.apply(o->common);
     TrainRequest request;
     request.settings = Settings::named(o->settings.preset().empty() ? "small" : o->settings.preset());
     o->settings.apply(request.settings);
@@ -107,7 +115,7 @@ void add_train(CLI::App& app, int&) {
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
     Context<Cpu> ctx({.threads = o->common.threads});
     const CommonOptions::Planned planned(o->common, ctx);
-    Trainer<Cpu>(ctx, std::move(request), console.events()).run();
+    Trainer<Cpu>(ctx, std::move(request), console.events(), processes()).run();
     planned.save();
     finish(*o);
   });
@@ -121,7 +129,9 @@ void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<
   add_data_options(*command, *o);
   o->settings.add(*command, SettingsOptions::Part::later_stages);
   o->common.add(*command);
+  o->processes.add(*command);
   command->callback([o, stage] {
+    o->processes.apply(o->common);
     TrainRequest request;
     request.model = o->model;
     request.settings = ModelFolder(o->model).read().settings;
@@ -130,7 +140,7 @@ void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<
     Console console(o->common.quiet, request.settings.batch);
     Context<Cpu> ctx({.threads = o->common.threads});
     const CommonOptions::Planned planned(o->common, ctx);
-    Trainer<Cpu> trainer(ctx, std::move(request), console.events());
+    Trainer<Cpu> trainer(ctx, std::move(request), console.events(), processes());
     (trainer.*stage)();
     planned.save();
     finish(*o);

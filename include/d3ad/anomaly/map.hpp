@@ -22,6 +22,7 @@
 #include "d3ad/backend/cpu/distance.hpp"
 #include "d3ad/backend/cpu/elementwise.hpp"
 #include "d3ad/core/arena.hpp"
+#include "d3ad/parallel/packet.hpp"
 
 namespace d3ad::anomaly {
 
@@ -89,6 +90,16 @@ struct MapPair {
   std::int64_t h = 0, w = 0;
   std::vector<float> latent, feature;
 };
+
+// On their way between processes.
+inline void put(parallel::Packet& packet, const MapPair& pair) {
+  packet.put(pair.h), packet.put(pair.w), packet.put(pair.latent), packet.put(pair.feature);
+}
+inline MapPair get_map_pair(parallel::PacketReader& reader) {
+  MapPair pair;
+  reader.get(pair.h), reader.get(pair.w), reader.get(pair.latent), reader.get(pair.feature);
+  return pair;
+}
 
 template <class Device>
 std::vector<MapPair> to_host(Context<Device>&, const Value<float, Device>& latent,

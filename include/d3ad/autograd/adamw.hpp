@@ -96,6 +96,7 @@ class AdamW {
       if (!s.average.empty()) f("ema." + s.parameter->name(), *s.parameter, s.average);
     }
   }
+  bool has_averages() const { return !states_.empty() && !states_.front().average.empty(); }
   // Makes room for averages before a state with them is read.
   void allocate_averages() {
     for (auto& s : states_) s.average = zeros(s.parameter->shape());

@@ -63,8 +63,10 @@ ValueOf<Run> conv2d(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, ParameterOf<R
     if (run.wants(x) || w.trainable()) {
       return run.record(std::move(out), [&run, x = std::move(x), &w, b, config](const auto& dy) {
         auto& c = run.context();
-        if (w.trainable())
+        if (w.trainable()) {
           ops::conv2d_backward_weights(c, w.gradient(), detail::gradient_or_null(b), x.view(), dy.view(), config);
+          run.contributed(&w), run.contributed(b);
+        }
         if (run.wants(x)) {
           auto dx = detail::make(run, x.shape());
           ops::conv2d_backward_data(c, dx.view(), dy.view(), w, config);
@@ -87,8 +89,10 @@ ValueOf<Run> linear(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, ParameterOf<R
     if (run.wants(x) || w.trainable()) {
       return run.record(std::move(out), [&run, x = std::move(x), &w, b](const auto& dy) {
         auto& c = run.context();
-        if (w.trainable())
+        if (w.trainable()) {
           ops::linear_backward_weights(c, w.gradient(), detail::gradient_or_null(b), x.view(), dy.view());
+          run.contributed(&w), run.contributed(b);
+        }
         if (run.wants(x)) {
           auto dx = detail::make(run, x.shape());
           ops::linear_backward_data(c, dx.view(), dy.view(), w);
@@ -115,6 +119,7 @@ ValueOf<Run> group_norm(Run& run, ValueOf<Run> x, ParameterOf<Run>& scale, Param
         ops::group_norm_backward(run.context(), dx.view(), detail::gradient_or_null(&scale),
                                  detail::gradient_or_null(&shift), dy.view(), x.view(), stats.view(), scale.value(),
                                  shift.value(), config);
+        run.contributed(&scale), run.contributed(&shift);
         run.accumulate(x, std::move(dx));
       });
     }
@@ -145,6 +150,7 @@ ValueOf<Run> batch_norm(Run& run, ValueOf<Run> x, const BatchNormParameters<type
           ops::batch_norm_train_backward(run.context(), dx.view(), detail::gradient_or_null(p.scale),
                                          detail::gradient_or_null(p.shift), dy.view(), x.view(), stats.view(),
                                          p.scale->value(), p.shift->value(), config);
+          run.contributed(p.scale), run.contributed(p.shift);
           run.accumulate(x, std::move(dx));
         });
       }
@@ -160,6 +166,7 @@ ValueOf<Run> batch_norm(Run& run, ValueOf<Run> x, const BatchNormParameters<type
         ops::batch_norm_eval_backward(run.context(), dx.view(), detail::gradient_or_null(p.scale),
                                       detail::gradient_or_null(p.shift), dy.view(), x.view(), p.scale->value(),
                                       p.shift->value(), p.mean->value(), p.var->value(), config);
+        run.contributed(p.scale), run.contributed(p.shift);
         run.accumulate(x, std::move(dx));
       });
     }
@@ -422,6 +429,7 @@ ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body b
     auto out = body(run.context(), x.detached(), condition.detached());
     return run.record(out.detached(), [&run, x = std::move(x), condition, body](const auto& dy) {
       Tape<typename Run::device> inner(run.context());
+      inner.listen(run.listener());
       auto inner_x = inner.leaf(x), inner_condition = inner.leaf(condition);
       auto y = body(inner, inner_x, inner_condition);
       inner.backward_from(y, dy);

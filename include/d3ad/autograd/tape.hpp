@@ -17,6 +17,7 @@
 #include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
+#include "d3ad/core/parameter.hpp"
 
 namespace d3ad {
 
@@ -25,6 +26,7 @@ class Tape {
  public:
   using device = Device;
   using V = Value<Real<Device>, Device>;
+  using Listener = std::function<void(Parameter<Device>&)>;
 
   explicit Tape(Context<Device>& ctx) : ctx_(&ctx) {}
   Tape(const Tape&) = delete;
@@ -72,6 +74,14 @@ class Tape {
     }
   }
 
+  // Tells `listener` of each parameter whose gradient has got a part, as often as it gets one: a step's closure says so
+  // after it has added. For who does something with gradients while backward goes on (parallel/gradient_sum.hpp).
+  void listen(Listener listener) { listener_ = std::move(listener); }
+  const Listener& listener() const { return listener_; }
+  void contributed(Parameter<Device>* p) const {
+    if (listener_ && p && p->trainable()) listener_(*p);
+  }
+
   // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
   void backward(const V& loss, float seed = 1.0f) {
     D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
@@ -110,6 +120,7 @@ class Tape {
 
   Context<Device>* ctx_;
   std::vector<Node> nodes_;
+  Listener listener_;
 };
 
 template <class Run>

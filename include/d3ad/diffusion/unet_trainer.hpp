@@ -10,6 +10,11 @@
 // All that is random comes from counters (seed, step), so a run that was stopped and resumed from save() equals an
 // uninterrupted one bit for bit. Images are drawn in shuffled rounds; the last, short batch of a round is dropped, and
 // where there are fewer images than a batch holds, rounds follow each other within it.
+//
+// Several processes (a Group) share each micro-batch: every one computes its part of the images, gradients are summed
+// while backward goes on, and all take the same step. What a place of a batch is does not depend on who computes it, so
+// the result is that of one process to the rounding of sums. share() makes everybody's state that of rank 0, which
+// alone loads and saves.
 
 #include <algorithm>
 #include <cstdint>
@@ -23,6 +28,9 @@
 #include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/models/unet.hpp"
+#include "d3ad/parallel/gradient_sum.hpp"
+#include "d3ad/parallel/nccl.hpp"  // how a GPU's are summed
+#include "d3ad/weights/share.hpp"
 #include "d3ad/weights/training_state.hpp"
 
 namespace d3ad {
@@ -48,15 +56,26 @@ class UNetTrainer {
   };
 
   UNetTrainer(Context<Device>& ctx, const UNet<Device>& unet, ParameterStore<Device>& store, const Schedule& schedule,
-              UNetTrainerOptions options)
+              UNetTrainerOptions options, Group& group = Group::alone())
       : ctx_(ctx),
+        group_(group),
         unet_(unet),
         store_(store),
         schedule_(schedule),
         options_(options),
-        optimizer_(store.parameters(), options.adamw) {
+        optimizer_(store.parameters(), options.adamw),
+        sum_(group, ctx, store.parameters()) {
+    check(options, group);
+  }
+
+  // Throws where a batch does not split into its parts and over the processes.
+  static void check(const UNetTrainerOptions& options, const Group& group) {
     D3AD_CHECK(options.batch > 0 && options.accumulate > 0 && options.batch % options.accumulate == 0,
                "training: a batch of ", options.batch, " does not split into ", options.accumulate, " parts");
+    const int micro = options.batch / options.accumulate;
+    D3AD_CHECK(micro % group.size() == 0, "training: ", micro, " images computed together do not split over ",
+               group.size(), " processes; choose a batch", options.accumulate > 1 ? " / accumulate" : "",
+               " that is a multiple of ", group.size(), ", or start another number of processes");
   }
 
   // `latents` [shape.n, h, w, c] on the host, kept by reference.
@@ -78,11 +97,15 @@ class UNetTrainer {
   Step step() {
     D3AD_CHECK(latents_, "training: set_latents has to be called first");
     const std::int64_t number = steps();
-    const std::int64_t micro = options_.batch / options_.accumulate;
+    const std::int64_t micro = options_.batch / options_.accumulate, own = micro / group_.size();
     optimizer_.zero_gradients(ctx_);
     double loss = 0;
-    for (std::int64_t part = 0; part < options_.accumulate; ++part)
-      loss += forward_backward(number, part * micro, micro) / options_.accumulate;
+    for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+      if (part == options_.accumulate - 1) sum_.begin();
+      loss += forward_backward(number, part * micro + group_.rank() * own, own) / options_.accumulate;
+    }
+    sum_.finish();
+    loss = group_.sum(loss / group_.size());
     D3AD_CHECK(std::isfinite(loss), "training: the loss is not finite at step ", number + 1,
                "; lower the learning rate or clip the gradient");
     const double factor = learning_rate_factor(number, total(), options_.warmup, options_.cosine_decay);
@@ -100,6 +123,9 @@ class UNetTrainer {
   void save(const std::filesystem::path& path, std::map<std::string, std::string> metadata) {
     save_training_state(store_, optimizer_, path, std::move(metadata));
   }
+
+  // Gives everybody the weights, moments, averages and step count of rank 0.
+  void share() { share_training_state(group_, store_, optimizer_); }
 
   // Continues from what save() wrote. The file has to hold exactly this network's state.
   void load(const SafetensorsFile& file) { load_training_state(store_, optimizer_, file, options_.ema > 0); }
@@ -149,16 +175,19 @@ class UNetTrainer {
     Tape<Device> tape(ctx_);
     auto eps = unet_(tape, fn::to_real(ctx_, std::move(x)), View<const std::int32_t, Device>(t.view()));
     auto loss = fn::mse(tape, std::move(eps), fn::to_real(ctx_, std::move(noise)));
-    tape.backward(loss, 1.0f / static_cast<float>(options_.accumulate));
+    tape.listen([this](Parameter<Device>& p) { sum_.contributed(p); });
+    tape.backward(loss, 1.0f / static_cast<float>(options_.accumulate * group_.size()));
     return fn::item(ctx_, loss);
   }
 
   Context<Device>& ctx_;
+  Group& group_;
   const UNet<Device>& unet_;
   ParameterStore<Device>& store_;
   const Schedule& schedule_;
   UNetTrainerOptions options_;
   AdamW<Device> optimizer_;
+  GradientSum<Device> sum_;
   const std::vector<float>* latents_ = nullptr;
   Shape shape_;
   std::vector<std::size_t> order_;

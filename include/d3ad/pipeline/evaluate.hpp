@@ -8,7 +8,10 @@
 //   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper
 //   calibrated   ranges and threshold come from good training images: what `detect` does with a single image
 //
-// and, where options.baselines asks for them, two detectors without diffusion (pipeline/baselines.hpp):
+// Several processes (options.group) take turns in computing batches; rank 0 gathers what they find, in the images'
+// order, and has the same result as one process, bit for bit. The others return nothing.
+//
+// And, where options.baselines asks for them, two detectors without diffusion (pipeline/baselines.hpp):
 //
 //   baseline_mean_image, baseline_vae
 
@@ -21,6 +24,8 @@
 #include <vector>
 
 #include "d3ad/anomaly/metrics.hpp"
+#include "d3ad/parallel/group.hpp"
+#include "d3ad/parallel/packet.hpp"
 #include "d3ad/pipeline/baselines.hpp"
 #include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/detector.hpp"
@@ -92,6 +97,7 @@ struct EvaluationOptions {
   std::function<bool()> stop = [] { return false; };
   // Called for each image with its result, for pictures.
   std::function<void(const Sample&, const Detection&)> each = [](const Sample&, const Detection&) {};
+  Group* group = &Group::alone();
 };
 
 namespace detail {
@@ -146,12 +152,102 @@ inline void add_readable(MeanImage& mean, const std::vector<Sample>& samples, st
   }
 }
 
+// A test image as it was read; `error`: why it cannot be used.
+struct TestImage {
+  std::vector<float> pixels;
+  std::vector<std::uint8_t> mask;
+  bool has_pixels = false;  // counts for pixels
+  std::string error;
+};
+
+inline TestImage test_image(const Sample& sample, ImageLoader::Item item, int size) {
+  TestImage out{.pixels = {}, .mask = {}, .has_pixels = !sample.anomalous(), .error = std::move(item.error)};
+  if (!out.error.empty()) return out;
+  out.pixels = std::move(item.pixels);
+  if (!sample.mask) return out;
+  try {
+    const Image picture = sample_mask(sample);
+    D3AD_CHECK(picture.width == item.width && picture.height == item.height, "mask '", sample.mask->string(), "' is ",
+               picture.width, " x ", picture.height, ", its image ", item.width, " x ", item.height);
+    out.mask = to_mask(picture, size);
+    out.has_pixels = true;
+  } catch (const Error& error) {
+    out.error = error.what();
+  }
+  return out;
+}
+
+// Which test images this process computes, and which cannot be read. Processes take turns in computing whole batches of
+// images that can be read, so each batch is what it is in one process; several have to know first which these are, and
+// share in finding out.
+struct TestShare {
+  std::vector<std::size_t> own;     // of the test set
+  std::vector<std::string> errors;  // of each image of the test set; where there is one process: not known yet
+  std::size_t rounds = 0;           // in which each process computes a batch, or none in the last
+};
+
+inline TestShare share_test(Group& group, const std::vector<Sample>& test, int size, int batch) {
+  TestShare share;
+  const auto processes = static_cast<std::size_t>(group.size()), rank = static_cast<std::size_t>(group.rank());
+  if (processes > 1) {
+    std::vector<std::filesystem::path> paths;
+    for (std::size_t i = rank; i < test.size(); i += processes) paths.push_back(test[i].image);
+    ImageLoader loader(paths, size);
+    parallel::Packet packet;
+    for (std::size_t i = rank; i < test.size(); i += processes)
+      packet.put(test_image(test[i], loader.next(), size).error);
+    const auto all = group.all_gather(std::move(packet).bytes());
+    std::vector<parallel::PacketReader> readers(all.begin(), all.end());
+    share.errors.resize(test.size());
+    for (std::size_t i = 0; i < test.size(); ++i) readers[i % processes].get(share.errors[i]);
+  }
+  std::size_t place = 0;
+  for (std::size_t i = 0; i < test.size(); ++i) {
+    if (!share.errors.empty() && !share.errors[i].empty()) continue;
+    if (place++ / static_cast<std::size_t>(batch) % processes == rank) share.own.push_back(i);
+  }
+  const std::size_t together = static_cast<std::size_t>(batch) * processes;
+  share.rounds = (place + together - 1) / together;
+  return share;
+}
+
+// What one process found in an image, on its way to rank 0.
+struct Found {
+  std::size_t index = 0;  // in the test set
+  Detection detection;
+  std::vector<std::uint8_t> mask;
+  bool has_pixels = false;
+  std::vector<float> by_mean, by_vae;  // maps of the baselines, where they are asked for
+};
+inline void put(parallel::Packet& p, const Found& f) {
+  const Detection& d = f.detection;
+  p.put(static_cast<std::uint64_t>(f.index)), p.put(d.score), p.put(d.faulty);
+  p.put(d.conditioning.distance), p.put(d.conditioning.bin), p.put(d.conditioning.T_hat);
+  p.put(d.map), anomaly::put(p, d.raw), p.put(d.input), p.put(d.reconstruction);
+  p.put(f.mask), p.put(f.has_pixels), p.put(f.by_mean), p.put(f.by_vae);
+}
+inline Found get_found(parallel::PacketReader& p) {
+  Found f;
+  Detection& d = f.detection;
+  std::uint64_t index = 0;
+  p.get(index), p.get(d.score), p.get(d.faulty);
+  f.index = static_cast<std::size_t>(index);
+  p.get(d.conditioning.distance), p.get(d.conditioning.bin), p.get(d.conditioning.T_hat);
+  p.get(d.map), d.raw = anomaly::get_map_pair(p), p.get(d.input), p.get(d.reconstruction);
+  p.get(f.mask), p.get(f.has_pixels), p.get(f.by_mean), p.get(f.by_vae);
+  return f;
+}
+
 }  // namespace detail
 
 template <class Device>
 EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, const EvaluationOptions& options) {
   D3AD_CHECK(!dataset.test.empty(), "evaluate: category '", dataset.category,
              "' has no test images (test/good, test/DEFECT)");
+  Group& group = *options.group;
+  std::string listed = concat(nlohmann::json(detector.settings()).dump(), ' ', options.batch, ' ', options.baselines);
+  for (const auto& s : dataset.test) listed += '\n' + s.image.string();
+  group.agree(listed, "settings, options or test images");
   EvaluationResult out;
   const int size = detector.image_size();
   std::vector<anomaly::MapPair> raw;
@@ -161,66 +257,72 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   MeanImage mean(size);
   if (options.baselines) detail::add_readable(mean, dataset.train, out.skipped);
 
+  const auto share = detail::share_test(group, dataset.test, size, options.batch);
+  for (const auto& error : share.errors)
+    if (!error.empty()) out.skipped.push_back(error);
   std::vector<std::filesystem::path> paths;
-  for (const auto& s : dataset.test) paths.push_back(s.image);
+  for (const std::size_t i : share.own) paths.push_back(dataset.test[i].image);
   ImageLoader loader(paths, size);
+  const std::size_t total = dataset.test.size(), batch = static_cast<std::size_t>(options.batch),
+                    processes = static_cast<std::size_t>(group.size());
+  std::size_t loaded = 0, round = 0;
+  std::vector<detail::Found> own;
   std::vector<std::vector<float>> inputs;
-  std::vector<const Sample*> samples;
-  std::uint64_t first = 0;
+  // Computes this process's batch of the round, whatever is in it, and gathers what all have found.
   const auto run = [&] {
-    if (inputs.empty()) return;
-    auto found = detector(inputs, first);
-    if (options.baselines) {
-      auto& ctx = detector.context();
-      const auto x = detector.upload(inputs);
-      const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
-      const auto by_vae = vae_only_map(ctx, detector.method(), x);
-      for (std::size_t i = 0; i < inputs.size(); ++i) {
-        maps["baseline_mean_image"].push_back(detector.host(by_mean, i));
-        maps["baseline_vae"].push_back(detector.host(by_vae, i));
+    if (group.any(options.stop())) throw Interrupted("evaluate: stopped; nothing was written");
+    parallel::Packet packet;
+    if (!inputs.empty()) {
+      auto found = detector(inputs, (round * processes + static_cast<std::size_t>(group.rank())) * batch);
+      if (options.baselines) {
+        auto& ctx = detector.context();
+        const auto x = detector.upload(inputs);
+        const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
+        const auto by_vae = vae_only_map(ctx, detector.method(), x);
+        for (std::size_t i = 0; i < inputs.size(); ++i)
+          own[i].by_mean = detector.host(by_mean, i), own[i].by_vae = detector.host(by_vae, i);
+      }
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        own[i].detection = std::move(found[i]);
+        put(packet, own[i]);
       }
     }
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const Sample& sample = *samples[i];
-      options.each(sample, found[i]);
-      out.images.push_back({sample.image.string(), sample.defect, sample.anomalous(), found[i].faulty,
-                            found[i].conditioning.T_hat, found[i].score, 0.0f});
-      maps["calibrated"].push_back(std::move(found[i].map));
-      raw.push_back(std::move(found[i].raw));
-    }
-    first += inputs.size();
+    for (const auto& bytes : group.gather(std::move(packet).bytes()))
+      for (parallel::PacketReader reader(bytes); !reader.done();) {
+        auto f = detail::get_found(reader);
+        const Sample& sample = dataset.test[f.index];
+        Detection& d = f.detection;
+        options.each(sample, d);
+        out.images.push_back(
+            {sample.image.string(), sample.defect, sample.anomalous(), d.faulty, d.conditioning.T_hat, d.score, 0.0f});
+        maps["calibrated"].push_back(std::move(d.map));
+        raw.push_back(std::move(d.raw));
+        masks.push_back(std::move(f.mask));
+        has_pixels.push_back(f.has_pixels);
+        if (!options.baselines) continue;
+        maps["baseline_mean_image"].push_back(std::move(f.by_mean));
+        maps["baseline_vae"].push_back(std::move(f.by_vae));
+      }
+    ++round;
+    own.clear();
     inputs.clear();
-    samples.clear();
+    options.progress(static_cast<std::int64_t>(std::min(loaded * processes, total)), static_cast<std::int64_t>(total));
   };
-  for (std::size_t i = 0; i < dataset.test.size(); ++i) {
-    if (options.stop()) throw Interrupted("evaluate: stopped; nothing was written");
-    auto item = loader.next();
-    const Sample& sample = dataset.test[i];
-    std::vector<std::uint8_t> mask;
-    bool pixels = !sample.anomalous();
-    if (item.error.empty() && sample.mask) {
-      try {
-        const Image picture = sample_mask(sample);
-        D3AD_CHECK(picture.width == item.width && picture.height == item.height, "mask '", sample.mask->string(),
-                   "' is ", picture.width, " x ", picture.height, ", its image ", item.width, " x ", item.height);
-        mask = to_mask(picture, size);
-        pixels = true;
-      } catch (const Error& error) {
-        item.error = error.what();
-      }
+  for (const std::size_t i : share.own) {
+    auto image = detail::test_image(dataset.test[i], loader.next(), size);
+    ++loaded;
+    if (!image.error.empty()) {
+      D3AD_CHECK(processes == 1, image.error, "; a moment ago it could be read");
+      out.skipped.push_back(image.error);
+      continue;
     }
-    if (!item.error.empty()) {
-      out.skipped.push_back(item.error);
-    } else {
-      inputs.push_back(std::move(item.pixels));
-      samples.push_back(&sample);
-      masks.push_back(std::move(mask));
-      has_pixels.push_back(pixels);
-    }
-    if (static_cast<int>(inputs.size()) == options.batch) run();
-    options.progress(static_cast<std::int64_t>(i) + 1, static_cast<std::int64_t>(dataset.test.size()));
+    inputs.push_back(std::move(image.pixels));
+    own.push_back({i, {}, std::move(image.mask), image.has_pixels, {}, {}});
+    if (inputs.size() == batch) run();
   }
-  run();
+  if (!inputs.empty()) run();
+  while (processes > 1 && round < share.rounds) run();  // the last one, where this process has no part in it
+  if (!group.first()) return {};
   D3AD_CHECK(!out.images.empty(), "evaluate: none of the ", dataset.test.size(), " test images of '", dataset.category,
              "' could be read; the first: ", out.skipped.front());
 

@@ -13,6 +13,10 @@
 // Settings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
 // take part in everything, and the threshold comes from images that were learned from: too low where they are few.
 //
+// Several processes (a Group) share the work: encoding by images, steps of the UNet by the images of a batch (see
+// unet_trainer.hpp), reconstructions for adaptation, conditioning and calibration by batches. All but the UNet is
+// computed as by one process, bit for bit. Rank 0 alone reads checkpoints, writes files and reports.
+//
 // adapt() and calibrate() run the later stages alone on a model whose earlier ones are done. Every file is replaced
 // atomically; config.json comes last.
 
@@ -30,12 +34,14 @@
 #include "d3ad/anomaly/adapt.hpp"
 #include "d3ad/anomaly/calibration.hpp"
 #include "d3ad/diffusion/unet_trainer.hpp"
+#include "d3ad/parallel/group.hpp"
+#include "d3ad/parallel/packet.hpp"
 #include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
-#include "d3ad/pipeline/plot.hpp"
 #include "d3ad/pipeline/table.hpp"
+#include "d3ad/pipeline/training_log.hpp"
 
 namespace d3ad {
 
@@ -60,17 +66,23 @@ struct TrainRequest {
 template <class Device>
 class Trainer {
  public:
-  Trainer(Context<Device>& ctx, TrainRequest request, TrainEvents events)
-      : ctx_(ctx), request_(std::move(request)), events_(std::move(events)), folder_(request_.model) {
+  Trainer(Context<Device>& ctx, TrainRequest request, TrainEvents events, Group& group = Group::alone())
+      : ctx_(ctx), group_(group), request_(std::move(request)), events_(std::move(events)), folder_(request_.model) {
     request_.settings.check();
     D3AD_CHECK(!request_.good.empty(), "training: there are no good images");
+    group_.agree(nlohmann::json(request_.settings).dump(), "settings");
+    std::string images;
+    for (const auto& path : request_.good) images += path.string() + '\n';
+    group_.agree(images, "good images");
     split();
+    if (!group_.first()) return;
     create_folders(folder_ / "work");
     lock_.emplace(folder_.path());
   }
 
   // All stages.
   void run() {
+    UNetTrainer<Device>::check(trainer_options(), group_);
     open_networks();
     const auto latents = encode();
     train_unet(latents);
@@ -102,8 +114,10 @@ class Trainer {
   const Settings& settings() const { return request_.settings; }
   Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, request_.settings}; }
 
-  void stop_here(const char* stage) const {
-    if (events_.stop())
+  // All processes stop where one of them is asked to.
+  void stop_here(const char* stage) const { stop_here(stage, group_.any(events_.stop())); }
+  void stop_here(const char* stage, bool now) const {
+    if (now)
       throw Interrupted(concat("stopped during '", stage, "'; what was done is saved in '", folder_.path().string(),
                                "', run the same command again to go on"));
   }
@@ -127,6 +141,7 @@ class Trainer {
                " for this VAE and UNet");
     extractor_source_ = request_.extractor;
     extractor_sha256_ = extractor_.sha256;
+    group_.agree(concat(vae_.sha256, ' ', extractor_.sha256), "networks to start from");
   }
 
   // The networks of a finished model; its settings hold except where the request's are for later stages.
@@ -146,6 +161,7 @@ class Trainer {
     extractor_sha256_ = config.extractor_source_sha256;
     request_.vae = config.vae_path.is_absolute() ? config.vae_path : folder_.path() / config.vae_path;
     request_.copy_vae = !config.vae_path.is_absolute();
+    group_.barrier();  // rank 0 writes into this folder
   }
 
   // Which images are learned from and which are held back, each in the order they came in.
@@ -165,7 +181,7 @@ class Trainer {
     Shape shape;
   };
 
-  // What the latents depend on: the VAE, the images' bytes and how they are read.
+  // What the latents depend on: the VAE, the images' bytes and how they are read. Rank 0's.
   std::string latents_key() const {
     Sha256 hash;
     hash.update(concat(vae_.sha256, ' ', settings().image_size, ' ', settings().augment, ' ',
@@ -179,53 +195,86 @@ class Trainer {
   }
 
   Latents encode() {
-    const auto path = folder_ / "work" / "latents.safetensors";
-    const auto key = latents_key();
+    if (group_.first()) latents_key_ = latents_key();
     Latents out;
     const int turns = settings().augment == "none" ? 1 : settings().augment == "flip" ? 2 : 8;
     const auto count = static_cast<std::int64_t>(learned_.size());
     const std::int64_t side = settings().image_size / vae_->reduction();
     out.shape = {count * turns, side, side, vae_->latent_channels()};
-    if (std::filesystem::exists(path)) {
-      try {
-        const SafetensorsFile file(path);
-        const auto metadata = file.metadata();
-        if (metadata.count("key") && metadata.at("key") == key && file.has("latents") &&
-            file.count("latents") == out.shape.size()) {
-          out.values = file.floats("latents");
-          vae_->set_latent_scale(number_of(metadata.at("latent_scale")));
-          events_.note("latents: taken from an earlier run");
-          return out;
-        }
-      } catch (const std::exception&) {
-        events_.note("latents: the file of an earlier run is damaged, encoding again");
-      }
+    if (group_.any(group_.first() && read_latents(out))) {
+      out.values.resize(static_cast<std::size_t>(out.shape.size()));
+      share(out);
+      return out;
     }
     // What cannot be read is said now and not hours later, when the held-back images' turn comes.
-    for (const auto& image : held_) read_input(image, settings().image_size);
+    for (auto i = static_cast<std::size_t>(group_.rank()); i < held_.size();
+         i += static_cast<std::size_t>(group_.size()))
+      read_input(held_[i], settings().image_size);
     out.values.resize(static_cast<std::size_t>(out.shape.size()));
-    const std::int64_t each = side * side * vae_->latent_channels();
-    ImageLoader loader(learned_, settings().image_size);
+    const std::int64_t each = side * side * vae_->latent_channels(), size = group_.size();
+    std::vector<std::filesystem::path> own;
+    for (std::int64_t i = group_.rank(); i < count; i += size) own.push_back(learned_[static_cast<std::size_t>(i)]);
+    ImageLoader loader(own, settings().image_size);
     const auto m = method();
-    for (std::int64_t i = 0; i < count; ++i) {
+    // Round by round each process encodes one image; the last round may be short.
+    for (std::int64_t first = 0; first < count; first += size) {
       stop_here("encode");
-      const auto input = loader.next();
-      D3AD_CHECK(input.error.empty(), input.error, "; take it out of the good images, or put it right");
-      for (int turn = 0; turn < turns; ++turn) {
-        const auto turned = turn_image(input.pixels, settings().image_size, turn);
-        auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
-        copy_from_host(x.view(), turned.data());
-        const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(i * turns + turn));
-        copy_to_host(out.values.data() + (i * turns + turn) * each, View<const float, Device>(z.view()));
+      const std::int64_t i = first + group_.rank();
+      if (i < count) {
+        const auto input = loader.next();
+        D3AD_CHECK(input.error.empty(), input.error, "; take it out of the good images, or put it right");
+        for (int turn = 0; turn < turns; ++turn) {
+          const auto turned = turn_image(input.pixels, settings().image_size, turn);
+          auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
+          copy_from_host(x.view(), turned.data());
+          const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(i * turns + turn));
+          copy_to_host(out.values.data() + (i * turns + turn) * each, View<const float, Device>(z.view()));
+        }
       }
-      events_.progress("encode", i + 1, count, "");
+      events_.progress("encode", std::min(first + size, count), count, "");
     }
+    for (std::int64_t i = 0; group_.size() > 1 && i < count; ++i)
+      group_.broadcast(out.values.data() + i * turns * each, static_cast<std::size_t>(turns * each) * sizeof(float),
+                       static_cast<int>(i % size));
     if (!vae_->has_own_scale()) scale_latents(out.values);
-    SafetensorsWriter writer;
-    writer.metadata = {{"key", key}, {"latent_scale", number(vae_->latent_scale())}};
-    writer.add_floats("latents", {out.shape.n, out.shape.h, out.shape.w, out.shape.c}, out.values.data());
-    writer.write(path);
+    if (group_.first()) write_latents(out);
+    share(out);
     return out;
+  }
+
+  // Latents of an earlier run, if there are the same; only their shape is known yet.
+  bool read_latents(Latents& out) {
+    const auto path = folder_ / "work" / "latents.safetensors";
+    if (!std::filesystem::exists(path)) return false;
+    try {
+      const SafetensorsFile file(path);
+      const auto metadata = file.metadata();
+      if (!metadata.count("key") || metadata.at("key") != latents_key_ || !file.has("latents") ||
+          file.count("latents") != out.shape.size())
+        return false;
+      out.values = file.floats("latents");
+      vae_->set_latent_scale(number_of(metadata.at("latent_scale")));
+      events_.note("latents: taken from an earlier run");
+      return true;
+    } catch (const std::exception&) {
+      events_.note("latents: the file of an earlier run is damaged, encoding again");
+      return false;
+    }
+  }
+  void write_latents(const Latents& latents) const {
+    const Shape s = latents.shape;
+    SafetensorsWriter writer;
+    writer.metadata = {{"key", latents_key_}, {"latent_scale", number(vae_->latent_scale())}};
+    writer.add_floats("latents", {s.n, s.h, s.w, s.c}, latents.values.data());
+    writer.write(folder_ / "work" / "latents.safetensors");
+  }
+  // Rank 0's latents and their scale for all.
+  void share(Latents& latents) {
+    if (group_.size() == 1) return;
+    group_.broadcast(latents.values.data(), latents.values.size() * sizeof(float));
+    float scale = vae_->latent_scale();
+    group_.broadcast(&scale, sizeof(scale));
+    vae_->set_latent_scale(scale);
   }
 
   // The tiny VAE's latents are multiplied by 1 / their standard deviation over all training images.
@@ -267,7 +316,7 @@ class Trainer {
   std::string training_key(const Latents& latents) const {
     const Settings& s = settings();
     const nlohmann::json json = {{"unet", unet_->config()},
-                                 {"latents", latents_key()},
+                                 {"latents", latents_key_},
                                  {"iterations", s.iterations},
                                  {"epochs", s.epochs},
                                  {"batch", s.batch},
@@ -283,59 +332,58 @@ class Trainer {
     return json.dump();
   }
 
-  struct LogRow {
-    std::int64_t step;
-    double loss, gradient_norm, learning_rate, images_per_second;
-  };
-
   void train_unet(const Latents& latents) {
     const auto path = folder_ / "work" / "checkpoint.safetensors";
-    UNetTrainer<Device> trainer(ctx_, *unet_, *unet_.store, schedule_, trainer_options());
+    UNetTrainer<Device> trainer(ctx_, *unet_, *unet_.store, schedule_, trainer_options(), group_);
     trainer.set_latents(latents.values, latents.shape);
     const auto key = training_key(latents);
-    std::vector<LogRow> log;
-    if (std::filesystem::exists(path)) resume(trainer, path, key, log);
+    TrainingLog log;
+    if (group_.first() && std::filesystem::exists(path)) resume(trainer, path, key, log);
+    trainer.share();
 
     using Clock = std::chrono::steady_clock;
     auto saved = Clock::now(), window = saved;
     double loss_sum = 0, norm_sum = 0;
     std::int64_t in_window = 0;
     const auto save = [&] {
-      nlohmann::json rows = nlohmann::json::array();
-      for (const auto& r : log) rows.push_back({r.step, r.loss, r.gradient_norm, r.learning_rate, r.images_per_second});
-      trainer.save(path, {{"key", key}, {"log", rows.dump()}});
-      write_log(log);
+      if (!group_.first()) return;
+      trainer.save(path, {{"key", key}, {"log", log.json().dump()}});
+      log.write_csv(folder_ / "loss.csv");
       saved = Clock::now();
     };
     const std::int64_t every = std::max<std::int64_t>(1, std::min<std::int64_t>(50, trainer.total() / 20));
     while (!trainer.done()) {
-      if (events_.stop()) {
+      if (group_.any(events_.stop())) {
         save();
-        stop_here("train");
+        group_.barrier();  // who ends earlier would end rank 0 while it writes
+        stop_here("train", true);
       }
       const auto step = trainer.step();
       loss_sum += step.loss, norm_sum += step.gradient_norm, ++in_window;
       if (step.number % every == 0 || trainer.done()) {
         const double seconds = std::chrono::duration<double>(Clock::now() - window).count();
         const auto n = static_cast<double>(in_window);
-        log.push_back({step.number, loss_sum / n, norm_sum / n, step.learning_rate,
-                       n * settings().batch / std::max(seconds, 1e-9)});
+        log.add({step.number, loss_sum / n, norm_sum / n, step.learning_rate,
+                 n * settings().batch / std::max(seconds, 1e-9)});
         loss_sum = norm_sum = 0, in_window = 0, window = Clock::now();
       }
       events_.progress("train", step.number, trainer.total(),
-                       log.empty() ? "" : concat("loss ", fixed(log.back().loss, 4)));
+                       log.rows().empty() ? "" : concat("loss ", fixed(log.rows().back().loss, 4)));
       if (std::chrono::duration<double>(Clock::now() - saved).count() > request_.checkpoint_seconds && in_window == 0)
         save();
     }
     save();
     trainer.finish();
-    save_parameters(*unet_.store, folder_ / "unet.safetensors", {{"config", nlohmann::json(unet_->config()).dump()}});
+    share_parameters(group_, *unet_.store);  // to the bit, also where processors differ
+    if (group_.first()) {
+      save_parameters(*unet_.store, folder_ / "unet.safetensors", {{"config", nlohmann::json(unet_->config()).dump()}});
+      log.write_curve(folder_ / "loss.png");
+    }
     unet_.store->freeze();
-    write_curve(log);
   }
 
   void resume(UNetTrainer<Device>& trainer, const std::filesystem::path& path, const std::string& key,
-              std::vector<LogRow>& log) {
+              TrainingLog& log) {
     const SafetensorsFile file(path);
     const auto metadata = file.metadata();
     D3AD_CHECK(
@@ -343,28 +391,8 @@ class Trainer {
         "' is a checkpoint of a training with other images or settings; repeat those, choose another --model, or "
         "delete the file to start afresh");
     trainer.load(file);
-    const auto rows =
-        metadata.count("log") ? nlohmann::json::parse(metadata.at("log"), nullptr, false) : nlohmann::json();
-    if (rows.is_array())
-      for (const auto& r : rows)
-        if (r.is_array() && r.size() == 5) log.push_back({r[0], r[1], r[2], r[3], r[4]});
+    if (metadata.count("log")) log.read(nlohmann::json::parse(metadata.at("log"), nullptr, false));
     events_.note(concat("training: going on from step ", trainer.steps(), " of ", trainer.total()));
-  }
-
-  void write_log(const std::vector<LogRow>& log) const {
-    std::string csv = "step,loss,gradient_norm,learning_rate,images_per_second\n";
-    for (const auto& r : log)
-      csv += concat(r.step, ',', number(r.loss), ',', number(r.gradient_norm), ',', number(r.learning_rate), ',',
-                    number(r.images_per_second), '\n');
-    write_atomically(folder_ / "loss.csv", csv);
-  }
-  void write_curve(const std::vector<LogRow>& log) const {
-    plot::Series series{.label = "training loss", .x = {}, .y = {}};
-    for (const auto& r : log) series.x.push_back(static_cast<double>(r.step)), series.y.push_back(r.loss);
-    write_png(folder_ / "loss.png", plot::line_plot({series}, {.title = "UNet: mean squared error of the noise",
-                                                               .x_label = "step",
-                                                               .y_label = "loss",
-                                                               .log_y = true}));
   }
 
   // ---- 3: domain adaptation ----
@@ -377,24 +405,59 @@ class Trainer {
                                .weight_decay = static_cast<float>(settings().weight_decay)});
       const auto count = static_cast<std::int64_t>(learned_.size());
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
+      const std::int64_t steps = settings().gamma * batches, size = group_.size();
       const Rng draw(settings().seed, Rng::stream("adapt.strength"));
-      for (std::int64_t step = 0; step < settings().gamma * batches; ++step) {
+      // What a step is about: a batch, and how it is reconstructed. That does not depend on the extractor, so each
+      // process reconstructs for one of the next `size` steps; rank 0 then makes them, one after the other.
+      for (std::int64_t first = 0; first < steps; first += size) {
         stop_here("adapt");
-        auto target = load_batch(adapt_order(step / batches), step % batches * batch, batch);
-        const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
-        const int T_hat = round10(p / 10.0 * settings().T_max);
-        const auto z0 = m.encode(ctx_, target);
-        const auto z = m.reconstruct(ctx_, z0, std::vector<int>(static_cast<std::size_t>(batch), T_hat), 0,
-                                     /*drop_direction=*/true);
-        const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer,
-                                                fn::imagenet_input(ctx_, vae_->decode(ctx_, fn::to_real(ctx_, z))),
-                                                fn::imagenet_input(ctx_, fn::to_real(ctx_, target)));
-        events_.progress("adapt", step + 1, settings().gamma * batches, concat("loss ", fixed(loss, 4)));
+        std::string own;
+        const std::int64_t step = first + group_.rank();
+        if (step < steps) {
+          auto target = load_batch(adapt_order(step / batches), step % batches * batch, batch);
+          const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
+          const int T_hat = round10(p / 10.0 * settings().T_max);
+          const auto z0 = m.encode(ctx_, target);
+          const auto z = m.reconstruct(ctx_, z0, std::vector<int>(static_cast<std::size_t>(batch), T_hat), 0,
+                                       /*drop_direction=*/true);
+          parallel::Packet packet;
+          put(packet, m.decode(ctx_, z));
+          put(packet, target);
+          own = std::move(packet).bytes();
+        }
+        const auto all = group_.gather(std::move(own));
+        for (std::int64_t r = 0; group_.first() && r < size && first + r < steps; ++r) {
+          parallel::PacketReader reader(all[static_cast<std::size_t>(r)]);
+          const Shape shape{batch, settings().image_size, settings().image_size, 3};
+          auto repaired = get(reader, shape), target = get(reader, shape);
+          const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer,
+                                                  fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
+                                                  fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
+          events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(loss, 4)));
+        }
       }
       extractor_.store->drop_gradients();
+      share_parameters(group_, *extractor_.store);
     }
-    save_parameters(*extractor_.store, folder_ / "extractor.safetensors",
-                    {{"config", nlohmann::json(extractor_->config()).dump()}});
+    if (group_.first())
+      save_parameters(*extractor_.store, folder_ / "extractor.safetensors",
+                      {{"config", nlohmann::json(extractor_->config()).dump()}});
+  }
+
+  // Values of the device on their way between processes.
+  static void put(parallel::Packet& packet, const V& x) {
+    std::vector<float> host(static_cast<std::size_t>(x.shape().size()));
+    copy_to_host(host.data(), View<const float, Device>(x.view()));
+    packet.put(host);
+  }
+  V get(parallel::PacketReader& reader, Shape shape) const {
+    std::vector<float> host;
+    reader.get(host);
+    D3AD_CHECK(static_cast<std::int64_t>(host.size()) == shape.size(), "adaptation: a process sent ", host.size(),
+               " numbers for ", shape);
+    auto x = ctx_.arena.template make<float>(shape);
+    copy_from_host(x.view(), host.data());
+    return x;
   }
 
   // The learned images in the order of an epoch of adaptation.
@@ -415,16 +478,23 @@ class Trainer {
 
   // ---- 4 and 5: conditioning, calibration, and the model is finished ----
 
-  // Calls visit(first, x) for images in batches.
-  template <class Visit>
-  void each_batch(const char* stage, const std::vector<std::filesystem::path>& paths, Visit&& visit) {
+  // Calls visit(packet, first, x) for images in batches, and read(reader) with what it packed, in the order of the
+  // batches. Processes take turns; `everywhere`: all read, else rank 0 only.
+  template <class Visit, class Read>
+  void each_batch(const char* stage, const std::vector<std::filesystem::path>& paths, bool everywhere, Visit&& visit,
+                  Read&& read) {
     const auto count = static_cast<std::int64_t>(paths.size());
     constexpr std::int64_t kBatch = 8;
-    for (std::int64_t first = 0; first < count; first += kBatch) {
+    const std::int64_t round = kBatch * group_.size();
+    for (std::int64_t start = 0; start < count; start += round) {
       stop_here(stage);
-      const std::int64_t n = std::min(kBatch, count - first);
-      visit(first, load_batch(paths, first, n));
-      events_.progress(stage, first + n, count, "");
+      const std::int64_t first = start + kBatch * group_.rank(), n = std::min(kBatch, count - first);
+      parallel::Packet packet;
+      if (n > 0) visit(packet, first, load_batch(paths, first, n));
+      auto own = std::move(packet).bytes();
+      for (const auto& bytes : everywhere ? group_.all_gather(std::move(own)) : group_.gather(std::move(own)))
+        for (parallel::PacketReader reader(bytes); !reader.done();) read(reader);
+      events_.progress(stage, std::min(start + round, count), count, "");
     }
   }
 
@@ -432,20 +502,31 @@ class Trainer {
     extractor_.store->freeze();
     const auto m = method();
     std::vector<std::vector<float>> features;
-    each_batch("condition", learned_, [&](std::int64_t, V x) {
-      for (auto& f : m.conditioning_features(ctx_, std::move(x))) features.push_back(std::move(f));
-    });
+    each_batch(
+        "condition", learned_, /*everywhere=*/true,
+        [&](parallel::Packet& packet, std::int64_t, V x) {
+          for (const auto& f : m.conditioning_features(ctx_, std::move(x))) packet.put(f);
+        },
+        [&](parallel::PacketReader& reader) { reader.get(features.emplace_back()); });
     const auto conditioning = ImplicitConditioning::fit(
         std::move(features),
         {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
 
     std::vector<anomaly::MapPair> maps;
-    each_batch("calibrate", held_.empty() ? learned_ : held_, [&](std::int64_t first, V x) {
-      // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
-      const auto good = held_.empty() ? conditioning.leaving_out(first) : conditioning;
-      const auto a = m.analyse(ctx_, std::move(x), good, static_cast<std::uint64_t>(first));
-      for (auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) maps.push_back(std::move(pair));
-    });
+    each_batch(
+        "calibrate", held_.empty() ? learned_ : held_, /*everywhere=*/false,
+        [&](parallel::Packet& packet, std::int64_t first, V x) {
+          // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
+          const auto good = held_.empty() ? conditioning.leaving_out(first) : conditioning;
+          const auto a = m.analyse(ctx_, std::move(x), good, static_cast<std::uint64_t>(first));
+          for (const auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) anomaly::put(packet, pair);
+        },
+        [&](parallel::PacketReader& reader) { maps.push_back(anomaly::get_map_pair(reader)); });
+    if (group_.first()) write_model(conditioning, maps);
+    group_.barrier();  // when one process is done, so is the model
+  }
+
+  void write_model(const ImplicitConditioning& conditioning, const std::vector<anomaly::MapPair>& maps) {
     const auto calibration = anomaly::calibrate(ctx_, maps,
                                                 {.lambda = static_cast<float>(settings().lambda),
                                                  .sigma = static_cast<float>(settings().sigma),
@@ -484,6 +565,7 @@ class Trainer {
   }
 
   Context<Device>& ctx_;
+  Group& group_;
   TrainRequest request_;
   std::vector<std::filesystem::path> learned_, held_;  // of request_.good
   TrainEvents events_;
@@ -494,7 +576,7 @@ class Trainer {
   Loaded<ResNet<Device>, Device> extractor_;
   Loaded<UNet<Device>, Device> unet_;
   std::filesystem::path extractor_source_;
-  std::string extractor_sha256_;
+  std::string extractor_sha256_, latents_key_;
 };
 
 }  // namespace d3ad
