@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "colour.hpp"
+#include "device.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -25,7 +26,8 @@ struct Options {
 // Pictures next to each other under the image's name; two images of one name get different ones.
 class Pictures {
  public:
-  Pictures(const Options& o, const Detector<Cpu>& detector)
+  template <class Device>
+  Pictures(const Options& o, const Detector<Device>& detector)
       : o_(o),
         size_(detector.image_size()),
         brightest_(detector.brightest()),
@@ -84,10 +86,9 @@ void print(const Options& o, const std::string& file, const Detection& d,
   std::fflush(stdout);
 }
 
-int run(const Options& o) {
-  Context<Cpu> ctx({.threads = o.common.threads});
-  const CommonOptions::Planned planned(o.common, ctx);
-  Detector<Cpu> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
+template <class Device>
+int run(Context<Device>& ctx, const Options& o) {
+  Detector<Device> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
   if (!o.threshold.empty()) {
     float value = 0;
     const auto [end, error] = std::from_chars(o.threshold.data(), o.threshold.data() + o.threshold.size(), value);
@@ -130,7 +131,6 @@ int run(const Options& o) {
     if (static_cast<int>(inputs.size()) == o.batch) flush();
   }
   flush();
-  planned.save();
   if (!o.common.quiet && paths.size() > 1)
     fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
                paths.size() - static_cast<std::size_t>(faulty + unread), unread);
@@ -163,7 +163,8 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->footer(
       "Exit code: 0 all images are good, 1 some are faulty, 2 an error (an image that cannot be read is reported,\n"
       "the others are processed).");
-  command->callback([o, &exit_code] { exit_code = run(*o); });
+  command->callback(
+      [o, &exit_code] { on_device<Use::detection>(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); }); });
 }
 
 }  // namespace program

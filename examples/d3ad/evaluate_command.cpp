@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "colour.hpp"
+#include "device.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -106,11 +107,9 @@ fs::path model_of(const Options& o, const std::string& category) {
              : model;
 }
 
-int run(Options& o) {
-  o.processes.apply(o.common);
+template <class Device>
+int run(Context<Device>& ctx, const Options& o) {
   const bool writes = processes().first();
-  Context<Cpu> ctx({.threads = o.common.threads});
-  const CommonOptions::Planned planned(o.common, ctx);
   if (writes) create_folders(o.out);
   InterruptGuard guard;
   std::vector<std::string> categories = o.categories;
@@ -120,7 +119,7 @@ int run(Options& o) {
   int skipped = 0;
   std::vector<Verdicts> verdicts;
   for (const auto& category : categories) {
-    Detector<Cpu> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
+    Detector<Device> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings)
       if (writes) std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
@@ -176,7 +175,6 @@ int run(Options& o) {
   if (!writes) return end();
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
   write_results(o, rows, images);
-  planned.save();
   if (o.json) {
     print_json(rows, verdicts);
   } else {
@@ -213,7 +211,10 @@ void add_evaluate(CLI::App& app, int& exit_code) {
       "metrics.csv holds fractions, one row for each category, defect type and mean, under both protocols.\n"
       "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).\n"
       "mpirun -n 4 d3ad evaluate ... shares the images among four processes and writes the same files.");
-  command->callback([o, &exit_code] { exit_code = run(*o); });
+  command->callback([o, &exit_code] {
+    o->processes.apply(o->common);
+    on_device<Use::detection>(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); });
+  });
 }
 
 }  // namespace program

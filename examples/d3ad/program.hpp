@@ -61,14 +61,15 @@ class SettingsOptions {
   std::string preset_;
 };
 
-// --threads and --quiet, which every command has, and how convolutions are computed.
+// --threads and --quiet, which every command has, on which device it computes (device.hpp makes a context of that), and
+// how convolutions are computed on the CPU.
 //
 //   d3ad::Context<d3ad::Cpu> ctx({.threads = common.threads});
 //   const CommonOptions::Planned planned(common, ctx);      the plan is loaded; where asked it is saved at the end
 struct CommonOptions {
   int threads = 0;
   bool quiet = false;
-  std::string plan, save_plan, memory = "fast", precision = "float";
+  std::string device = "cpu", plan, save_plan, memory = "fast", precision = "float";
   bool tune = false;
   void add(CLI::App& command);
 

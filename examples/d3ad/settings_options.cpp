@@ -156,6 +156,15 @@ void CommonOptions::add(CLI::App& command) {
       ->capture_default_str();
   command.add_flag("--quiet", quiet, "no progress");
   command
+      .add_option("--device", device,
+                  "what computes: cpu, or cuda, an NVIDIA GPU (cuda:N the Nth, from 0); with mpirun each process takes "
+                  "the next one")
+      ->check([](const std::string& text) {
+        const bool known = text == "cpu" || text == "cuda" || (text.starts_with("cuda:") && text.size() > 5);
+        return known ? std::string() : "expected cpu, cuda or cuda:N, got '" + text + "'";
+      })
+      ->capture_default_str();
+  command
       .add_option("--plan", plan,
                   "file that says by which algorithm convolutions are computed (see --save-plan); others go by the "
                   "cost model")
@@ -176,10 +185,13 @@ void CommonOptions::add(CLI::App& command) {
       ->capture_default_str()
       ->group("Speed");
   command
-      .add_option("--precision", precision,
-                  "what convolutions multiply: float, or bfloat16, where the processor has it (AVX512-BF16, AMX): "
-                  "faster with AMX only, and maps and scores differ in the second or third digit; sums are float")
-      ->check(CLI::IsMember({"float", "bfloat16"}))
+      .add_option(
+          "--precision", precision,
+          "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
+          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, or for detection half and "
+          "bfloat16, in which activations are kept too. But for float, maps and scores differ in the second or "
+          "third digit")
+      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
       ->capture_default_str()
       ->group("Speed");
 }

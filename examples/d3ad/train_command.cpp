@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "device.hpp"
 #include "program.hpp"
 
 namespace program {
@@ -113,17 +114,18 @@ void add_train(CLI::App& app, int&) {
     Console console(o->common.quiet, request.settings.batch);
     if (o->vae.empty() || o->extractor.empty())
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
-    Context<Cpu> ctx({.threads = o->common.threads});
-    const CommonOptions::Planned planned(o->common, ctx);
-    Trainer<Cpu>(ctx, std::move(request), console.events(), processes()).run();
-    planned.save();
+    on_device<Use::training>(o->common, [&]<class Device>(Context<Device>& ctx) {
+      Trainer<Device>(ctx, std::move(request), console.events(), processes()).run();
+    });
     finish(*o);
   });
 }
 
 namespace {
 
-void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<Cpu>::*stage)()) {
+// stage(trainer): a later stage alone
+template <class Stage>
+void add_stage(CLI::App& app, const char* name, const char* text, Stage stage) {
   auto* command = app.add_subcommand(name, text);
   auto o = std::make_shared<Options>();
   add_data_options(*command, *o);
@@ -138,11 +140,10 @@ void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<
     o->settings.apply(request.settings);
     request.good = good_images(*o, request.category);
     Console console(o->common.quiet, request.settings.batch);
-    Context<Cpu> ctx({.threads = o->common.threads});
-    const CommonOptions::Planned planned(o->common, ctx);
-    Trainer<Cpu> trainer(ctx, std::move(request), console.events(), processes());
-    (trainer.*stage)();
-    planned.save();
+    on_device<Use::training>(o->common, [&]<class Device>(Context<Device>& ctx) {
+      Trainer<Device> trainer(ctx, std::move(request), console.events(), processes());
+      stage(trainer);
+    });
     finish(*o);
   });
 }
@@ -150,10 +151,12 @@ void add_stage(CLI::App& app, const char* name, const char* text, void (Trainer<
 }  // namespace
 
 void add_adapt(CLI::App& app, int&) {
-  add_stage(app, "adapt", "adapt the extractor of a trained model again, then calibrate it", &Trainer<Cpu>::adapt);
+  add_stage(app, "adapt", "adapt the extractor of a trained model again, then calibrate it",
+            [](auto& trainer) { trainer.adapt(); });
 }
 void add_calibrate(CLI::App& app, int&) {
-  add_stage(app, "calibrate", "learn bins, ranges and threshold of a trained model again", &Trainer<Cpu>::calibrate);
+  add_stage(app, "calibrate", "learn bins, ranges and threshold of a trained model again",
+            [](auto& trainer) { trainer.calibrate(); });
 }
 
 }  // namespace program
