@@ -159,6 +159,28 @@ TEST_CASE("a model is trained, found again and finds what is wrong") {
   CHECK(std::abs(at % kSize - 32) < 20);
   CHECK(std::abs(at / kSize - 32) < 20);
 
+  // Photographs of other sizes, resized on the device: the same as what was resized before.
+  const std::vector<Image> photos{stripes(33, false), stripes(33, true), resize(stripes(33, true), 150, 97)};
+  std::vector<std::vector<float>> inputs;
+  for (const Image& p : photos) inputs.push_back(to_input(p, kSize));
+  const auto expected = detector(inputs), seen = detector(photos);
+  REQUIRE(seen.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(seen[i].input == inputs[i]);
+    CHECK(seen[i].score == expected[i].score);
+    CHECK(seen[i].map == expected[i].map);
+    CHECK(seen[i].reconstruction == expected[i].reconstruction);
+  }
+  const auto still = Memory<Cpu>::allocations();
+  detector(photos);
+  CHECK(Memory<Cpu>::allocations() == still);
+  CHECK(contains(refusal([&] { detector(std::vector<Image>{}); }), "there are no images"));
+  CHECK(contains(refusal([&] { detector(std::vector{Image(8, 8, 1)}); }), "8 x 8 x 1"));
+  CHECK(contains(refusal([&] { detector(std::vector{Image()}); }), "0 x 0 x 3"));
+  Image cut(8, 8, 3);
+  cut.pixels.pop_back();
+  CHECK(contains(refusal([&] { detector(std::vector{cut}); }), "191 bytes"));
+
   // Evaluation: a row for the category and one for its defect, for each protocol; a bad image is passed over.
   write_atomically(place.data / "stripes/test/good/broken.png", std::string_view("broken"));
   Image wrong(kSize / 2, kSize, 1);

@@ -4,6 +4,7 @@
 //   Context<Cpu> ctx;
 //   Detector<Cpu> detector(ctx, "models/cookie");
 //   const Detection d = detector(read_input("photo.jpg", detector.image_size()));
+//   const auto found = detector(std::vector{read_image("a.jpg"), read_image("b.jpg")});    resized on the device
 //   d.score, d.faulty, d.T_hat, d.map (image_size x image_size)
 //
 // The ranges and the threshold are the model's calibration, learned on good images; a single image is enough. An image
@@ -17,6 +18,8 @@
 
 #include "d3ad/anomaly/calibration.hpp"
 #include "d3ad/anomaly/score.hpp"
+#include "d3ad/backend/ops.hpp"
+#include "d3ad/pipeline/image.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
 
@@ -72,8 +75,17 @@ class Detector {
 
   // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
   std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
-    auto found = detect(inputs, first);
+    auto found = detect(upload(inputs), inputs, first);
     ctx_.arena.settle();  // the first image was the plan: from the second on nothing is allocated
+    return found;
+  }
+  // photos: as they were decoded, of any sizes, RGB. The same numbers as those of to_input(photo, size).
+  std::vector<Detection> operator()(const std::vector<Image>& photos, std::uint64_t first = 0) {
+    auto x = upload(photos);
+    std::vector<std::vector<float>> inputs;
+    for (std::size_t i = 0; i < photos.size(); ++i) inputs.push_back(host(x, i));
+    auto found = detect(std::move(x), std::move(inputs), first);
+    ctx_.arena.settle();
     return found;
   }
   Detection operator()(std::vector<float> input) {
@@ -99,6 +111,24 @@ class Detector {
     }
     return x;
   }
+  // The same of photographs, whose bytes go to the device and are resized there.
+  Value<float, Device> upload(const std::vector<Image>& photos) const {
+    const std::int64_t size = image_size(), count = static_cast<std::int64_t>(photos.size());
+    D3AD_CHECK(count > 0, "detect: there are no images");
+    auto x = ctx_.arena.template make<float>({count, size, size, 3});
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Image& photo = photos[static_cast<std::size_t>(i)];
+      const Shape shape{.h = photo.height, .w = photo.width, .c = photo.channels};
+      D3AD_CHECK(
+          photo.channels == 3 && shape.size() > 0 && static_cast<std::int64_t>(photo.pixels.size()) == shape.size(),
+          "detect: an image of ", photo.width, " x ", photo.height, " x ", photo.channels, " with ",
+          photo.pixels.size(), " bytes, expected 3 channels and a byte for each number");
+      const auto pixels = ctx_.arena.template make<std::uint8_t>(shape);
+      copy_from_host(pixels.view(), photo.pixels.data());
+      ops::image_input(ctx_, x.view().images(i, 1), pixels.view());
+    }
+    return x;
+  }
   // One image of a map on the host, [size x size x channels].
   static std::vector<float> host(const Value<float, Device>& value, std::size_t image) {
     const View<const float, Device> view = value.view().images(static_cast<std::int64_t>(image), 1);
@@ -115,8 +145,9 @@ class Detector {
   }
 
  private:
-  std::vector<Detection> detect(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
-    const auto seen = method().analyse(ctx_, upload(inputs), *conditioning_, first);
+  // x on the device, inputs the same numbers on the host.
+  std::vector<Detection> detect(Value<float, Device> x, std::vector<std::vector<float>> inputs, std::uint64_t first) {
+    const auto seen = method().analyse(ctx_, std::move(x), *conditioning_, first);
     const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
     const auto scores = anomaly::scores(ctx_, map);
     auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
@@ -129,7 +160,7 @@ class Detector {
       d.faulty = anomaly::faulty(d.score, calibration_.threshold);
       d.conditioning = seen.conditioning[i];
       d.raw = std::move(raw[i]);
-      d.input = inputs[i];
+      d.input = std::move(inputs[i]);
       d.map = host(map, i);
       d.reconstruction = host(seen.repaired, i);
       for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);

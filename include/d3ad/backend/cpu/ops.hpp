@@ -14,6 +14,7 @@
 #include "d3ad/backend/cpu/distance.hpp"
 #include "d3ad/backend/cpu/elementwise.hpp"
 #include "d3ad/backend/cpu/group_norm.hpp"
+#include "d3ad/backend/cpu/image_input.hpp"
 #include "d3ad/backend/cpu/linear.hpp"
 #include "d3ad/backend/cpu/loss.hpp"
 #include "d3ad/backend/cpu/noise.hpp"

@@ -21,6 +21,7 @@
 #include "d3ad/ops/distance.hpp"
 #include "d3ad/ops/elementwise.hpp"
 #include "d3ad/ops/group_norm.hpp"
+#include "d3ad/ops/image_input.hpp"
 #include "d3ad/ops/linear.hpp"
 #include "d3ad/ops/loss.hpp"
 #include "d3ad/ops/noise.hpp"

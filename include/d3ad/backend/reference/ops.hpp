@@ -14,6 +14,7 @@
 #include "d3ad/backend/reference/distance.hpp"
 #include "d3ad/backend/reference/elementwise.hpp"
 #include "d3ad/backend/reference/group_norm.hpp"
+#include "d3ad/backend/reference/image_input.hpp"
 #include "d3ad/backend/reference/linear.hpp"
 #include "d3ad/backend/reference/loss.hpp"
 #include "d3ad/backend/reference/noise.hpp"
