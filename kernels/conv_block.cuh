@@ -224,7 +224,7 @@ __global__ void block_moments_kernel(float* partial, const T* x, NormTiles t) {
     const T* const from = x + place.image * t.pixels * t.channels + place.channel;
     const std::int64_t step = blockDim.y;
     for (std::int64_t p = place.begin(); p < place.last; p += kPixelsAtOnce * step) {
-      Elements<T, V> e[kPixelsAtOnce];
+      Elements<T, V> e[kPixelsAtOnce]{};
       int n = 0;
       for (int k = 0; k < kPixelsAtOnce; ++k)
         if (p + k * step < place.last) e[k] = load_some<V>(from + (p + k * step) * t.channels), n = k + 1;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <type_traits>
+#include <vector>
 
 #include "d3ad/core/parameter.hpp"
 #include "support/both_devices.hpp"
@@ -24,7 +25,9 @@ template <class Device, class T>
 Parameter<Device> parameter(View<T, Device> values) {
   const Shape s = values.shape;
   Parameter<Device> p("weight", {s.n, s.c, s.h, s.w}, s);
-  std::copy_n(values.data, values.size(), p.edit().data);
+  std::vector<Weight<Device>> host(static_cast<std::size_t>(s.size()));
+  copy_to_host<Weight<Device>, Device>(host.data(), values);
+  copy_from_host(p.edit(), host.data());
   return p;
 }
 
@@ -150,7 +153,10 @@ struct Views {
     in.resample = c.resample;
     if (c.bias) out.bias = v[5];
     if (c.batch_norm) {
-      for (std::int64_t i = 0; i < v[9].size(); ++i) v[9].data[i] = 1 + v[9].data[i] / 2;  // a variance
+      std::vector<Real<Device>> variance(static_cast<std::size_t>(v[9].size()));
+      copy_to_host<Real<Device>, Device>(variance.data(), v[9]);
+      for (auto& value : variance) value = 1 + value / 2;
+      copy_from_host(v[9], variance.data());
       out.batch_norm = {v[6], v[7], v[8], v[9], 1e-5f};
     }
     if (c.shift) out.shift = v[10];

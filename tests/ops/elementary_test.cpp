@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "support/both_devices.hpp"
 
@@ -153,7 +154,9 @@ TEST_CASE("losses and their gradients are those of the reference device") {
           [](auto& c, auto out, auto in) { ops::kl_backward(c, {}, out, in[0], in[1], 0.7f); });
     const auto labelled = [&](auto& ctx) {
       auto labels = ctx.arena.template make<std::int32_t>({.n = s.rows()});
-      for (std::int64_t r = 0; r < s.rows(); ++r) labels.view().data[r] = static_cast<std::int32_t>((r * 7 + 1) % s.c);
+      std::vector<std::int32_t> host;
+      for (std::int64_t r = 0; r < s.rows(); ++r) host.push_back(static_cast<std::int32_t>((r * 7 + 1) % s.c));
+      copy_from_host(labels.view(), host.data());
       return labels;
     };
     if (s.c > 1)
@@ -164,7 +167,8 @@ TEST_CASE("losses and their gradients are those of the reference device") {
   test::same_on_both({{4, 1, 1, 5}}, {}, 1e-5, [](auto& ctx, auto out, auto in) {
     ops::scale(ctx, in[0], in[0], 1, 1000);
     auto labels = ctx.arena.template make<std::int32_t>({.n = 4});
-    std::fill_n(labels.view().data, 4, 2);
+    const std::int32_t host[]{2, 2, 2, 2};
+    copy_from_host(labels.view(), host);
     ops::cross_entropy(ctx, out, in[0], labels.view());
   });
   test::same_on_both({{1, 2, 2, 3}}, {1, 2, 2, 3}, 0,
@@ -195,7 +199,8 @@ TEST_CASE("optimizer operations are those of the reference device") {
     ops::copy(ctx, out, in[0]);
   });
   test::same_on_both({s}, {}, 1e-6, [](auto& ctx, auto out, auto in) {
-    out.data[0] = static_cast<std::remove_pointer_t<decltype(out.data)>>(ops::sum_squares(ctx, in[0]));
+    const auto sum = static_cast<std::remove_pointer_t<decltype(out.data)>>(ops::sum_squares(ctx, in[0]));
+    copy_from_host(out, &sum);
   });
 }
 
@@ -221,7 +226,7 @@ TEST_CASE("time embeddings and noise are those of the reference device") {
     test::same_on_both({}, {.n = 5, .c = channels}, 2e-7, [](auto& ctx, auto out, auto) {
       auto t = ctx.arena.template make<std::int32_t>({.n = 5});
       const std::int32_t steps[5]{0, 1, 77, 500, 999};
-      std::copy_n(steps, 5, t.view().data);
+      copy_from_host(t.view(), steps);
       ops::time_embedding(ctx, out, t.view());
     });
   const Shape s{3, 9, 16, 32};

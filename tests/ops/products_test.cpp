@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 #include "d3ad/core/parameter.hpp"
 #include "support/both_devices.hpp"
 
@@ -15,7 +17,9 @@ template <class Device, class T>
 Parameter<Device> parameter(View<T, Device> values) {
   const Shape s = values.shape;
   Parameter<Device> p("weight", {s.n, s.c, s.h, s.w}, s);
-  std::copy_n(values.data, values.size(), p.edit().data);
+  std::vector<Weight<Device>> host(static_cast<std::size_t>(s.size()));
+  copy_to_host<Weight<Device>, Device>(host.data(), values);
+  copy_from_host(p.edit(), host.data());
   return p;
 }
 

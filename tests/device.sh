@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The program on a GPU: the same trainings and detections with --device cuda as on the CPU, and what it refuses.
+#
+#   tests/device.sh PROGRAM MAKE-SAMPLE          PROGRAM: built with CUDA; on a machine with a GPU, or for the emulated one
+#   tests/device.sh PROGRAM                      without a GPU: built with CUDA or without, it says that there is none
+
+set -uo pipefail
+program=$(realpath "$1")
+sample=${2:+$(realpath "$2")}
+tests=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+. "$tests/expect.sh"
+
+refuses "expected cpu, cuda or cuda:N" detect --model model --device gpu photo.png
+refuses "expected cpu, cuda or cuda:N" detect --model model --device cuda:x photo.png
+refuses "float or bfloat16" detect --model model --precision half photo.png
+refuses "means nothing with --device cuda" detect --model model --device cuda --plan some.plan photo.png
+refuses "means nothing with --device cuda" detect --model model --device cuda --memory lean photo.png
+
+if [ -z "$sample" ]; then
+  runs 2 detect --model model --device cuda photo.png
+  counts "$(grep -cE "no NVIDIA GPU|built without CUDA" err)" 1 "sentences about the missing GPU"
+  counts "$(wc -l <err)" 1 "lines on stderr"
+  finish
+  exit
+fi
+
+"$sample" data --category board --train 8 --good 2 --faulty 1 --size 64 >/dev/null || wrong "make-sample"
+refuses "GPU 9 was asked for" detect --model model --device cuda:9 photo.png
+small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --iterations 3
+  --gamma 1 --held-back 0.4 --quiet --threads 1)
+refuses "trains in float or tf32" train --data data --category board --model half --device cuda --precision half --quiet
+runs 0 train --data data --category board --model host "${small[@]}"
+runs 0 train --data data --category board --model device --device cuda "${small[@]}"
+
+# close FILE FILE TOLERANCE: as many numbers in both, pairwise that close to each other, relative to the larger.
+close() {
+  checks=$((checks + 1))
+  paste "$1" "$2" | awk -v tolerance="$3" 'NF != 2 { bad = 1 } {
+      d = $1 - $2; if (d < 0) d = -d; a = $1 < 0 ? -$1 : $1; b = $2 < 0 ? -$2 : $2; m = a > b ? a : b
+      if (d > tolerance * m) bad = 1 } END { exit bad || NR == 0 }' ||
+    wrong "$1 and $2 differ by more than $3: $(paste "$1" "$2" | tr '\n' ';')"
+}
+column() { tail -n +2 "$1" | cut -d, -f2 >"$2"; }
+column host/loss.csv host.losses
+column device/loss.csv device.losses
+close host.losses device.losses 1e-3
+
+# scores MODEL FILE OPTIONS...: of all test images
+scores() {
+  local model=$1 file=$2
+  shift 2
+  runs 1 detect --model "$model" --threshold -1 --format csv --quiet "$@" data/board/test/*
+  column out "$file"
+}
+scores host cpu
+scores host cuda --device cuda
+close cpu cuda 1e-3
+scores host tf32 --device cuda --precision tf32
+close cpu tf32 3e-2
+scores host half --device cuda --precision half
+close cpu half 3e-2
+scores host bfloat16 --device cuda --precision bfloat16
+close cpu bfloat16 2e-1
+scores host alone --device cuda --batch 1
+close cuda alone 1e-4
+scores host narrow --device cuda --weights bfloat16
+scores host narrow_cpu --weights bfloat16
+close narrow narrow_cpu 1e-3
+scores device trained
+close cpu trained 5e-2
+runs 0 evaluate --model device --data data --category board --out results --device cuda --quiet
+exists results/report.html
+
+finish
