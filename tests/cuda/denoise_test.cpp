@@ -57,7 +57,7 @@ Value<float, Device> upload(Context<Device>& ctx, const Tensor<float, Cpu>& x) {
 
 TEST_CASE("CUDA: reconstruction equals the reference, step by step") {
   if (!test::cuda_present()) return;
-  for (const char* name : {"reconstruct_eta2_4", "reconstruct_omega_half"}) {
+  for (const char* name : {"reconstruct_omega_half"}) {
     CAPTURE(name);
     const test::Golden golden(name);
     Context<Cuda> ctx;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "d3ad/autograd/adamw.hpp"
+#include "d3ad/diffusion/scaling.hpp"
 #include "d3ad/diffusion/unet_trainer.hpp"
 #include "d3ad/models/unet.hpp"
 #include "support/compare.hpp"
