@@ -23,7 +23,7 @@ if [ ! -x "$build/d3ad" ] || [ ! -x "$build/make-sample" ]; then
   need build-essential cmake ninja-build pkg-config libdnnl-dev libstb-dev nlohmann-json3-dev libcli11-dev libfmt-dev
 
   step "the programs"
-  cmake -S "$repository" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DD3AD_TESTS=OFF -DD3AD_PRECOMPILE=ON
+  cmake -S "$repository" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DD3AD_TESTS=OFF -DD3AD_PRECOMPILE=ON -DD3AD_CUDA=OFF
   cmake --build "$build" --target d3ad_program make_sample -j "${D3AD_JOBS:-$(nproc)}"
 fi
 

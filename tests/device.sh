@@ -31,9 +31,10 @@ fi
 refuses "GPU 9 was asked for" detect --model model --device cuda:9 photo.png
 small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --iterations 3
   --gamma 1 --held-back 0.4 --quiet --threads 1)
-refuses "trains in float or tf32" train --data data --category board --model half --device cuda --precision half --quiet
 runs 0 train --data data --category board --model host "${small[@]}"
 runs 0 train --data data --category board --model device --device cuda "${small[@]}"
+runs 0 train --data data --category board --model in_half --device cuda --precision half "${small[@]}"
+runs 0 train --data data --category board --model in_bfloat16 --device cuda --precision bfloat16 "${small[@]}"
 
 # close FILE FILE TOLERANCE: as many numbers in both, pairwise that close to each other, relative to the larger.
 close() {
@@ -47,6 +48,10 @@ column() { tail -n +2 "$1" | cut -d, -f2 >"$2"; }
 column host/loss.csv host.losses
 column device/loss.csv device.losses
 close host.losses device.losses 1e-3
+column in_half/loss.csv half.losses
+close host.losses half.losses 1e-2
+column in_bfloat16/loss.csv bfloat16.losses
+close host.losses bfloat16.losses 5e-2
 
 # scores MODEL FILE OPTIONS...: of all test images
 scores() {

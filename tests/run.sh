@@ -21,13 +21,15 @@ need build-essential cmake ninja-build pkg-config clang clang-format libomp-dev 
   nlohmann-json3-dev libcli11-dev libfmt-dev doctest-dev libbenchmark-dev libopenmpi-dev openmpi-bin
 
 step "format"
-git ls-files '*.hpp' '*.cpp' '*.inl' | xargs clang-format --dry-run -Werror
+git ls-files '*.hpp' '*.cpp' '*.inl' '*.h' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
 
+# With nvcc and cuDNN in place this compiles and links the CUDA device for all GPUs too; its tests run on an emulated GPU.
 step "g++, warnings as errors, all tests"
 cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
   -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON -DD3AD_MPI=ON
 build build/gcc
 ctest --test-dir build/gcc --output-on-failure
+[ ! -x build/gcc/tests/unit_cuda ] || build/gcc/tests/unit_cuda | tail -1  # how many comparisons want a GPU
 
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
@@ -42,11 +44,12 @@ D3AD_BUILD=$here/build/gcc D3AD_SAMPLE="--train 24 --good 8 --faulty 4 --size 12
 tests/program.sh build/gcc/d3ad build/example
 tests/awkward_data.sh build/gcc/d3ad build/example
 
-step "without MPI: the program refuses to be one of several"
+step "without MPI and CUDA: the program refuses to be one of several, and a GPU"
 cmake -S . -B build/without_mpi -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=g++ \
-  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON -DD3AD_TESTS=OFF -DD3AD_MPI=OFF
+  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON -DD3AD_TESTS=OFF -DD3AD_MPI=OFF -DD3AD_CUDA=OFF
 build build/without_mpi --target d3ad_program
 tests/without_mpi.sh build/without_mpi/d3ad
+tests/device.sh build/without_mpi/d3ad
 
 step "the example's report in a browser"
 need chromium
@@ -62,7 +65,10 @@ consume() { # NAME [options]: configure, build and run tests/consumer
 consume package -DCMAKE_PREFIX_PATH="$here/build/installed"
 consume package_mpi -DCMAKE_PREFIX_PATH="$here/build/installed" -DD3AD_COMPONENT=mpi
 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe -n 2 build/consumer_package_mpi/consumer
-consume folder -DD3AD_SOURCE="$here"
+if [ -e "$here/build/gcc/kernels/libd3ad_cuda.a" ]; then
+  consume package_cuda -DCMAKE_PREFIX_PATH="$here/build/installed" -DD3AD_COMPONENT=cuda
+fi
+consume folder -DD3AD_SOURCE="$here" -DD3AD_CUDA=OFF
 PKG_CONFIG_PATH=$(dirname "$(find "$here/build/installed" -name d3ad.pc)") consume pkg_config -DD3AD_PKG_CONFIG=ON
 cmake -S examples/embed -B build/embed -G Ninja -DCMAKE_PREFIX_PATH="$here/build/installed"
 build build/embed
@@ -74,13 +80,15 @@ tests/aarch64/run.sh build/aarch64
 
 step "clang, warnings as errors"
 cmake -S . -B build/clang -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=clang++ \
-  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON
-build build/clang --target unit d3ad_program first_tensor detect pretrain make_sample
+  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_PRECOMPILE=ON -DD3AD_CUDA=OFF
+build build/clang --target unit unit_cuda_emulated d3ad_program first_tensor detect pretrain make_sample
 
 step "ASan and UBSan"
 cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF \
-  -DD3AD_PRECOMPILE=ON -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DD3AD_CHECK_BORDERS=1"
-build build/asan --target unit
-ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 build/asan/tests/unit
+  -DD3AD_PRECOMPILE=ON -DD3AD_CUDA=OFF -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DD3AD_CHECK_BORDERS=1"
+build build/asan --target unit unit_cuda_emulated
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0
+build/asan/tests/unit
+build/asan/tests/unit_cuda_emulated -tce="*step by step*,*training steps*,*replayed*"  # the same kernels, for minutes
 
 step "all passed"

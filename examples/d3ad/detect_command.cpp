@@ -163,8 +163,7 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->footer(
       "Exit code: 0 all images are good, 1 some are faulty, 2 an error (an image that cannot be read is reported,\n"
       "the others are processed).");
-  command->callback(
-      [o, &exit_code] { on_device<Use::detection>(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); }); });
+  command->callback([o, &exit_code] { on_device(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); }); });
 }
 
 }  // namespace program

@@ -3,7 +3,6 @@
 #include "device.hpp"
 
 #include <charconv>
-#include <cstdlib>
 
 namespace program {
 
@@ -18,21 +17,16 @@ int gpu_number(const std::string& device) {
     return number;
   }
 #if defined(D3AD_CUDA)
-  // A process for each GPU: mpirun says which of its machine a process is.
-  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"})
-    if (const char* text = std::getenv(name)) return std::max(std::atoi(text), 0) % d3ad::cuda::device_count();
+  if (processes().size() > 1) return processes().local_rank() % d3ad::cuda::device_count();
 #endif
   return 0;
 }
 
-void check_gpu_options(const CommonOptions& common, Use use) {
+void check_gpu_options(const CommonOptions& common) {
   for (const auto& [name, given] :
        {std::pair{"--plan", !common.plan.empty()}, std::pair{"--save-plan", !common.save_plan.empty()},
         std::pair{"--tune", common.tune}, std::pair{"--memory", common.memory != "fast"}})
     D3AD_CHECK(!given, name, " is about the CPU's convolutions and means nothing with --device ", common.device);
-  const bool wide = common.precision == "float" || common.precision == "tf32";
-  D3AD_CHECK(use == Use::detection || wide, "--precision ", common.precision,
-             " is for detection; a GPU trains in float or tf32");
 }
 
 }  // namespace program

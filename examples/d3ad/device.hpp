@@ -1,11 +1,11 @@
 #pragma once
 // Where a command computes: --device and --precision become a context.
 //
-//   on_device<Use::detection>(o.common, [&](auto& ctx) { Detector detector(ctx, model); ... });
+//   on_device(o.common, [&]<class Device>(Context<Device>& ctx) { Detector<Device> detector(ctx, model); ... });
 //
-// The work is a template over the device, and is compiled for each that the use allows: the CPU, and, where the program
-// is built with CUDA, an NVIDIA GPU with activations in float (TF32 too), half and bfloat16. Training is float or TF32.
-// What was asked for is what happens: a device that is not there, or an option that is another device's, is an error.
+// The work is a template over the device, and is compiled for each there is: the CPU, and, where the program is built
+// with CUDA, an NVIDIA GPU with activations in float (TF32 too), half and bfloat16. What was asked for is what happens:
+// a device that is not there, or an option that is another device's, is an error.
 
 #include <d3ad/d3ad.hpp>
 #include <string>
@@ -14,15 +14,13 @@
 
 namespace program {
 
-enum class Use { detection, training };
-
 // The GPU that "cuda" or "cuda:N" names; without N that of the process' place on its machine (mpirun), else the first.
 int gpu_number(const std::string& device);
 
-// Throws d3ad::Error where options of the CPU are given for a GPU, or the precision is none of the use on it.
-void check_gpu_options(const CommonOptions& common, Use use);
+// Throws d3ad::Error where options of the CPU are given for a GPU.
+void check_gpu_options(const CommonOptions& common);
 
-template <Use use, class Work>
+template <class Work>
 void on_device(const CommonOptions& common, Work&& work) {
   if (common.device == "cpu") {
     D3AD_CHECK(common.precision == "float" || common.precision == "bfloat16", "--precision ", common.precision,
@@ -33,7 +31,7 @@ void on_device(const CommonOptions& common, Work&& work) {
     planned.save();
     return;
   }
-  check_gpu_options(common, use);
+  check_gpu_options(common);
 #if defined(D3AD_CUDA)
   const d3ad::cuda::ContextBase::Options options{
       .device = gpu_number(common.device), .tf32 = common.precision == "tf32", .threads = common.threads};
@@ -42,10 +40,8 @@ void on_device(const CommonOptions& common, Work&& work) {
     work(ctx);
     ctx.synchronize();
   };
-  if constexpr (use == Use::detection) {
-    if (common.precision == "half") return run(d3ad::CudaHalf());
-    if (common.precision == "bfloat16") return run(d3ad::CudaBfloat16());
-  }
+  if (common.precision == "half") return run(d3ad::CudaHalf());
+  if (common.precision == "bfloat16") return run(d3ad::CudaBfloat16());
   run(d3ad::Cuda());
 #else
   d3ad::fail("--device ", common.device, ": this d3ad was built without CUDA; configure it with -DD3AD_CUDA=ON");

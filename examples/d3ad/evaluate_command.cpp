@@ -213,7 +213,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
       "mpirun -n 4 d3ad evaluate ... shares the images among four processes and writes the same files.");
   command->callback([o, &exit_code] {
     o->processes.apply(o->common);
-    on_device<Use::detection>(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); });
+    on_device(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); });
   });
 }
 

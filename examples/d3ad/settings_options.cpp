@@ -188,9 +188,9 @@ void CommonOptions::add(CLI::App& command) {
       .add_option(
           "--precision", precision,
           "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
-          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, or for detection half and "
-          "bfloat16, in which activations are kept too. But for float, maps and scores differ in the second or "
-          "third digit")
+          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
+          "activations are kept too (training in half scales its loss). But for float, maps and scores differ in the "
+          "second or third digit")
       ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
       ->capture_default_str()
       ->group("Speed");

@@ -114,7 +114,7 @@ void add_train(CLI::App& app, int&) {
     Console console(o->common.quiet, request.settings.batch);
     if (o->vae.empty() || o->extractor.empty())
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
-    on_device<Use::training>(o->common, [&]<class Device>(Context<Device>& ctx) {
+    on_device(o->common, [&]<class Device>(Context<Device>& ctx) {
       Trainer<Device>(ctx, std::move(request), console.events(), processes()).run();
     });
     finish(*o);
@@ -140,7 +140,7 @@ void add_stage(CLI::App& app, const char* name, const char* text, Stage stage) {
     o->settings.apply(request.settings);
     request.good = good_images(*o, request.category);
     Console console(o->common.quiet, request.settings.batch);
-    on_device<Use::training>(o->common, [&]<class Device>(Context<Device>& ctx) {
+    on_device(o->common, [&]<class Device>(Context<Device>& ctx) {
       Trainer<Device> trainer(ctx, std::move(request), console.events(), processes());
       stage(trainer);
     });

@@ -196,7 +196,8 @@ void adapt_on(const ReferenceFile& reference, Comparisons& all, bool gradients) 
     std::copy_n(x.data(), x.size(), out.view().data);
     return fn::imagenet_input(ctx, std::move(out));
   };
-  const double loss = anomaly::adapt_step(ctx, net, optimizer, input("rec"), input("target"));
+  LossScale<Device> scale;
+  const double loss = anomaly::adapt_step(ctx, net, optimizer, scale, input("rec"), input("target"));
   all.add(gradients ? "loss" : "loss (in float)", std::vector<double>{loss}, reference.doubles("loss"), kNetwork);
   if (!gradients) return;
   // The gradients of the step stay in the parameters until the next one.

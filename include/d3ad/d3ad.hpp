@@ -17,6 +17,7 @@
 #include "d3ad/autograd/conv_block.hpp"
 #include "d3ad/autograd/convert.hpp"
 #include "d3ad/autograd/functions.hpp"
+#include "d3ad/autograd/loss_scale.hpp"
 #include "d3ad/autograd/tape.hpp"
 #include "d3ad/backend/cpu/activation.hpp"
 #include "d3ad/backend/cpu/attention.hpp"

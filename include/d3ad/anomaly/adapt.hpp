@@ -3,13 +3,17 @@
 // those of its target, in train mode, two passes (reconstruction first).
 //
 //   AdamW<Cpu> optimizer(parameters, {.lr = 1e-4f, .weight_decay = 0.01f});
-//   double loss = anomaly::adapt_step(ctx, extractor, optimizer, reconstruction, target);
+//   LossScale<Cpu> scale;
+//   double loss = anomaly::adapt_step(ctx, extractor, optimizer, scale, reconstruction, target);
+//
+// Where activations are half, a LossScale goes along: a step whose gradient does not fit is left out.
 //
 //   loss = sum over layer1 ... layer3 of the mean over images of 1 - cos(f(reconstruction), f(target)), flattened
 
 #include <utility>
 
 #include "d3ad/autograd/adamw.hpp"
+#include "d3ad/autograd/loss_scale.hpp"
 #include "d3ad/models/resnet.hpp"
 
 namespace d3ad::anomaly {
@@ -18,7 +22,8 @@ namespace d3ad::anomaly {
 // running statistics; returns the loss before.
 template <class Device>
 double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
-                  Value<Real<Device>, Device> reconstruction, Value<Real<Device>, Device> target) {
+                  LossScale<Device>& scale, Value<Real<Device>, Device> reconstruction,
+                  Value<Real<Device>, Device> target) {
   optimizer.zero_gradients(ctx);
   Tape<Device> tape(ctx);
   const auto f = extractor.features(tape, std::move(reconstruction), /*training=*/true);
@@ -26,8 +31,9 @@ double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<D
   auto loss = fn::cosine_loss(tape, f[0], g[0]);
   for (std::size_t layer = 1; layer < 3; ++layer)
     loss = fn::add(tape, std::move(loss), fn::cosine_loss(tape, f[layer], g[layer]));
-  tape.backward(loss);
-  optimizer.step(ctx, {});
+  tape.backward(loss, scale.value());
+  scale.keeps(
+      optimizer.step(ctx, {.gradient_scale = 1.0 / double{scale.value()}, .may_overflow = LossScale<Device>::kScales}));
   return fn::item(ctx, loss);
 }
 

@@ -35,8 +35,10 @@ class AdamW {
  public:
   struct StepOptions {
     double lr_factor = 1.0;
-    double clip = 0.0;  // largest norm of all gradients together, 0: none
-    double ema = 0.0;   // decay of the average, 0: none is kept
+    double clip = 0.0;            // largest norm of all gradients together, 0: none
+    double ema = 0.0;             // decay of the average, 0: none is kept
+    double gradient_scale = 1.0;  // what the parameters' gradients are multiplied by before all else
+    bool may_overflow = false;  // a gradient that is not finite is no Error: nothing changes (autograd/loss_scale.hpp)
   };
 
   AdamW(std::vector<Parameter<Device>*> parameters, ops::AdamW config) : config_(config) {
@@ -51,16 +53,19 @@ class AdamW {
     for (auto& s : states_) ops::fill(ctx, s.parameter->gradient(), 0.0f);
   }
 
-  // One update. Returns the norm of the gradient before clipping.
+  // One update. Returns the norm of the gradient before clipping; with may_overflow, where it is not finite, there was
+  // none.
   double step(Context<Device>& ctx, StepOptions options) {
     std::vector<ops::AdamWTensor<Device>> tensors;
     for (auto& s : states_)
       tensors.push_back({s.parameter->edit(), s.m.view(), s.v.view(), s.parameter->gradient(),
                          options.ema > 0 ? s.average.view() : View<Weight<Device>, Device>()});
-    const double norm = std::sqrt(ops::sum_squares_all(ctx, tensors));
+    const double norm = std::sqrt(ops::sum_squares_all(ctx, tensors)) * options.gradient_scale;
+    if (options.may_overflow && !std::isfinite(norm)) return norm;
     D3AD_CHECK(std::isfinite(norm), "training: the gradient is not finite at step ", steps_ + 1,
                "; lower the learning rate or clip the gradient");
-    const double scale = options.clip > 0 && norm > options.clip ? options.clip / norm : 1.0;
+    const double clip = options.clip > 0 && norm > options.clip ? options.clip / norm : 1.0;
+    const double scale = clip * options.gradient_scale;
     ++steps_;
     ops::AdamW config = config_;
     config.lr = static_cast<float>(double{config_.lr} * options.lr_factor);

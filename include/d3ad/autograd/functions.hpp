@@ -447,7 +447,7 @@ ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body b
 template <class Device>
 Real<Device> item(Context<Device>&, const Value<Real<Device>, Device>& x) {
   D3AD_CHECK(x.shape().size() == 1, "item: ", x.shape(), " is not one number");
-  Real<Device> host = 0;
+  Real<Device> host{};
   copy_to_host<Real<Device>, Device>(&host, x.view());
   return host;
 }

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@
 
 #include "d3ad/autograd/adamw.hpp"
 #include "d3ad/autograd/convert.hpp"
+#include "d3ad/autograd/loss_scale.hpp"
 #include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/models/unet.hpp"
@@ -98,18 +100,25 @@ class UNetTrainer {
     D3AD_CHECK(latents_, "training: set_latents has to be called first");
     const std::int64_t number = steps();
     const std::int64_t micro = options_.batch / options_.accumulate, own = micro / group_.size();
-    optimizer_.zero_gradients(ctx_);
-    double loss = 0;
-    for (std::int64_t part = 0; part < options_.accumulate; ++part) {
-      if (part == options_.accumulate - 1) sum_.begin();
-      loss += forward_backward(number, part * micro + group_.rank() * own, own) / options_.accumulate;
-    }
-    sum_.finish();
-    loss = group_.sum(loss / group_.size());
-    D3AD_CHECK(std::isfinite(loss), "training: the loss is not finite at step ", number + 1,
-               "; lower the learning rate or clip the gradient");
     const double factor = learning_rate_factor(number, total(), options_.warmup, options_.cosine_decay);
-    const double norm = optimizer_.step(ctx_, {.lr_factor = factor, .clip = options_.clip, .ema = options_.ema});
+    double loss = 0, norm = 0;
+    do {
+      optimizer_.zero_gradients(ctx_);
+      loss = 0;
+      for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+        if (part == options_.accumulate - 1) sum_.begin();
+        loss += forward_backward(number, part * micro + group_.rank() * own, own) / options_.accumulate;
+      }
+      sum_.finish();
+      loss = group_.sum(loss / group_.size());
+      D3AD_CHECK(std::isfinite(loss), "training: the loss is not finite at step ", number + 1,
+                 "; lower the learning rate or clip the gradient");
+      norm = optimizer_.step(ctx_, {.lr_factor = factor,
+                                    .clip = options_.clip,
+                                    .ema = options_.ema,
+                                    .gradient_scale = 1.0 / double{scale_.value()},
+                                    .may_overflow = LossScale<Device>::kScales});
+    } while (!scale_.keeps(norm));
     return {number + 1, loss, norm, options_.adamw.lr * factor};
   }
 
@@ -121,14 +130,30 @@ class UNetTrainer {
 
   // Weights, moments, averages and the step count; `metadata` comes along.
   void save(const std::filesystem::path& path, std::map<std::string, std::string> metadata) {
+    if (LossScale<Device>::kScales) metadata["loss_scale"] = scale_.text();
     save_training_state(store_, optimizer_, path, std::move(metadata));
   }
 
   // Gives everybody the weights, moments, averages and step count of rank 0.
-  void share() { share_training_state(group_, store_, optimizer_); }
+  void share() {
+    share_training_state(group_, store_, optimizer_);
+    float scale[2]{scale_.value(), static_cast<float>(scale_.good())};
+    group_.broadcast(scale, sizeof(scale));
+    if (LossScale<Device>::kScales) scale_.set(scale[0], static_cast<int>(scale[1]));
+  }
 
   // Continues from what save() wrote. The file has to hold exactly this network's state.
-  void load(const SafetensorsFile& file) { load_training_state(store_, optimizer_, file, options_.ema > 0); }
+  void load(const SafetensorsFile& file) {
+    load_training_state(store_, optimizer_, file, options_.ema > 0);
+    const auto metadata = file.metadata();
+    const auto scale = metadata.find("loss_scale");
+    if (!LossScale<Device>::kScales || scale == metadata.end()) return;
+    float value = 0;
+    int good = 0;
+    D3AD_CHECK(std::sscanf(scale->second.c_str(), "%f %d", &value, &good) == 2, "'", file.path(),
+               "': a loss scale of '", scale->second, "' is no two numbers; delete the checkpoint to start afresh");
+    scale_.set(value, good);
+  }
 
  private:
   // The image at place p of the endless sequence of shuffled rounds.
@@ -176,7 +201,7 @@ class UNetTrainer {
     auto eps = unet_(tape, fn::to_real(ctx_, std::move(x)), View<const std::int32_t, Device>(t.view()));
     auto loss = fn::mse(tape, std::move(eps), fn::to_real(ctx_, std::move(noise)));
     tape.listen([this](Parameter<Device>& p) { sum_.contributed(p); });
-    tape.backward(loss, 1.0f / static_cast<float>(options_.accumulate * group_.size()));
+    tape.backward(loss, scale_.value() / static_cast<float>(options_.accumulate * group_.size()));
     return fn::item(ctx_, loss);
   }
 
@@ -187,6 +212,7 @@ class UNetTrainer {
   const Schedule& schedule_;
   UNetTrainerOptions options_;
   AdamW<Device> optimizer_;
+  LossScale<Device> scale_;
   GradientSum<Device> sum_;
   const std::vector<float>* latents_ = nullptr;
   Shape shape_;

@@ -406,6 +406,7 @@ class Trainer {
       const auto count = static_cast<std::int64_t>(learned_.size());
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
       const std::int64_t steps = settings().gamma * batches, size = group_.size();
+      LossScale<Device> scale;
       const Rng draw(settings().seed, Rng::stream("adapt.strength"));
       // What a step is about: a batch, and how it is reconstructed. That does not depend on the extractor, so each
       // process reconstructs for one of the next `size` steps; rank 0 then makes them, one after the other.
@@ -430,7 +431,7 @@ class Trainer {
           parallel::PacketReader reader(all[static_cast<std::size_t>(r)]);
           const Shape shape{batch, settings().image_size, settings().image_size, 3};
           auto repaired = get(reader, shape), target = get(reader, shape);
-          const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer,
+          const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
                                                   fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
                                                   fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
           events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(loss, 4)));
