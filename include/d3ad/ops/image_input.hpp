@@ -29,16 +29,25 @@ struct ResizeTable {
   const std::int32_t *first, *count, *weights;
   std::int64_t most;
 
-  // Output position i of the input whose position 0 is *p and whose neighbours are `step` apart.
-  // 32 bits are enough: rounding at most doubles a weight, and all together are 1 before it, so that the sum is at most
-  // 255 * 2^23 + 2^21 < 2^31.
+  // Output position i of the input whose position 0 is at p and whose positions are `step` apart: kChannels neighbours
+  // at once. 32 bits are enough: rounding at most doubles a weight, and all together are 1 before it, so that a sum is
+  // at most 255 * 2^23 + 2^21 < 2^31.
+  template <int kChannels>
+  constexpr void mean(std::uint8_t* to, std::int64_t i, const std::uint8_t* p, std::int64_t step) const {
+    const std::int32_t *w = weights + i * most, *const end = w + count[i];
+    std::int32_t sum[kChannels];
+    for (std::int32_t& s : sum) s = std::int32_t{1} << (kResizeBits - 1);
+    for (p += first[i] * step; w != end; ++w, p += step)
+      for (int c = 0; c < kChannels; ++c) sum[c] += p[c] * *w;
+    for (int c = 0; c < kChannels; ++c) {
+      const std::int32_t v = sum[c] >> kResizeBits;
+      to[c] = static_cast<std::uint8_t>(v < 255 ? v : 255);
+    }
+  }
   constexpr std::uint8_t mean(std::int64_t i, const std::uint8_t* p, std::int64_t step) const {
-    const std::int32_t* const w = weights + i * most;
-    p += first[i] * step;
-    std::int32_t sum = std::int32_t{1} << (kResizeBits - 1);
-    for (std::int32_t k = 0; k < count[i]; ++k) sum += p[k * step] * w[k];
-    sum >>= kResizeBits;
-    return static_cast<std::uint8_t>(sum < 255 ? sum : 255);
+    std::uint8_t v = 0;
+    mean<1>(&v, i, p, step);
+    return v;
   }
 };
 

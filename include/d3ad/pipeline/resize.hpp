@@ -29,12 +29,13 @@ inline Image resize(const Image& image, int width, int height) {
     const auto weights = ops::resize_weights(image.width, width);
     const auto table = weights.table();
     middle = Image(width, image.height, c);
-    for (int y = 0; y < image.height; ++y) {
-      const std::uint8_t* p = image.at(0, y);
-      std::uint8_t* to = middle.at(0, y);
-      for (int x = 0; x < width; ++x)
-        for (int k = 0; k < c; ++k) *to++ = table.mean(x, p + k, c);
-    }
+    for (int y = 0; y < image.height; ++y)
+      for (int x = 0; x < width; ++x) {
+        if (c == 3)
+          table.mean<3>(middle.at(x, y), x, image.at(0, y), 3);
+        else
+          for (int k = 0; k < c; ++k) middle.at(x, y)[k] = table.mean(x, image.at(0, y) + k, c);
+      }
     from = &middle;
   }
   if (image.height == height) return *from;

@@ -22,8 +22,7 @@ inline void image_input(Context<Cpu>& ctx, View<float, Cpu> out, In<std::uint8_t
 #pragma omp parallel for num_threads(ctx.threads())
     for (std::int64_t y = 0; y < s.h; ++y)
       for (std::int64_t x = 0; x < o.w; ++x)
-        for (std::int64_t c = 0; c < o.c; ++c)
-          to[y * length + x * o.c + c] = table.mean(x, pixels.data + y * s.w * s.c + c, s.c);
+        table.mean<3>(to + y * length + x * o.c, x, pixels.data + y * s.w * s.c, s.c);
     rows = to;
   }
   const ResizeWeights down = resize_weights(s.h, o.h);
