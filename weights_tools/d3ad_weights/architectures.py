@@ -1,19 +1,15 @@
 """The networks d3ad knows: every tensor's name and shape at any size, and which of them a file holds.
 
-    found = recognise(tensors)                   # tensors under d3ad's own names, of a family
-    found.name, found.config, found.missing, found.extra
+    resnet("resnet34").shapes                    # {"conv1.weight": (64, 3, 7, 7), ...}
+    autoencoder_kl([128, 256, 512, 512], layers=2, latent=4)
 
-Names and shapes are computed from the sizes that a few tensors show, as include/d3ad/models/recognise.hpp does.
+Names are d3ad's own (naming.py knows the others). Which network a file holds: recognise.py.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from .refusal import Refusal, nearest, printable
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
