@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
 import os
 import re
 import sys
@@ -132,8 +131,10 @@ def _once(url: str, part: Path, etag_file: Path) -> bool:
         if begin and getattr(response, "status", 200) != 206:
             begin = 0  # the server has another version, or knows no ranges
         total = _total(response, begin)
-        new_etag = response.headers.get("ETag", "")
-        etag_file.write_text("" if new_etag.startswith("W/") else new_etag)  # a weak one does not promise equal bytes
+        etag = response.headers.get("ETag", "")
+        if not etag or etag.startswith("W/"):  # a weak one does not promise equal bytes
+            etag = response.headers.get("Last-Modified", "")
+        etag_file.write_text(etag)
         with part.open("ab" if begin else "wb") as out:
             have = _copy(response, out, begin, total, part.name.removesuffix(".part"))
             out.flush()

@@ -144,9 +144,7 @@ def _same(have: tuple[int, ...], want: tuple[int, ...], name: str) -> bool:
 
 def check(network: Network, own: Mapping[str, Tensor], source: str) -> None:
     """Every tensor there, none too many, each of its shape; all that is wrong in one sentence."""
-    absent = {
-        group for group in network.optional if not any(name.startswith(group) for name in own)
-    }  # fmt: skip
+    absent = {group for group in network.optional if not any(name.startswith(group) for name in own)}
     wanted = {name: s for name, s in network.shapes.items() if not any(name.startswith(group) for group in absent)}
     missing = sorted(set(wanted) - set(own))
     extra = sorted(name for name in set(own) - set(wanted) if not name.endswith(".num_batches_tracked"))
