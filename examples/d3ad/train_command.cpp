@@ -80,8 +80,10 @@ void add_train(CLI::App& app, int&) {
       app.add_subcommand("train", "learn from good images: latents, UNet, adaptation, conditioning, calibration");
   auto o = std::make_shared<Options>();
   add_data_options(*command, *o);
-  command->add_option("--vae", o->vae,
-                      "VAE: a safetensors file, or a diffusers folder vae/; none: the small one that comes with d3ad");
+  command->add_option(
+      "--vae", o->vae,
+      "VAE: a safetensors file, a shard index, or a diffusers folder (its vae/ or the whole pipeline); none: "
+      "the small one that comes with d3ad");
   command->add_option("--extractor", o->extractor,
                       "pretrained ResNet, a safetensors file; none: the small one that comes with d3ad");
   command->add_flag("--copy-vae", o->copy_vae,

@@ -1,8 +1,9 @@
 #pragma once
 // Which of the known networks a file of weights holds, and at which size, from the names and shapes alone.
 //
-//   const Recognised net = recognise(file);           // {kind, config, heads_known}
+//   const Recognised net = recognise(checkpoint);     // {kind, config, prefix, heads_known}
 //   if (net.kind == NetworkKind::unknown) ...
+//   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
 //
 // A UNet's number of heads leaves no trace in its weights: it is taken from the metadata's "config" where there is one,
@@ -17,7 +18,8 @@
 #include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/models/unet.hpp"
 #include "d3ad/models/vae.hpp"
-#include "d3ad/weights/safetensors.hpp"
+#include "d3ad/weights/checkpoint.hpp"
+#include "d3ad/weights/published_names.hpp"
 
 namespace d3ad {
 
@@ -42,25 +44,31 @@ constexpr const char* name(NetworkKind kind) {
 struct Recognised {
   NetworkKind kind = NetworkKind::unknown;
   nlohmann::json config;
+  std::string prefix;    // before all names of the network, where others are in the file too
+  bool respelt = false;  // the file has published names that are not the networks' own
   bool heads_known = true;
 };
 
 namespace detail {
 
-// Looks names up with and without the prefixes checkpoints put before them.
+// Where an autoencoder lies in a checkpoint of all of Stable Diffusion, or of a whole pipeline.
+inline std::string autoencoder_prefix(const Checkpoint& file) {
+  for (const char* prefix : {"first_stage_model.", "model.first_stage_model.", "module.first_stage_model.", "vae."})
+    if (file.has(std::string(prefix) + "encoder.conv_in.weight")) return prefix;
+  return "";
+}
+
+// Looks the networks' own names up in a file of any published spelling.
 class NameLookup {
  public:
-  explicit NameLookup(const SafetensorsFile& file) : file_(file) {
-    for (const char* prefix : {"", "module.", "model.", "module.model."})
-      for (const char* probe :
-           {"time_embedding.1.weight", "encoder.conv_in.weight", "encoder.14.weight", "conv1.weight"})
-        if (prefix_.empty() && file.has(std::string(prefix) + probe)) prefix_ = prefix;
-  }
-  bool has(const std::string& name) const { return file_.has(prefix_ + name); }
+  NameLookup(const Checkpoint& file, const std::string& prefix) : file_(file), published_(file.names(), prefix) {}
+  bool has(const std::string& name) const { return published_.find(name) != nullptr; }
+  bool respelt() const { return published_.respelt(); }
   // Axis `axis` of tensor `name`, which has to have it.
   int dim(const std::string& name, std::size_t axis) const {
-    D3AD_CHECK(has(name), "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
-    const auto dims = file_.dims(prefix_ + name);
+    const std::string* stored = published_.find(name);
+    D3AD_CHECK(stored, "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
+    const auto& dims = file_.dims(*stored);
     D3AD_CHECK(axis < dims.size() && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
                "' has an unexpected shape");
     return static_cast<int>(dims[axis]);
@@ -74,8 +82,8 @@ class NameLookup {
   }
 
  private:
-  const SafetensorsFile& file_;
-  std::string prefix_;
+  const Checkpoint& file_;
+  PublishedNames published_;
 };
 
 inline UNetConfig recognise_unet(const NameLookup& names) {
@@ -138,8 +146,8 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
 
 // The object that files of our own keep as "config" in their metadata (a diffusers folder has it in config.json, which
 // networks.hpp reads); an empty one where there is none.
-inline nlohmann::json metadata_config(const SafetensorsFile& file) {
-  const auto metadata = file.metadata();
+inline nlohmann::json metadata_config(const Checkpoint& file) {
+  const auto& metadata = file.metadata();
   const auto it = metadata.find("config");
   auto json = it == metadata.end() ? nlohmann::json() : nlohmann::json::parse(it->second, nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
@@ -147,10 +155,12 @@ inline nlohmann::json metadata_config(const SafetensorsFile& file) {
 
 }  // namespace detail
 
-inline Recognised recognise(const SafetensorsFile& file) {
-  const detail::NameLookup names(file);
-  const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
+inline Recognised recognise(const Checkpoint& file) {
   Recognised out;
+  out.prefix = detail::autoencoder_prefix(file);
+  const detail::NameLookup names(file, out.prefix);
+  out.respelt = names.respelt();
+  const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
   if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
     UNetConfig c = detail::recognise_unet(names);
     out.kind = NetworkKind::unet;

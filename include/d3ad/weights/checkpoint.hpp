@@ -86,7 +86,8 @@ class Checkpoint {
     const auto json = nlohmann::json::parse(read_file(index, kLargestIndex), nullptr, false);
     const bool usable = json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() &&
                         !json["weight_map"].empty();
-    D3AD_CHECK(usable, "'", path_, "' is no index of shards: a JSON object with 'weight_map' was expected; get it anew");
+    D3AD_CHECK(usable, "'", path_,
+               "' is no index of shards: a JSON object with 'weight_map' was expected; get it anew");
     std::map<std::string, std::vector<std::string>> shards;
     for (const auto& [name, shard] : json["weight_map"].items()) {
       D3AD_CHECK(shard.is_string(), "'", path_, "': the shard of '", printable(name), "' is not text; get it anew");

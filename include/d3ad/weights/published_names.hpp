@@ -2,12 +2,14 @@
 // What a published checkpoint calls the tensors that d3ad's networks ask for.
 //
 //   PublishedNames names(checkpoint.names(), "first_stage_model.");
-//   names.find("encoder.down_blocks.0.resnets.0.conv1.weight")     "first_stage_model.encoder.down.0.block.0.conv1.weight"
+//   *names.find("decoder.conv_norm_out.weight")      "first_stage_model.decoder.norm_out.weight"
 //
 // Undone, in this order: a prefix (that of the network among others in the file), the wrappers of tools that train in
 // parallel, and the spelling:
-//   CompVis' autoencoder   encoder.down.I.block.J, decoder.up.I (counted from the other end), mid.block_1, mid.attn_1.q ...
+//
+//   CompVis' autoencoder   encoder.down.I.block.J, decoder.up.I (counted from the other end), mid.block_1, mid.attn_1
 //   diffusers' tiny one    encoder.layers.I; decoder.layers.I, which does not count TAESD's clamp before it
+//
 // (The attention's query, key, value, proj_attn are nn::VaeAttention's.) Python's side of the same table, both ways:
 // weights_tools/d3ad_weights/naming.py.
 
@@ -60,7 +62,8 @@ inline std::optional<std::string> from_compvis(const std::vector<std::string_vie
     const auto level = part_number(p[2]);
     const bool down = side == "encoder" && p[1] == "down", up = side == "decoder" && p[1] == "up";
     if (!level || !(down || up) || (up && *level >= levels)) return std::nullopt;
-    const std::string at = up ? concat("decoder.up_blocks.", levels - 1 - *level) : concat("encoder.down_blocks.", *level);
+    const std::string at =
+        up ? concat("decoder.up_blocks.", levels - 1 - *level) : concat("encoder.down_blocks.", *level);
     if (p[3] == "block" && part_number(p[4])) return concat(at, ".resnets.", *part_number(p[4]), '.', shortcut(5));
     const std::string_view resample = up ? "upsample" : "downsample";
     if (p[3] == resample && p[4] == "conv") return concat(at, '.', resample, "rs.0.conv.", joined(p, 5));
@@ -123,7 +126,8 @@ class PublishedNames {
   const std::string& own(const std::string& stored) const { return own_.at(stored); }
   // Whether any name of the file is spelt otherwise than the networks spell it, wrappers apart.
   bool respelt() const {
-    return std::any_of(own_.begin(), own_.end(), [this](const auto& item) { return item.second != unwrapped(item.first); });
+    return std::any_of(own_.begin(), own_.end(),
+                       [this](const auto& item) { return item.second != unwrapped(item.first); });
   }
 
  private:
