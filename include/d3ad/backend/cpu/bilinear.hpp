@@ -29,6 +29,8 @@ inline BilinearTap bilinear_tap(std::int64_t i, std::int64_t in, std::int64_t ou
 inline void bilinear_align_corners(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_bilinear(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
+  const auto across = ctx.arena.make<detail::BilinearTap>({.c = o.w});  // the same in every row
+  for (std::int64_t j = 0; j < o.w; ++j) across.view().data[j] = detail::bilinear_tap(j, s.w, o.w);
 #pragma omp parallel for num_threads(ctx.threads())
   for (std::int64_t row = 0; row < o.n * o.h; ++row) {
     const auto v = detail::bilinear_tap(row % o.h, s.h, o.h);
@@ -36,7 +38,7 @@ inline void bilinear_align_corners(Context<Cpu>& ctx, View<float, Cpu> out, In<f
     const float* bottom = x.data + (row / o.h * s.h + v.second) * s.w * s.c;
     float* dst = out.data + row * o.w * o.c;
     for (std::int64_t j = 0; j < o.w; ++j, dst += o.c) {
-      const auto u = detail::bilinear_tap(j, s.w, o.w);
+      const auto& u = across.view().data[j];
       const std::int64_t left = u.first * s.c, right = u.second * s.c;
       for (std::int64_t c = 0; c < o.c; ++c) {
         const float above = top[left + c] + u.weight * (top[right + c] - top[left + c]);
