@@ -1,11 +1,11 @@
-"""python3 weights_tools {convert,fetch,export-reference} ...: weights for d3ad; each says what it does with --help."""
+"""python3 weights_tools {convert,fetch,export-reference,prove} ...: weights for d3ad; each says what it does with --help."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from d3ad_weights import convert, fetch, reference
+from d3ad_weights import convert, fetch, prove, reference
 from d3ad_weights.refusal import Refusal
 
 
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("convert", convert, "published weights to the safetensors that d3ad reads"),
         ("fetch", fetch, "published weights by a short name, checked"),
         ("export-reference", reference, "run a PyTorch module and write what `d3ad verify` compares with"),
+        ("prove", prove, "the real packages' networks, saved, converted, and compared with d3ad"),
     ):
         command = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
         module.add_arguments(command)

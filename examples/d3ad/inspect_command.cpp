@@ -88,8 +88,7 @@ bool inspect(const std::string& path, bool tensors) {
     return true;
   }
   fmt::print("  network: {} {}\n", name(found.kind), found.config.dump());
-  if (!found.prefix.empty()) fmt::print("  under '{}', among other networks\n", found.prefix);
-  if (found.respelt) fmt::print("  names: another published spelling than d3ad's, read as it is\n");
+  fmt::print("  names: {}{}\n", found.spelling, found.prefix.empty() ? "" : ", under '" + found.prefix + "'");
   if (!found.heads_known) fmt::print("  note: the number of heads leaves no trace in the weights; 8 is assumed\n");
 
   FileSource names(file, found.prefix);
@@ -110,7 +109,7 @@ bool inspect(const std::string& path, bool tensors) {
     }
     names.mark_read(request.name);
   }
-  const auto left = names.left_over();
+  const auto left = names.left_over(may_stay_unread);
   for (const auto& name : left) fmt::print("  left over: {}\n", name);
   fmt::print("  {} of {} tensors found, {} missing, {} of another shape, {} left over\n",
              source.asked.size() - static_cast<std::size_t>(missing + other), source.asked.size(), missing, other,

@@ -103,6 +103,8 @@ def export_reference(
         "config": json.dumps({**found.network.config, **(config or {})}),
         "made_with": f"PyTorch {torch.__version__}",
     }
+    if found.spelling.prefix:
+        metadata["prefix"] = found.spelling.prefix
     write_safetensors(output, torch_tensors(values), metadata)
     return sorted(values)
 

@@ -1,7 +1,7 @@
 #pragma once
 // Which of the known networks a file of weights holds, and at which size, from the names and shapes alone.
 //
-//   const Recognised net = recognise(checkpoint);     // {kind, config, prefix, heads_known}
+//   const Recognised net = recognise(checkpoint);     // {kind, config, prefix, spelling, heads_known}
 //   if (net.kind == NetworkKind::unknown) ...
 //   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
@@ -10,6 +10,8 @@
 // else it is 8, the published value.
 
 #include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -45,7 +47,7 @@ struct Recognised {
   NetworkKind kind = NetworkKind::unknown;
   nlohmann::json config;
   std::string prefix;    // before all names of the network, where others are in the file too
-  bool respelt = false;  // the file has published names that are not the networks' own
+  std::string spelling;  // whose names the tensors have, for people
   bool heads_known = true;
 };
 
@@ -64,12 +66,13 @@ class NameLookup {
   NameLookup(const Checkpoint& file, const std::string& prefix) : file_(file), published_(file.names(), prefix) {}
   bool has(const std::string& name) const { return published_.find(name) != nullptr; }
   bool respelt() const { return published_.respelt(); }
+  const std::string& path() const { return file_.path(); }
   // Axis `axis` of tensor `name`, which has to have it.
   int dim(const std::string& name, std::size_t axis) const {
     const std::string* stored = published_.find(name);
     D3AD_CHECK(stored, "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
     const auto& dims = file_.dims(*stored);
-    D3AD_CHECK(axis < dims.size() && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
+    D3AD_CHECK(axis < dims.size() && dims[axis] >= 1 && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
                "' has an unexpected shape");
     return static_cast<int>(dims[axis]);
   }
@@ -129,19 +132,22 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
   std::vector<int> blocks;
   for (int layer = 1; layer <= 4; ++layer)
     blocks.push_back(names.count([&](int b) { return concat("layer", layer, '.', b, ".conv1.weight"); }));
+  std::string nearest;
+  int least = std::numeric_limits<int>::max();
   for (const auto& known : ResNetConfig::names()) {
-    const auto candidate = ResNetConfig::named(known);
-    bool same = candidate.bottleneck == c.bottleneck && candidate.inner_factor == c.inner_factor;
-    for (std::size_t l = 0; l < 4; ++l) same = same && (candidate.blocks[l] == blocks[l] || (l == 3 && blocks[l] == 0));
-    if (!same) continue;
-    const int width = c.width;
-    c = candidate;
-    c.width = width;
-    if (blocks[3] > 0 && names.has("fc.weight")) c.classes = names.dim("fc.weight", 0);
-    return c;
+    auto candidate = ResNetConfig::named(known);
+    const bool same_kind = candidate.bottleneck == c.bottleneck && candidate.inner_factor == c.inner_factor;
+    int apart = same_kind ? 0 : 100;
+    for (std::size_t l = 0; l < (blocks[3] > 0 ? 4 : 3); ++l) apart += std::abs(candidate.blocks[l] - blocks[l]);
+    if (apart == 0) {
+      candidate.width = c.width;
+      if (blocks[3] > 0 && names.has("fc.weight")) candidate.classes = names.dim("fc.weight", 0);
+      return candidate;
+    }
+    if (apart < least) least = apart, nearest = known;
   }
-  fail("ResNet: ", blocks[0], "-", blocks[1], "-", blocks[2], "-", blocks[3],
-       " blocks are none of the known architectures");
+  fail("'", names.path(), "': a ResNet of ", blocks[0], '-', blocks[1], '-', blocks[2], '-', blocks[3],
+       c.bottleneck ? " bottleneck" : " basic", " blocks is none of the known architectures; the nearest is ", nearest);
 }
 
 // The object that files of our own keep as "config" in their metadata (a diffusers folder has it in config.json, which
@@ -159,7 +165,6 @@ inline Recognised recognise(const Checkpoint& file) {
   Recognised out;
   out.prefix = detail::autoencoder_prefix(file);
   const detail::NameLookup names(file, out.prefix);
-  out.respelt = names.respelt();
   const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
   if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
     UNetConfig c = detail::recognise_unet(names);
@@ -171,6 +176,7 @@ inline Recognised recognise(const Checkpoint& file) {
     }
     c.check();
     out.config = c;
+    out.spelling = "the D3AD implementation's";
   } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
     VaeConfig c = detail::recognise_vae(names);
     if (given.contains("norm_num_groups") && given["norm_num_groups"].is_number_integer())
@@ -180,14 +186,18 @@ inline Recognised recognise(const Checkpoint& file) {
     c.check();
     out.kind = NetworkKind::vae;
     out.config = c;
+    const bool old = names.has("encoder.mid_block.attentions.0.proj_attn.weight");
+    out.spelling = names.respelt() ? "CompVis'" : old ? "diffusers', the old ones of the attention" : "diffusers'";
   } else if (names.has("encoder.14.weight") && names.has("decoder.19.weight")) {
     out.kind = NetworkKind::tiny_vae;
     out.config = TinyVaeConfig{.latent_channels = names.dim("encoder.14.weight", 0),
                                .midblock_group_norm = names.has("encoder.11.pool.0.weight"),
                                .width = names.dim("encoder.14.weight", 1)};
+    out.spelling = names.respelt() ? "diffusers'" : "TAESD's";
   } else if (names.has("conv1.weight") && names.has("layer1.0.conv1.weight")) {
     out.kind = NetworkKind::resnet;
     out.config = detail::recognise_resnet(names);
+    out.spelling = "torchvision's and timm's";
   }
   return out;
 }

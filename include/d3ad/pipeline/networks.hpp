@@ -36,6 +36,12 @@ inline std::string checkpoint_sha256(const Checkpoint& checkpoint) {
   return hash.hex();
 }
 
+// What detection needs nothing of: a classifier's layer4 and fc, and what training an autoencoder leaves beside it.
+inline bool may_stay_unread(const std::string& name) {
+  return name.starts_with("layer4.") || name.starts_with("fc.") || name.starts_with("loss.") ||
+         name.starts_with("model_ema.");
+}
+
 template <class Net, class Device>
 struct Loaded {
   std::unique_ptr<ParameterStore<Device>> store;
@@ -57,12 +63,7 @@ Loaded<Net, Device> load(const std::filesystem::path& path, std::shared_ptr<cons
                           file->files().size() == 1 && prefix.empty()};
   FileSource source(std::move(file), prefix);
   out.net = std::make_unique<Net>(Params<Device>(*out.store, source), config);
-  // What this use of the network does not need may stay unread: a classifier's layer4 and fc, and what training an
-  // autoencoder leaves beside it.
-  source.check_all_read([](const std::string& name) {
-    return name.starts_with("layer4.") || name.starts_with("fc.") || name.starts_with("loss.") ||
-           name.starts_with("model_ema.");
-  });
+  source.check_all_read(may_stay_unread);
   return out;
 }
 

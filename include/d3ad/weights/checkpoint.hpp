@@ -27,6 +27,10 @@ namespace d3ad {
 class Checkpoint {
  public:
   explicit Checkpoint(const std::filesystem::path& path) : path_(path.string()) {
+    for (const char* ending : {".pth", ".pt", ".ckpt", ".bin"})
+      D3AD_CHECK(path.extension() != ending, "'", path_,
+                 "' is a file of PyTorch's, expected safetensors; convert it: ", "python3 weights_tools convert ",
+                 path.filename().string(), " -o ", path.stem().string(), ".safetensors");
     if (is_index(path))
       open_shards(path);
     else
