@@ -252,7 +252,7 @@ def refusals(prover: Prover) -> Iterator[tuple[str, Callable[[], None]]]:
     def hostile() -> None:
         sign = prover.folder / "was run"
         content = {"conv1.weight": torch.zeros(1), "extra": _WantsToRun(sign)}
-        ways: dict[str, Callable[[Path], None]] = {
+        ways: dict[str, Callable[[Path], object]] = {
             "zip": lambda path: torch.save(content, path),
             "PyTorch's old format": lambda path: torch.save(content, path, _use_new_zipfile_serialization=False),
         }

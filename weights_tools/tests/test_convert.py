@@ -126,15 +126,15 @@ def test_bad_requests_are_sentences_and_leave_nothing(tmp_path: Path) -> None:
     source = write(tmp_path / "r.safetensors", numbered(tensors_of(known.resnet("resnet18", 8, 10), "torchvision")))
     other = tmp_path / "r.h5"
     other.write_bytes(b"x")
-    for arguments, says in (
-        (([source], tmp_path / "out.pth"), "should end in .safetensors"),
-        (([source], tmp_path / "out.safetensors", "compvis"), "has no spelling 'compvis'; it has torchvision"),
-        (([tmp_path / "no.pth"], tmp_path / "out.safetensors"), "there is no file"),
-        (([tmp_path], tmp_path / "out.safetensors"), "is it a diffusers folder"),
-        (([other], tmp_path / "out.safetensors"), "ends in '.h5', expected .safetensors"),
+    for given, out, names, says in (
+        (source, "out.pth", "keep", "should end in .safetensors"),
+        (source, "out.safetensors", "compvis", "has no spelling 'compvis'; it has torchvision"),
+        (tmp_path / "no.pth", "out.safetensors", "keep", "there is no file"),
+        (tmp_path, "out.safetensors", "keep", "is it a diffusers folder"),
+        (other, "out.safetensors", "keep", "ends in '.h5', expected .safetensors"),
     ):
         with pytest.raises(Refusal, match=says):
-            convert(*arguments)
+            convert([given], tmp_path / out, names)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.h5", "r.safetensors"]
 
 

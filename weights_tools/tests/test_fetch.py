@@ -66,8 +66,9 @@ def server() -> Iterator[tuple[str, Behaviour]]:
 
 
 def published(url: str, data: bytes = DATA, **changes: object) -> PublishedFile:
-    known: dict[str, object] = {"size": len(data), "mib": None, "sha256": hashlib.sha256(data).hexdigest()}
-    known |= {"sha256_begins": None, **changes}
+    known: dict[str, object] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    known.update(mib=None, sha256_begins=None)
+    known.update(changes)
     return PublishedFile("w.pth", url, **known)  # type: ignore[arg-type]
 
 

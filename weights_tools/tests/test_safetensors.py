@@ -54,7 +54,7 @@ def test_written_tensors_come_back(tmp_path: Path) -> None:
         (raw('{"a":1,"a":1}'), "names a tensor twice"),
         (raw({"__metadata__": {"a": 1}}), "metadata are not text"),
         (raw({"a": 3}), "not described by dtype"),
-        (raw({"a": {**entry(), "more": 1}}, bytes(8)), "not described by dtype"),
+        (raw({"a": entry() | {"more": 1}}, bytes(8)), "not described by dtype"),
         (raw({"a": entry(dtype="F33")}, bytes(8)), "is of type 'F33'"),
         (raw({"a": entry(dtype=[])}, bytes(8)), "is of type"),
         (raw({"a": entry(shape=[-2])}, bytes(8)), "not a list of counts"),
