@@ -82,7 +82,7 @@ bool inspect(const std::string& path, bool tensors) {
       fmt::print("    {:60} {:5} {:24} {} bytes\n", name, d3ad::name(file->dtype(name)), dims_text(file->dims(name)),
                  file->bytes(name).size());
 
-  const Recognised found = recognise(*file);
+  const Recognised found = recognise(*file, autoencoder_config(path));
   if (found.kind == NetworkKind::unknown) {
     fmt::print("  network: none that is known here\n");
     return true;

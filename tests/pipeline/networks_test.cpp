@@ -169,7 +169,7 @@ TEST_CASE("a diffusers folder, a whole pipeline and shards are read as they are"
   const auto store = vae_parameters();
   const fs::path vae = folder / "pipeline/vae";
   const auto single = write_file(vae / "diffusion_pytorch_model.safetensors", store, keep);
-  CHECK(contains(refusal([&] { load_autoencoder<Cpu>(vae); }), "config.json"));
+  CHECK(load_autoencoder<Cpu>(vae)->config()["norm_num_groups"] == 32);  // without config.json, as a file alone
   write_config(vae);
   write_atomically(folder / "pipeline/model_index.json", "{}");
   const auto from_folder = load_autoencoder<Cpu>(vae);
@@ -199,6 +199,22 @@ TEST_CASE("a diffusers folder, a whole pipeline and shards are read as they are"
   const auto copy = load_autoencoder<Cpu>(folder / "copy.safetensors");
   CHECK(same(decoded(copy), want));
   CHECK(copy->latent_scale() == 0.5f);
+}
+
+TEST_CASE("a folder's groups count, where 32 would not even divide the channels") {
+  const test::TemporaryFolder folder;
+  ParameterStore<Cpu> store;
+  HashSource source("vae.");
+  const Vae<Cpu> net(Params<Cpu>(store, source),
+                     {.block_out_channels = {8, 16}, .layers_per_block = 1, .norm_groups = 4});
+  const auto file = write_file(folder / "vae/diffusion_pytorch_model.safetensors", store, keep);
+  CHECK(contains(refusal([&] { load_autoencoder<Cpu>(file); }), "8 channels do not split into 32 groups"));
+  write_config(folder / "vae", {{"norm_num_groups", 4}});
+  CHECK(load_autoencoder<Cpu>(folder / "vae")->config()["norm_num_groups"] == 4);
+  write_config(folder / "vae", {{"norm_num_groups", 0}});
+  CHECK(contains(refusal([&] { load_autoencoder<Cpu>(folder / "vae"); }), "0 groups"));
+  write_atomically(folder / "vae/config.json", "[]");
+  CHECK(contains(refusal([&] { load_autoencoder<Cpu>(folder / "vae"); }), "is not a JSON object"));
 }
 
 TEST_CASE("folders without what is needed are refused with what is") {

@@ -30,7 +30,7 @@ from .reference import export_reference
 from .refusal import Refusal
 from .safetensors_file import Tensor, read_safetensors, write_safetensors
 
-SHAPE = (1, 3, 64, 96)
+SHAPE = (2, 3, 64, 96)
 NEEDED = ("torch", "torchvision", "timm", "diffusers", "safetensors.torch")
 
 

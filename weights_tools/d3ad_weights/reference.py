@@ -5,7 +5,8 @@
 The weights file is the module's, converted; the reference holds inputs and outputs and names that file, which has to lie
 beside it (or in `d3ad verify --weights`). What is run and kept, by kind:
 
-    resnet   x -> layer1, layer2, layer3 (evaluation mode)                                 module.layer1 ... .layer3
+    resnet   x -> layer1, layer2, layer3 in evaluation and in training mode (adaptation's), and the running
+             statistics after the latter                                                   module.layer1 ... .layer3
     vae      x -> mean, logvar of the posterior; z -> image                                module.encode, .decode
     tae      x in [-1, 1] -> latent -> image                                               likewise, or .encoder, .decoder
     unet     x, t -> eps                                                                   module(x, t)
@@ -39,18 +40,29 @@ def _tensor(output: Any, *names: str) -> Any:
     return output
 
 
-def _run_resnet(module: Any, values: Values) -> Values:
+def _features(module: Any, x: Any, mode: str) -> Values:
     out: Values = {}
 
     def keep(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: out.__setitem__(f"eval.{name}", output)
+        return lambda _module, _inputs, output: out.__setitem__(f"{mode}.{name}", output)
 
     hooks = [getattr(module, name).register_forward_hook(keep(name)) for name in ("layer1", "layer2", "layer3")]
     try:
-        module(values["x"])
+        module(x)
     finally:
         for hook in hooks:
             hook.remove()
+    return out
+
+
+def _run_resnet(module: Any, values: Values) -> Values:
+    out = _features(module, values["x"], "eval")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    out |= _features(module.train(), values["x"], "train")
+    for name, value in module.named_buffers():
+        if name.endswith(("running_mean", "running_var")) and not name.startswith("layer4."):
+            out[f"after.{name}"] = value.clone()
+    module.eval().load_state_dict(before)
     return out
 
 

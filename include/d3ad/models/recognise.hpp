@@ -150,8 +150,7 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
        c.bottleneck ? " bottleneck" : " basic", " blocks is none of the known architectures; the nearest is ", nearest);
 }
 
-// The object that files of our own keep as "config" in their metadata (a diffusers folder has it in config.json, which
-// networks.hpp reads); an empty one where there is none.
+// The object that files of our own keep as "config" in their metadata; an empty one where there is none.
 inline nlohmann::json metadata_config(const Checkpoint& file) {
   const auto& metadata = file.metadata();
   const auto it = metadata.find("config");
@@ -161,11 +160,13 @@ inline nlohmann::json metadata_config(const Checkpoint& file) {
 
 }  // namespace detail
 
-inline Recognised recognise(const Checkpoint& file) {
+// beside: the config.json of a diffusers folder (pipeline/networks.hpp reads it), which counts more than metadata.
+inline Recognised recognise(const Checkpoint& file, const nlohmann::json& beside = nlohmann::json::object()) {
   Recognised out;
   out.prefix = detail::autoencoder_prefix(file);
   const detail::NameLookup names(file, out.prefix);
-  const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
+  nlohmann::json given = detail::metadata_config(file);  // what no shape tells
+  given.update(beside);
   if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
     UNetConfig c = detail::recognise_unet(names);
     out.kind = NetworkKind::unet;

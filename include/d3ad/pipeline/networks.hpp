@@ -90,30 +90,34 @@ inline std::filesystem::path autoencoder_weights(const std::filesystem::path& pa
                : "; give a diffusers folder, a whole pipeline's, or a safetensors file");
 }
 
+// What a diffusers folder says beside the weights, with no shape to tell it: groups and scale. Nothing of a file alone.
+inline nlohmann::json autoencoder_config(const std::filesystem::path& path) {
+  const auto weights = autoencoder_weights(path);
+  const auto json = weights.parent_path() / "config.json";
+  const bool described = std::filesystem::is_directory(path) || Checkpoint::is_index(weights);
+  if (!described || !std::filesystem::exists(json)) return nlohmann::json::object();
+  const auto given = detail::parse_json_file(json);
+  D3AD_CHECK(given.is_object(), "'", json.string(), "' is not a JSON object");
+  const bool shifted =
+      given.contains("shift_factor") && given["shift_factor"].is_number() && given["shift_factor"].get<double>() != 0;
+  D3AD_CHECK(!shifted, "'", json.string(), "' has a shift_factor; autoencoders with one are not supported, take ",
+             "Stable Diffusion 1's or 2's");
+  auto out = nlohmann::json::object();
+  for (const char* key : {"norm_num_groups", "scaling_factor"})
+    if (given.contains(key) && given[key].is_number()) out[key] = given[key];
+  return out;
+}
+
 template <class Device>
 Loaded<Autoencoder<Device>, Device> load_autoencoder(const std::filesystem::path& path) {
-  const std::filesystem::path weights = autoencoder_weights(path);
-  const auto file = std::make_shared<const Checkpoint>(weights);
-  const Recognised found = recognise(*file);
+  const auto file = std::make_shared<const Checkpoint>(autoencoder_weights(path));
+  const nlohmann::json beside = autoencoder_config(path);
+  const Recognised found = recognise(*file, beside);
   D3AD_CHECK(found.kind == NetworkKind::vae || found.kind == NetworkKind::tiny_vae, "'", file->path(), "' holds ",
              found.kind == NetworkKind::unknown ? "no network that is known here" : name(found.kind),
              ", expected an AutoencoderKL or a tiny autoencoder");
-  nlohmann::json config = found.config;
-  const auto json = weights.parent_path() / "config.json";
-  const bool described =
-      std::filesystem::is_directory(path) || (Checkpoint::is_index(weights) && std::filesystem::exists(json));
-  if (found.kind == NetworkKind::vae && described) {
-    const auto given = detail::parse_json_file(json);
-    D3AD_CHECK(given.is_object(), "'", json.string(), "' is not a JSON object");
-    for (const char* key : {"norm_num_groups", "scaling_factor"})
-      if (given.contains(key) && given[key].is_number()) config[key] = given[key];
-    const bool shifted =
-        given.contains("shift_factor") && given["shift_factor"].is_number() && given["shift_factor"].get<double>() != 0;
-    D3AD_CHECK(!shifted, "'", json.string(), "' has a shift_factor; autoencoders with one are not supported, take ",
-               "Stable Diffusion 1's or 2's");
-  }
-  auto out = detail::load<Autoencoder<Device>, Device>(path, file, found.prefix, config);
-  out.whole_file = out.whole_file && !described;
+  auto out = detail::load<Autoencoder<Device>, Device>(path, file, found.prefix, found.config);
+  out.whole_file = out.whole_file && beside.empty();
   return out;
 }
 
