@@ -2,13 +2,14 @@
 
     checkpoint = read_checkpoint([Path("sd-vae-ft-mse")])       # a file, a shard index, a diffusers folder, a TAESD pair
     checkpoint.tensors, checkpoint.sources                       # the files they came from
+    checkpoint.config                                            # of what no shape tells, what a file beside them says
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,15 @@ PICKLED = (".pth", ".pt", ".ckpt", ".bin")
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
+# What no shape tells: in diffusers' config.json, and in the metadata of our own files.
+TOLD = {"norm_num_groups": int, "scaling_factor": (int, float), "heads": int}
+
+
 @dataclass
 class Checkpoint:
     tensors: Tensors
     sources: list[Path]
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 def sha256(path: Path) -> str:
@@ -50,6 +56,29 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _told(config: object) -> dict[str, Any]:
+    if not isinstance(config, dict):
+        return {}
+    return {k: config[k] for k, t in TOLD.items() if isinstance(config.get(k), t) and not isinstance(config[k], bool)}
+
+
+def _config_beside(weights: Path) -> dict[str, Any]:
+    path = weights.parent / "config.json"
+    if not path.is_file():
+        return {}
+    config = read_json(path)
+    if config.get("shift_factor"):
+        raise Refusal(f"'{path}' has a shift_factor; d3ad supports no autoencoders with one, take Stable Diffusion 1's or 2's")
+    return _told(config)
+
+
+def _own_config(metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        return _told(json.loads(metadata.get("config", "{}")))
+    except (ValueError, RecursionError):
+        return {}  # another program's, under the same key
+
+
 def _read_shards(index: Path) -> Checkpoint:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(v, str) for v in names.values()):
@@ -69,14 +98,15 @@ def _read_shards(index: Path) -> Checkpoint:
     for name, shard in names.items():
         if name not in tensors:
             raise Refusal(f"'{index}' says that '{printable(name)}' is in '{shard}', but it is not")
-    return Checkpoint(tensors, sources)
+    return Checkpoint(tensors, sources, _config_beside(index))
 
 
 def _read_file(path: Path) -> Checkpoint:
     if path.name.endswith(".index.json"):
         return _read_shards(path)
     if path.suffix == ".safetensors":
-        return Checkpoint(read_safetensors(path)[0], [path])
+        tensors, metadata = read_safetensors(path)
+        return Checkpoint(tensors, [path], _own_config(metadata))
     if path.suffix in PICKLED:
         return Checkpoint(read_pickled(path), [path])
     raise Refusal(
@@ -101,7 +131,10 @@ def read_checkpoint(paths: list[Path]) -> Checkpoint:
         path = _in_folder(paths[0]) if paths[0].is_dir() else paths[0]
         if not path.exists():
             raise Refusal(f"there is no file '{path}'")
-        return _read_file(path)
+        found = _read_file(path)
+        if paths[0].is_dir():
+            found.config.update(_config_beside(path))
+        return found
     merged = Checkpoint({}, [])
     for path in paths:
         parts = [part for part in ("encoder", "decoder") if part in path.name]

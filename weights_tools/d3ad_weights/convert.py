@@ -55,9 +55,10 @@ def convert(inputs: list[Path], output: Path, names: str = "keep", dtype: str = 
     tensors = renamed(found, names, source)
     if dtype != "keep":
         tensors = {name: stored_as(tensor, NAMES[dtype], name) for name, tensor in tensors.items()}
+    config = {**found.network.config, **checkpoint.config}
     metadata = {
         "architecture": found.network.name,
-        "config": json.dumps(found.network.config),
+        "config": json.dumps(config),
         "source": ", ".join(path.name for path in checkpoint.sources),
         "source_sha256": ", ".join(sha256(path) for path in checkpoint.sources),
     }
@@ -65,7 +66,7 @@ def convert(inputs: list[Path], output: Path, names: str = "keep", dtype: str = 
     aside = f", {found.set_aside} of other networks set aside" if found.set_aside else ""
     total = sum(tensor.size for tensor in tensors.values())
     return (
-        f"{output}: {found.network.name} {json.dumps(found.network.config)}, {len(tensors)} tensors, "
+        f"{output}: {found.network.name} {json.dumps(config)}, {len(tensors)} tensors, "
         f"{total / 1e6:.1f} MB, names of {found.spelling.spelling}" + (f" -> {names}" if names != "keep" else "") + aside
     )
 

@@ -93,7 +93,8 @@ def export_reference(
 ) -> list[str]:
     """Writes `output`; returns the names of what it holds."""
     torch = import_torch("export-reference")
-    found = recognise(read_checkpoint([weights]).tensors, str(weights))
+    checkpoint = read_checkpoint([weights])
+    found = recognise(checkpoint.tensors, str(weights))
     if found.spelling.family != KINDS[kind]:
         raise Refusal(f"'{weights}' holds {found.network.name}, which is not of the kind '{kind}'")
     needed = {"x", "t"} if kind == "unet" else {"x"}
@@ -112,7 +113,7 @@ def export_reference(
     metadata = {
         "kind": kind,
         "weights": weights.name,
-        "config": json.dumps({**found.network.config, **(config or {})}),
+        "config": json.dumps({**found.network.config, **checkpoint.config, **(config or {})}),
         "made_with": f"PyTorch {torch.__version__}",
     }
     if found.spelling.prefix:

@@ -88,6 +88,17 @@ def test_shards_folders_and_whole_pipelines(tmp_path: Path) -> None:
     for given in (index, vae, tmp_path / "pipeline"):
         convert([given], tmp_path / "out.safetensors")
         assert content(tmp_path / "out.safetensors") == want
+    # What no shape tells goes along, and is still there after another conversion.
+    (vae / "config.json").write_text(json.dumps({"norm_num_groups": 8, "scaling_factor": 0.5, "sample_size": 3}))
+    for given in (index, vae, tmp_path / "pipeline", tmp_path / "out.safetensors"):
+        convert([given], tmp_path / "out.safetensors")
+        config = json.loads(read_safetensors(tmp_path / "out.safetensors")[1]["config"])
+        assert (config["norm_num_groups"], config["scaling_factor"], "sample_size" in config) == (8, 0.5, False)
+    for text, says in (('{"shift_factor": 0.1}', "has a shift_factor"), ("[]", "is not a JSON object")):
+        (vae / "config.json").write_text(text)
+        with pytest.raises(Refusal, match=says):
+            convert([vae], tmp_path / "out.safetensors")
+    (vae / "config.json").unlink()
     index.write_text(json.dumps({"weight_map": {**weight_map, names[0]: "b.safetensors"}}))
     with pytest.raises(Refusal, match="which '.*' does not say"):
         read_checkpoint([index])
