@@ -23,7 +23,7 @@ STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
 # What no shape tells: in diffusers' config.json, and in the metadata of our own files.
-TOLD = {"norm_num_groups": int, "scaling_factor": (int, float), "heads": int}
+TOLD: dict[str, tuple[type, ...]] = {"norm_num_groups": (int,), "scaling_factor": (int, float), "heads": (int,)}
 
 
 @dataclass
