@@ -5,8 +5,8 @@
 The weights file is the module's, converted; the reference holds inputs and outputs and names that file, which has to lie
 beside it (or in `d3ad verify --weights`). What is run and kept, by kind:
 
-    resnet   x -> layer1, layer2, layer3 in evaluation and in training mode (adaptation's), and the running
-             statistics after the latter                                                   module.layer1 ... .layer3
+    resnet   x -> layer1, layer2, layer3 in evaluation and in training mode (adaptation's; in double), and the
+             running statistics after the latter                                           module.layer1 ... .layer3
     vae      x -> mean, logvar of the posterior; z -> image                                module.encode, .decode
     tae      x in [-1, 1] -> latent -> image                                               likewise, or .encoder, .decoder
     unet     x, t -> eps                                                                   module(x, t)
@@ -57,12 +57,13 @@ def _features(module: Any, x: Any, mode: str) -> Values:
 
 def _run_resnet(module: Any, values: Values) -> Values:
     out = _features(module, values["x"], "eval")
+    # Training mode in double: a batch's own statistics make rounding grow from layer to layer, beyond 1e-4 in float.
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    out |= _features(module.train(), values["x"], "train")
+    out |= _features(module.double().train(), values["x"].double(), "train")
     for name, value in module.named_buffers():
         if name.endswith(("running_mean", "running_var")) and not name.startswith("layer4."):
             out[f"after.{name}"] = value.clone()
-    module.eval().load_state_dict(before)
+    module.eval().float().load_state_dict(before)
     return out
 
 
@@ -116,6 +117,8 @@ def export_reference(
         "config": json.dumps({**found.network.config, **checkpoint.config, **(config or {})}),
         "made_with": f"PyTorch {torch.__version__}",
     }
+    if kind == "resnet":
+        metadata["training"] = "double"
     if found.spelling.prefix:
         metadata["prefix"] = found.spelling.prefix
     write_safetensors(output, torch_tensors(values), metadata)
