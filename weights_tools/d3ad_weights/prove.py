@@ -120,7 +120,7 @@ def resnets(prover: Prover) -> Iterator[tuple[str, Callable[[], None]]]:
         path = prover.folder / "checkpoint.pth.tar.pt"
         state = torch.nn.DataParallel(module).state_dict()
         torch.save({"epoch": 3, "arch": "resnet50", "state_dict": state}, path, _use_new_zipfile_serialization=False)
-        title = "timm resnet50 without classifier, DataParallel, PyTorch's old format"
+        title = "timm resnet50 without fc, DataParallel, PyTorch's old format"
         prover.compare(title, module, "resnet", prover.converted(path))
 
     def narrow(dtype: str, stored: Any) -> None:
@@ -307,6 +307,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not os.access(program, os.X_OK):
         raise Refusal(f"--program '{arguments.program}' is not a program; build d3ad and say where it is")
     import_torch("prove").set_grad_enabled(False)
+    package("diffusers").utils.logging.set_verbosity_error()  # that float32 modules are cast to float32 is no news
     print(versions())
     prover = Prover(program, Path())
     for part in (resnets, autoencoders, refusals):

@@ -29,7 +29,8 @@ namespace d3ad {
 
 namespace detail {
 
-// "encoder.down.1.block.0.norm1.weight" at its dots.
+// "encoder.down.1.block.0.norm1.weight" at its dots; the parts lie in the name, which has to outlive them.
+std::vector<std::string_view> name_parts(std::string&& name) = delete;
 inline std::vector<std::string_view> name_parts(std::string_view name) {
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0; begin <= name.size();) {
@@ -104,7 +105,8 @@ class PublishedNames {
     int levels = 0;
     for (const std::string& name : stored) {
       if (!name.starts_with(prefix)) continue;
-      const auto parts = detail::name_parts(unwrapped(name));
+      const std::string plain = unwrapped(name);
+      const auto parts = detail::name_parts(plain);
       if (parts.size() < 3 || parts[0] != "decoder" || parts[1] != "up") continue;
       if (const auto level = detail::part_number(parts[2])) levels = std::max(levels, *level + 1);
     }
