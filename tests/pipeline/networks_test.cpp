@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
-#include <regex>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,31 +34,35 @@ ParameterStore<Cpu> vae_parameters() {
 
 std::string keep(const std::string& name) { return name; }
 
+// Every part's first occurrence.
+std::string replaced(std::string name, std::initializer_list<std::pair<const char*, const char*>> parts) {
+  for (const auto& [from, to] : parts)
+    if (const auto at = name.find(from); at != std::string::npos) name.replace(at, std::string(from).size(), to);
+  return name;
+}
+
+// Of kVae's two levels: the decoder's count from the other end.
 std::string compvis(const std::string& name) {
-  static const std::pair<std::regex, const char*> rules[] = {
-      {std::regex("down_blocks\\.(\\d+)\\.resnets\\.(\\d+)"), "down.$1.block.$2"},
-      {std::regex("up_blocks\\.0\\.resnets\\.(\\d+)"), "up.1.block.$1"},
-      {std::regex("up_blocks\\.1\\.resnets\\.(\\d+)"), "up.0.block.$1"},
-      {std::regex("conv_shortcut"), "nin_shortcut"},
-      {std::regex("down_blocks\\.(\\d+)\\.downsamplers\\.0"), "down.$1.downsample"},
-      {std::regex("up_blocks\\.0\\.upsamplers\\.0"), "up.1.upsample"},
-      {std::regex("mid_block\\.resnets\\.0"), "mid.block_1"},
-      {std::regex("mid_block\\.resnets\\.1"), "mid.block_2"},
-      {std::regex("mid_block\\.attentions\\.0\\.group_norm"), "mid.attn_1.norm"},
-      {std::regex("mid_block\\.attentions\\.0\\.to_([qkv])"), "mid.attn_1.$1"},
-      {std::regex("mid_block\\.attentions\\.0\\.to_out\\.0"), "mid.attn_1.proj_out"},
-      {std::regex("conv_norm_out"), "norm_out"}};
-  std::string out = name;
-  for (const auto& [from, to] : rules) out = std::regex_replace(out, from, to);
-  return out;
+  return replaced(name, {{"down_blocks.0.resnets", "down.0.block"},
+                         {"down_blocks.1.resnets", "down.1.block"},
+                         {"down_blocks.0.downsamplers.0", "down.0.downsample"},
+                         {"up_blocks.0.resnets", "up.1.block"},
+                         {"up_blocks.1.resnets", "up.0.block"},
+                         {"up_blocks.0.upsamplers.0", "up.1.upsample"},
+                         {"conv_shortcut", "nin_shortcut"},
+                         {"mid_block.resnets.0", "mid.block_1"},
+                         {"mid_block.resnets.1", "mid.block_2"},
+                         {"mid_block.attentions.0", "mid.attn_1"},
+                         {"attn_1.group_norm", "attn_1.norm"},
+                         {"attn_1.to_q", "attn_1.q"},
+                         {"attn_1.to_k", "attn_1.k"},
+                         {"attn_1.to_v", "attn_1.v"},
+                         {"attn_1.to_out.0", "attn_1.proj_out"},
+                         {"conv_norm_out", "norm_out"}});
 }
 
 std::string old_attention(const std::string& name) {
-  std::string out = name;
-  for (const auto& [from, to] :
-       {std::pair{"to_q", "query"}, {"to_k", "key"}, {"to_v", "value"}, {"to_out.0", "proj_attn"}})
-    if (const auto at = out.find(from); at != std::string::npos) out.replace(at, std::string(from).size(), to);
-  return out;
+  return replaced(name, {{"to_q", "query"}, {"to_k", "key"}, {"to_v", "value"}, {"to_out.0", "proj_attn"}});
 }
 
 Rename prefixed(const std::string& prefix, Rename rename) {
