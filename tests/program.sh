@@ -202,6 +202,18 @@ says "give --vae" err
 runs 0 "${train[@]}" --model own --iterations 2 --vae "$vae" --extractor "$extractor"
 [ ! -e own/vae.safetensors ] || wrong "the VAE was copied"
 cmp -s whole/vae.safetensors "$vae" || wrong "the VAE that comes with d3ad was not copied into the model"
+# A whole pipeline of diffusers' as it is, copied into the model; other layers of the extractor.
+mkdir -p pipeline/vae
+echo '{}' >pipeline/model_index.json
+echo '{"norm_num_groups": 8}' >pipeline/vae/config.json
+cp "$vae" pipeline/vae/diffusion_pytorch_model.safetensors
+runs 0 inspect pipeline
+says "network: AutoencoderKL"
+says "names: diffusers'"
+runs 0 "${train[@]}" --model piped --iterations 2 --vae pipeline --copy-vae --dic-layer 3 --map-layers 1,3
+rm -r pipeline
+runs 0 detect --model piped --threshold 1e9 "$good/000.png"
+grep -q '"dic_layer": 3' piped/config.json || wrong "the model does not say which layer conditions it"
 # A full disk, played by a limit on file sizes: a sentence, no half-written file, and the same command goes on.
 checks=$((checks + 1))
 (
@@ -223,6 +235,7 @@ fi
 runs 0 inspect "$vae" "$extractor"
 says "resnet34"
 refuses "cut.safetensors" inspect cut.safetensors
+refuses "python3 weights_tools convert resnet34.pth" inspect resnet34.pth
 golden=$repository/tests/golden/schedule.safetensors
 runs 0 verify "$golden"
 cp "$golden" changed.safetensors

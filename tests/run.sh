@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
-# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, the example from
-# end to end on small data with its report in a browser, the program on several processes (tests/parallel.sh, one of
-# CTest's) and without MPI, the package in projects of their own, and the kernels on AArch64.
+# with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, weights_tools,
+# the example from end to end on small data with its report in a browser, the program on several processes
+# (tests/parallel.sh, one of CTest's), without MPI and without CUDA, the package in projects of their own, and the kernels
+# on AArch64.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -33,6 +34,11 @@ ctest --test-dir build/gcc --output-on-failure
 
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
+
+step "weights_tools, the part that needs no PyTorch"
+need python3-pytest mypy
+python=$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3)  # the one the packages are for
+(cd weights_tools && "$python" -m pytest -q -p no:cacheprovider tests && "$python" -m mypy --cache-dir=/dev/null .)
 
 step "the benchmarks verify what they time, at small sizes"
 for part in ops models pipeline; do build/gcc/bench/bench "$part" --small --benchmark_format=json >"build/bench_$part.json"; done

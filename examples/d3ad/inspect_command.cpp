@@ -61,8 +61,8 @@ bool same_dims(std::vector<std::int64_t> a, std::vector<std::int64_t> b) {
 
 // Prints one file; false where a known network is not complete.
 bool inspect(const std::string& path, bool tensors) {
-  const auto file = std::make_shared<const SafetensorsFile>(path);
-  std::map<std::string, std::pair<std::int64_t, std::size_t>> types;  // values, bytes
+  const auto file = std::make_shared<const Checkpoint>(autoencoder_weights(path));  // of a folder, its autoencoder
+  std::map<std::string, std::pair<std::int64_t, std::size_t>> types;                // values, bytes
   std::int64_t values = 0;
   for (const auto& name : file->names()) {
     auto& t = types[d3ad::name(file->dtype(name))];
@@ -70,8 +70,9 @@ bool inspect(const std::string& path, bool tensors) {
     t.second += file->bytes(name).size();
     values += file->count(name);
   }
-  fmt::print("{}: {} tensors, {:.2f} million values, {}\n", path, file->size(), static_cast<double>(values) / 1e6,
-             megabytes(file->file_bytes()));
+  fmt::print("{}: {} tensors, {:.2f} million values, {}\n", file->path(), file->size(),
+             static_cast<double>(values) / 1e6, megabytes(file->file_bytes()));
+  if (file->files().size() > 1) fmt::print("  {} shards\n", file->files().size());
   for (const auto& [type, t] : types)
     fmt::print("  {:5} {:.2f} million values, {}\n", type, static_cast<double>(t.first) / 1e6, megabytes(t.second));
   for (const auto& [key, value] : file->metadata())
@@ -81,15 +82,16 @@ bool inspect(const std::string& path, bool tensors) {
       fmt::print("    {:60} {:5} {:24} {} bytes\n", name, d3ad::name(file->dtype(name)), dims_text(file->dims(name)),
                  file->bytes(name).size());
 
-  const Recognised found = recognise(*file);
+  const Recognised found = recognise(*file, autoencoder_config(path));
   if (found.kind == NetworkKind::unknown) {
     fmt::print("  network: none that is known here\n");
     return true;
   }
   fmt::print("  network: {} {}\n", name(found.kind), found.config.dump());
+  fmt::print("  names: {}{}\n", found.spelling, found.prefix.empty() ? "" : ", under '" + found.prefix + "'");
   if (!found.heads_known) fmt::print("  note: the number of heads leaves no trace in the weights; 8 is assumed\n");
 
-  FileSource names(file);
+  FileSource names(file, found.prefix);
   Listing source(names);
   build(found, source);
   int missing = 0, other = 0;
@@ -107,7 +109,7 @@ bool inspect(const std::string& path, bool tensors) {
     }
     names.mark_read(request.name);
   }
-  const auto left = names.left_over();
+  const auto left = names.left_over(may_stay_unread);
   for (const auto& name : left) fmt::print("  left over: {}\n", name);
   fmt::print("  {} of {} tensors found, {} missing, {} of another shape, {} left over\n",
              source.asked.size() - static_cast<std::size_t>(missing + other), source.asked.size(), missing, other,
@@ -121,7 +123,7 @@ void add_inspect(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("inspect", "say what files of weights hold, which network it is, what is missing");
   auto files = std::make_shared<std::vector<std::string>>();
   auto tensors = std::make_shared<bool>(false);
-  command->add_option("FILE", *files, "safetensors files")->required();
+  command->add_option("FILE", *files, "safetensors files, shard indices, diffusers folders")->required();
   command->add_flag("--tensors", *tensors, "list every tensor");
   command->footer(
       "Exit code: 0 when every known network is complete, 1 when one is not, 2 for a file that cannot be read.");

@@ -82,10 +82,14 @@ void add_train(CLI::App& app, int&) {
       app.add_subcommand("train", "learn from good images: latents, UNet, adaptation, conditioning, calibration");
   auto o = std::make_shared<Options>();
   add_data_options(*command, *o);
-  command->add_option("--vae", o->vae,
-                      "VAE: a safetensors file, or a diffusers folder vae/; none: the small one that comes with d3ad");
-  command->add_option("--extractor", o->extractor,
-                      "pretrained ResNet, a safetensors file; none: the small one that comes with d3ad");
+  command->add_option(
+      "--vae", o->vae,
+      "VAE: a safetensors file, a shard index, or a diffusers folder (its vae/ or the whole pipeline); none: "
+      "the small one that comes with d3ad");
+  command->add_option(
+      "--extractor", o->extractor,
+      "pretrained ResNet-18, 34, 50, 101 or Wide-ResNet-50-2, 101-2, a safetensors file, recognised from "
+      "its tensors; none: the small one that comes with d3ad");
   command->add_flag("--copy-vae", o->copy_vae,
                     "keep a copy of the VAE in the model, so that it can be moved alone (always so without --vae)");
   command->add_option("--checkpoint-seconds", o->checkpoint_seconds, "seconds between checkpoints")

@@ -1,14 +1,17 @@
 #pragma once
 // Which of the known networks a file of weights holds, and at which size, from the names and shapes alone.
 //
-//   const Recognised net = recognise(file);           // {kind, config, heads_known}
+//   const Recognised net = recognise(checkpoint);     // {kind, config, prefix, spelling, heads_known}
 //   if (net.kind == NetworkKind::unknown) ...
+//   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
 //
 // A UNet's number of heads leaves no trace in its weights: it is taken from the metadata's "config" where there is one,
 // else it is 8, the published value.
 
 #include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -17,7 +20,8 @@
 #include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/models/unet.hpp"
 #include "d3ad/models/vae.hpp"
-#include "d3ad/weights/safetensors.hpp"
+#include "d3ad/weights/checkpoint.hpp"
+#include "d3ad/weights/published_names.hpp"
 
 namespace d3ad {
 
@@ -42,26 +46,33 @@ constexpr const char* name(NetworkKind kind) {
 struct Recognised {
   NetworkKind kind = NetworkKind::unknown;
   nlohmann::json config;
+  std::string prefix;    // before all names of the network, where others are in the file too
+  std::string spelling;  // whose names the tensors have, for people
   bool heads_known = true;
 };
 
 namespace detail {
 
-// Looks names up with and without the prefixes checkpoints put before them.
+// Where an autoencoder lies in a checkpoint of all of Stable Diffusion, or of a whole pipeline.
+inline std::string autoencoder_prefix(const Checkpoint& file) {
+  for (const char* prefix : {"first_stage_model.", "model.first_stage_model.", "module.first_stage_model.", "vae."})
+    if (file.has(std::string(prefix) + "encoder.conv_in.weight")) return prefix;
+  return "";
+}
+
+// Looks the networks' own names up in a file of any published spelling.
 class NameLookup {
  public:
-  explicit NameLookup(const SafetensorsFile& file) : file_(file) {
-    for (const char* prefix : {"", "module.", "model.", "module.model."})
-      for (const char* probe :
-           {"time_embedding.1.weight", "encoder.conv_in.weight", "encoder.14.weight", "conv1.weight"})
-        if (prefix_.empty() && file.has(std::string(prefix) + probe)) prefix_ = prefix;
-  }
-  bool has(const std::string& name) const { return file_.has(prefix_ + name); }
+  NameLookup(const Checkpoint& file, const std::string& prefix) : file_(file), published_(file.names(), prefix) {}
+  bool has(const std::string& name) const { return published_.find(name) != nullptr; }
+  bool respelt() const { return published_.respelt(); }
+  const std::string& path() const { return file_.path(); }
   // Axis `axis` of tensor `name`, which has to have it.
   int dim(const std::string& name, std::size_t axis) const {
-    D3AD_CHECK(has(name), "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
-    const auto dims = file_.dims(prefix_ + name);
-    D3AD_CHECK(axis < dims.size() && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
+    const std::string* stored = published_.find(name);
+    D3AD_CHECK(stored, "'", file_.path(), "': '", name, "' is missing; the network cannot be recognised");
+    const auto& dims = file_.dims(*stored);
+    D3AD_CHECK(axis < dims.size() && dims[axis] >= 1 && dims[axis] <= 1 << 20, "'", file_.path(), "': '", name,
                "' has an unexpected shape");
     return static_cast<int>(dims[axis]);
   }
@@ -74,8 +85,8 @@ class NameLookup {
   }
 
  private:
-  const SafetensorsFile& file_;
-  std::string prefix_;
+  const Checkpoint& file_;
+  PublishedNames published_;
 };
 
 inline UNetConfig recognise_unet(const NameLookup& names) {
@@ -121,25 +132,27 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
   std::vector<int> blocks;
   for (int layer = 1; layer <= 4; ++layer)
     blocks.push_back(names.count([&](int b) { return concat("layer", layer, '.', b, ".conv1.weight"); }));
+  std::string nearest;
+  int least = std::numeric_limits<int>::max();
   for (const auto& known : ResNetConfig::names()) {
-    const auto candidate = ResNetConfig::named(known);
-    bool same = candidate.bottleneck == c.bottleneck && candidate.inner_factor == c.inner_factor;
-    for (std::size_t l = 0; l < 4; ++l) same = same && (candidate.blocks[l] == blocks[l] || (l == 3 && blocks[l] == 0));
-    if (!same) continue;
-    const int width = c.width;
-    c = candidate;
-    c.width = width;
-    if (blocks[3] > 0 && names.has("fc.weight")) c.classes = names.dim("fc.weight", 0);
-    return c;
+    auto candidate = ResNetConfig::named(known);
+    const bool same_kind = candidate.bottleneck == c.bottleneck && candidate.inner_factor == c.inner_factor;
+    int apart = same_kind ? 0 : 100;
+    for (std::size_t l = 0; l < (blocks[3] > 0 ? 4 : 3); ++l) apart += std::abs(candidate.blocks[l] - blocks[l]);
+    if (apart == 0) {
+      candidate.width = c.width;
+      if (blocks[3] > 0 && names.has("fc.weight")) candidate.classes = names.dim("fc.weight", 0);
+      return candidate;
+    }
+    if (apart < least) least = apart, nearest = known;
   }
-  fail("ResNet: ", blocks[0], "-", blocks[1], "-", blocks[2], "-", blocks[3],
-       " blocks are none of the known architectures");
+  fail("'", names.path(), "': a ResNet of ", blocks[0], '-', blocks[1], '-', blocks[2], '-', blocks[3],
+       c.bottleneck ? " bottleneck" : " basic", " blocks is none of the known architectures; the nearest is ", nearest);
 }
 
-// The object that files of our own keep as "config" in their metadata (a diffusers folder has it in config.json, which
-// networks.hpp reads); an empty one where there is none.
-inline nlohmann::json metadata_config(const SafetensorsFile& file) {
-  const auto metadata = file.metadata();
+// The object that files of our own keep as "config" in their metadata; an empty one where there is none.
+inline nlohmann::json metadata_config(const Checkpoint& file) {
+  const auto& metadata = file.metadata();
   const auto it = metadata.find("config");
   auto json = it == metadata.end() ? nlohmann::json() : nlohmann::json::parse(it->second, nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
@@ -147,10 +160,13 @@ inline nlohmann::json metadata_config(const SafetensorsFile& file) {
 
 }  // namespace detail
 
-inline Recognised recognise(const SafetensorsFile& file) {
-  const detail::NameLookup names(file);
-  const nlohmann::json given = detail::metadata_config(file);  // what no shape tells
+// beside: the config.json of a diffusers folder (pipeline/networks.hpp reads it), which counts more than metadata.
+inline Recognised recognise(const Checkpoint& file, const nlohmann::json& beside = nlohmann::json::object()) {
   Recognised out;
+  out.prefix = detail::autoencoder_prefix(file);
+  const detail::NameLookup names(file, out.prefix);
+  nlohmann::json given = detail::metadata_config(file);  // what no shape tells
+  given.update(beside);
   if (names.has("time_embedding.1.weight") && names.has("down.0.0.weight")) {
     UNetConfig c = detail::recognise_unet(names);
     out.kind = NetworkKind::unet;
@@ -161,6 +177,7 @@ inline Recognised recognise(const SafetensorsFile& file) {
     }
     c.check();
     out.config = c;
+    out.spelling = "the D3AD implementation's";
   } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
     VaeConfig c = detail::recognise_vae(names);
     if (given.contains("norm_num_groups") && given["norm_num_groups"].is_number_integer())
@@ -170,14 +187,18 @@ inline Recognised recognise(const SafetensorsFile& file) {
     c.check();
     out.kind = NetworkKind::vae;
     out.config = c;
+    const bool old = names.has("encoder.mid_block.attentions.0.proj_attn.weight");
+    out.spelling = names.respelt() ? "CompVis'" : old ? "diffusers', the old ones of the attention" : "diffusers'";
   } else if (names.has("encoder.14.weight") && names.has("decoder.19.weight")) {
     out.kind = NetworkKind::tiny_vae;
     out.config = TinyVaeConfig{.latent_channels = names.dim("encoder.14.weight", 0),
                                .midblock_group_norm = names.has("encoder.11.pool.0.weight"),
                                .width = names.dim("encoder.14.weight", 1)};
+    out.spelling = names.respelt() ? "diffusers'" : "TAESD's";
   } else if (names.has("conv1.weight") && names.has("layer1.0.conv1.weight")) {
     out.kind = NetworkKind::resnet;
     out.config = detail::recognise_resnet(names);
+    out.spelling = "torchvision's and timm's";
   }
   return out;
 }

@@ -1,9 +1,8 @@
 #pragma once
 // Self-attention over the pixels of a feature map, in the two forms the networks know.
 //
-//   nn::Attention      the UNet's: norm, one 1x1 for q, k and v, heads, 1x1 (norm, to_qkv, proj_out; weights [.., ..,
-//   1]) nn::VaeAttention   the VAE's: group_norm, to_q, to_k, to_v, one head, to_out.0 (or query, key, value,
-//   proj_attn)
+//   nn::Attention      the UNet's: norm, to_qkv (1x1, weights [.., .., 1]), heads, proj_out
+//   nn::VaeAttention   the VAE's: group_norm, to_q, to_k, to_v, one head, to_out.0 (or query, key, value, proj_attn)
 //
 // Both add the input back. x [n, h, w, c] -> the same shape.
 

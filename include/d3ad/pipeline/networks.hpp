@@ -1,7 +1,7 @@
 #pragma once
 // Networks with their weights, from files.
 //
-//   auto vae = load_autoencoder<Cpu>("vae/");              // a diffusers folder, or one safetensors file
+//   auto vae = load_autoencoder<Cpu>("vae/");              // a diffusers folder or pipeline, a shard index, a file
 //   auto extractor = load_extractor<Cpu>("resnet18.safetensors");
 //   vae.net->encode(ctx, x);
 //
@@ -28,12 +28,27 @@ inline std::string file_sha256(const std::filesystem::path& path) {
   return hash.hex();
 }
 
+// The same of a checkpoint: of shards, over their checksums in the order of their names.
+inline std::string checkpoint_sha256(const Checkpoint& checkpoint) {
+  if (checkpoint.files().size() == 1) return file_sha256(checkpoint.files()[0].path());
+  Sha256 hash;
+  for (const SafetensorsFile& file : checkpoint.files()) hash.update(file_sha256(file.path()));
+  return hash.hex();
+}
+
+// What detection needs nothing of: a classifier's layer4 and fc, and what training an autoencoder leaves beside it.
+inline bool may_stay_unread(const std::string& name) {
+  return name.starts_with("layer4.") || name.starts_with("fc.") || name.starts_with("loss.") ||
+         name.starts_with("model_ema.");
+}
+
 template <class Net, class Device>
 struct Loaded {
   std::unique_ptr<ParameterStore<Device>> store;
   std::unique_ptr<Net> net;
   std::filesystem::path path;
   std::string sha256;
+  bool whole_file = true;  // the weights and their configuration are one file, and nothing else is in it
 
   Net& operator*() const { return *net; }
   Net* operator->() const { return net.get(); }
@@ -42,13 +57,13 @@ struct Loaded {
 namespace detail {
 
 template <class Net, class Device, class Config>
-Loaded<Net, Device> load(const std::filesystem::path& path, std::shared_ptr<const SafetensorsFile> file,
-                         const Config& config) {
-  Loaded<Net, Device> out{std::make_unique<ParameterStore<Device>>(), nullptr, path, file_sha256(file->path())};
-  FileSource source(std::move(file));
+Loaded<Net, Device> load(const std::filesystem::path& path, std::shared_ptr<const Checkpoint> file,
+                         const std::string& prefix, const Config& config) {
+  Loaded<Net, Device> out{std::make_unique<ParameterStore<Device>>(), nullptr, path, checkpoint_sha256(*file),
+                          file->files().size() == 1 && prefix.empty()};
+  FileSource source(std::move(file), prefix);
   out.net = std::make_unique<Net>(Params<Device>(*out.store, source), config);
-  // What this use of the network does not need may stay unread: a classifier's layer4 and fc.
-  source.check_all_read([](const std::string& name) { return name.starts_with("layer4.") || name.starts_with("fc."); });
+  source.check_all_read(may_stay_unread);
   return out;
 }
 
@@ -60,44 +75,68 @@ inline nlohmann::json parse_json_file(const std::filesystem::path& path) {
 
 }  // namespace detail
 
-// Where the weights of an autoencoder lie: the file itself, or the one in a diffusers folder.
+// Where the weights of an autoencoder lie: the file itself, or the one in a diffusers folder, which may be a whole
+// pipeline's. Half precision is taken where there is nothing else.
 inline std::filesystem::path autoencoder_weights(const std::filesystem::path& path) {
-  return std::filesystem::is_directory(path) ? path / "diffusion_pytorch_model.safetensors" : path;
+  namespace fs = std::filesystem;
+  if (!fs::is_directory(path)) return path;
+  const fs::path folder = fs::exists(path / "model_index.json") ? path / "vae" : path;
+  for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
+                           "diffusion_pytorch_model.fp16.safetensors"})
+    if (fs::exists(folder / name)) return folder / name;
+  const bool pickled = fs::exists(folder / "diffusion_pytorch_model.bin");
+  fail("'", folder.string(), "' has no diffusion_pytorch_model.safetensors",
+       pickled ? "; convert its diffusion_pytorch_model.bin with weights_tools first"
+               : "; give a diffusers folder, a whole pipeline's, or a safetensors file");
+}
+
+// What a diffusers folder says beside the weights, with no shape to tell it: groups and scale. Nothing of a file alone.
+inline nlohmann::json autoencoder_config(const std::filesystem::path& path) {
+  const auto weights = autoencoder_weights(path);
+  const auto json = weights.parent_path() / "config.json";
+  const bool described = std::filesystem::is_directory(path) || Checkpoint::is_index(weights);
+  if (!described || !std::filesystem::exists(json)) return nlohmann::json::object();
+  const auto given = detail::parse_json_file(json);
+  D3AD_CHECK(given.is_object(), "'", json.string(), "' is not a JSON object");
+  const bool shifted =
+      given.contains("shift_factor") && given["shift_factor"].is_number() && given["shift_factor"].get<double>() != 0;
+  D3AD_CHECK(!shifted, "'", json.string(), "' has a shift_factor; autoencoders with one are not supported, take ",
+             "Stable Diffusion 1's or 2's");
+  auto out = nlohmann::json::object();
+  for (const char* key : {"norm_num_groups", "scaling_factor"})
+    if (given.contains(key) && given[key].is_number()) out[key] = given[key];
+  return out;
 }
 
 template <class Device>
 Loaded<Autoencoder<Device>, Device> load_autoencoder(const std::filesystem::path& path) {
-  const auto file = std::make_shared<const SafetensorsFile>(autoencoder_weights(path));
-  const Recognised found = recognise(*file);
+  const auto file = std::make_shared<const Checkpoint>(autoencoder_weights(path));
+  const nlohmann::json beside = autoencoder_config(path);
+  const Recognised found = recognise(*file, beside);
   D3AD_CHECK(found.kind == NetworkKind::vae || found.kind == NetworkKind::tiny_vae, "'", file->path(), "' holds ",
              found.kind == NetworkKind::unknown ? "no network that is known here" : name(found.kind),
              ", expected an AutoencoderKL or a tiny autoencoder");
-  nlohmann::json config = found.config;
-  if (found.kind == NetworkKind::vae && std::filesystem::is_directory(path)) {
-    const auto given = detail::parse_json_file(path / "config.json");
-    D3AD_CHECK(given.is_object(), "'", (path / "config.json").string(), "' is not a JSON object");
-    for (const char* key : {"norm_num_groups", "scaling_factor"})
-      if (given.contains(key) && given[key].is_number()) config[key] = given[key];
-  }
-  return detail::load<Autoencoder<Device>, Device>(path, file, config);
+  auto out = detail::load<Autoencoder<Device>, Device>(path, file, found.prefix, found.config);
+  out.whole_file = out.whole_file && beside.empty();
+  return out;
 }
 
 template <class Device>
 Loaded<ResNet<Device>, Device> load_extractor(const std::filesystem::path& path) {
-  const auto file = std::make_shared<const SafetensorsFile>(path);
+  const auto file = std::make_shared<const Checkpoint>(path);
   const Recognised found = recognise(*file);
   D3AD_CHECK(found.kind == NetworkKind::resnet, "'", file->path(), "' holds ",
              found.kind == NetworkKind::unknown ? "no network that is known here" : name(found.kind),
              ", expected a ResNet");
   auto config = found.config.get<ResNetConfig>();
   config.classes = 0;
-  return detail::load<ResNet<Device>, Device>(path, file, config);
+  return detail::load<ResNet<Device>, Device>(path, file, found.prefix, config);
 }
 
 template <class Device>
 Loaded<UNet<Device>, Device> load_unet(const std::filesystem::path& path, const UNetConfig& config) {
-  const auto file = std::make_shared<const SafetensorsFile>(path);
-  return detail::load<UNet<Device>, Device>(path, file, config);
+  const auto file = std::make_shared<const Checkpoint>(path);
+  return detail::load<UNet<Device>, Device>(path, file, "", config);
 }
 
 }  // namespace d3ad

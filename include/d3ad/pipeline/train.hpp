@@ -552,7 +552,12 @@ class Trainer {
     config.latent_scale = vae_->latent_scale();
     if (request_.copy_vae) {
       const auto weights = autoencoder_weights(request_.vae);
-      if (!std::filesystem::equivalent(weights.parent_path().empty() ? "." : weights.parent_path(), folder_.path())) {
+      if (!vae_.whole_file) {  // out of shards, a folder or among other networks: a file of another checksum
+        const auto plain = load_autoencoder<Device>(request_.vae);  // the one in use is packed by now
+        save_parameters(*plain.store, folder_ / "vae.safetensors", {{"config", plain->config().dump()}});
+        config.vae_sha256 = file_sha256(folder_ / "vae.safetensors");
+      } else if (!std::filesystem::equivalent(weights.parent_path().empty() ? "." : weights.parent_path(),
+                                              folder_.path())) {
         const MappedFile file(weights);
         write_atomically(folder_ / "vae.safetensors", file.bytes());
       }

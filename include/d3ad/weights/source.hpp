@@ -1,7 +1,7 @@
 #pragma once
 // Where a network's tensors come from: a file, a hash of their names, or a random start.
 //
-//   FileSource file("resnet34.safetensors");             names as in the file, "module." or "model." before them or not
+//   FileSource file("resnet34.safetensors");             under any published spelling (weights/published_names.hpp)
 //   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error where something is missing
 //   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
 //
@@ -18,14 +18,14 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/rng.hpp"
+#include "d3ad/weights/checkpoint.hpp"
 #include "d3ad/weights/hash_weights.hpp"
-#include "d3ad/weights/safetensors.hpp"
+#include "d3ad/weights/published_names.hpp"
 
 namespace d3ad {
 
@@ -53,11 +53,11 @@ class FileSource : public WeightSource {
  public:
   // Reads prefix + name; tensors outside the prefix are none of its business.
   explicit FileSource(const std::filesystem::path& path, std::string prefix = "")
-      : FileSource(std::make_shared<const SafetensorsFile>(path), std::move(prefix)) {}
-  explicit FileSource(std::shared_ptr<const SafetensorsFile> file, std::string prefix = "")
-      : file_(std::move(file)), prefix_(std::move(prefix)) {}
+      : FileSource(std::make_shared<const Checkpoint>(path), std::move(prefix)) {}
+  explicit FileSource(std::shared_ptr<const Checkpoint> file, std::string prefix = "")
+      : file_(std::move(file)), prefix_(std::move(prefix)), published_(file_->names(), prefix_) {}
 
-  const SafetensorsFile& file() const { return *file_; }
+  const Checkpoint& file() const { return *file_; }
   // The shape in the file of a tensor it has, and a note that it is accounted for (for listings: nothing is read).
   const std::vector<std::int64_t>& dims(const std::string& name) const { return file_->dims(find(name)); }
   void mark_read(const std::string& name) { read_.insert(find(name)); }
@@ -90,7 +90,7 @@ class FileSource : public WeightSource {
     std::vector<std::string> names;
     for (const std::string& name : file_->names()) {
       if (!name.starts_with(prefix_) || name.ends_with("num_batches_tracked") || read_.count(name)) continue;
-      if (ignore && (ignore(name) || ignore(plain(name)))) continue;
+      if (ignore && (ignore(name) || ignore(published_.own(name)))) continue;
       names.push_back(name);
     }
     return names;
@@ -109,34 +109,19 @@ class FileSource : public WeightSource {
   }
 
  private:
-  // Tools that train in parallel put these before every name.
-  static constexpr std::string_view kWrappers[] = {"module.", "model.", "module.model.", "model.module."};
-
   // The name in the file, or nothing.
   std::string find(const std::string& name) const {
-    const std::string full = prefix_ + name;
-    if (file_->has(full)) return full;
-    for (const std::string_view wrapper : kWrappers) {
-      std::string wrapped = prefix_ + std::string(wrapper) + name;
-      if (file_->has(wrapped)) return wrapped;
-    }
-    return "";
-  }
-  // The name without prefix and wrapper, as a network asks for it.
-  std::string plain(std::string name) const {
-    name.erase(0, prefix_.size());
-    for (int i = 0; i < 2; ++i)
-      for (const std::string_view wrapper : {kWrappers[0], kWrappers[1]})
-        if (name.starts_with(wrapper)) name.erase(0, wrapper.size());
-    return name;
+    const std::string* stored = published_.find(name);
+    return stored ? *stored : "";
   }
   static std::vector<std::int64_t> trimmed(std::vector<std::int64_t> dims) {
     while (!dims.empty() && dims.back() == 1) dims.pop_back();
     return dims;
   }
 
-  std::shared_ptr<const SafetensorsFile> file_;
+  std::shared_ptr<const Checkpoint> file_;
   std::string prefix_;
+  PublishedNames published_;
   std::set<std::string> read_;
 };
 

@@ -1,0 +1,1 @@
+"""Weights for d3ad: converting, fetching, and reference files from PyTorch modules."""
