@@ -153,7 +153,8 @@ same words <(grep '^d3ad: ' err)
 # ---- resuming with another number of processes, stopped and killed ----
 # stop SIGNAL TARGET N MODEL OPTIONS...: training on N processes gets the signal once it has written a checkpoint; TARGET
 # is mpirun or the number of a process. All of it has to end soon. Returns mpirun's exit code.
-long=("${train[@]}" --batch 12 --gamma 0 --checkpoint-seconds 0)
+# Its steps are slow enough that it does not end before a signal comes, on a busy machine either.
+long=("${train[@]}" --batch 48 --gamma 0 --checkpoint-seconds 0)
 await() { # MODEL: a new row of losses, written with every checkpoint
   local before
   before=$(cat "$1/loss.csv" 2>/dev/null)
