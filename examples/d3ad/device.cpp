@@ -23,6 +23,7 @@ int gpu_number(const std::string& device) {
 }
 
 void check_gpu_options(const CommonOptions& common) {
+  if (common.device.find(':') != std::string::npos) gpu_number(common.device);  // what is no number is said first
   for (const auto& [name, given] :
        {std::pair{"--plan", !common.plan.empty()}, std::pair{"--save-plan", !common.save_plan.empty()},
         std::pair{"--tune", common.tune}, std::pair{"--memory", common.memory != "fast"}})
