@@ -32,14 +32,16 @@ TEST_CASE("CompVis' names of the autoencoder") {
       {"decoder.conv_out.weight", "decoder.conv_out.weight"},
       {"quant_conv.weight", "quant_conv.weight"}};
   std::vector<std::string> stored{"model.diffusion_model.out.weight"};
-  for (const auto& [theirs, ours] : names) {
+  for (const auto& name : names) {
+    const std::string theirs = name.first, ours = name.second;
     CAPTURE(theirs);
     CHECK(own_name(theirs, 4) == ours);
     stored.push_back(std::string("first_stage_model.") + theirs);
   }
   const PublishedNames published(stored, "first_stage_model.");
   CHECK(published.respelt());
-  for (const auto& [theirs, ours] : names) {
+  for (const auto& name : names) {
+    const std::string theirs = name.first, ours = name.second;
     CAPTURE(ours);
     REQUIRE(published.find(ours));
     CHECK(*published.find(ours) == std::string("first_stage_model.") + theirs);
