@@ -75,13 +75,21 @@ TEST_CASE("CUDA: gaussian_blur is that of the reference device, on images smalle
 TEST_CASE("CUDA: gaussian_blur of more than one tile, and of radii beyond what tiles hold") {
   if (!test::cuda_present()) return;
   Context<Cuda> ctx;
-  for (const auto& [s, sigma, radius] : {std::tuple{Shape{2, 70, 140, 1}, 4.0f, 16},
-                                         {Shape{1, 40, 135, 3}, 4.0f, 16},
-                                         {Shape{1, 40, 60, 1}, 50.0f, 150},
-                                         {Shape{1, 40, 60, 1}, 300.0f, 900},
-                                         {Shape{2, 9, 30, 2}, 300.0f, 1500},
-                                         {Shape{1, 2, 3, 1}, 10000.0f, 100000},
-                                         {Shape{1, 1, 2, 1}, 0.5f, 100000}}) {
+  struct Case {
+    Shape s;
+    float sigma;
+    int radius;
+  };
+  for (const Case& c : {Case{{2, 70, 140, 1}, 4.0f, 16},
+                        {{1, 40, 135, 3}, 4.0f, 16},
+                        {{1, 40, 60, 1}, 50.0f, 150},
+                        {{1, 40, 60, 1}, 300.0f, 900},
+                        {{2, 9, 30, 2}, 300.0f, 1500},
+                        {{1, 2, 3, 1}, 10000.0f, 100000},
+                        {{1, 1, 2, 1}, 0.5f, 100000}}) {
+    const Shape s = c.s;
+    const float sigma = c.sigma;
+    const int radius = c.radius;
     CAPTURE(s);
     CAPTURE(radius);
     auto x = test::random(s, 1);

@@ -105,7 +105,8 @@ TEST_CASE("CUDA: channel_cosine's eps is on each length") {
 TEST_CASE_TEMPLATE("CUDA: pairwise_l1 is that of the reference device", T, float, bfloat16) {
   if (!test::cuda_present()) return;
   for (const std::int64_t c : {1, 15, 16, 37, 256, 257, 1000, 5000})
-    for (const auto& [rows, columns] : {std::pair{11, 19}, {1, 130}, {65, 64}, {70, 3}}) {
+    for (const auto& sides : {std::pair{11, 19}, {1, 130}, {65, 64}, {70, 3}}) {
+      const int rows = sides.first, columns = sides.second;
       if (c > 1000 && rows > 11) continue;
       CAPTURE(c);
       CAPTURE(rows);

@@ -195,7 +195,10 @@ TEST_CASE("conv2d and its gradients are those of the reference device, in each t
   };
   for_each_type([&](auto type) {
     using T = typename decltype(type)::type;
-    for (const auto& [x, w, config] : layers) {
+    for (const auto& layer : layers) {
+      const auto& x = layer.x;
+      const auto& w = layer.w;
+      const auto& config = layer.config;
       CAPTURE(x);
       CAPTURE(w);
       const auto how = config;
