@@ -12,6 +12,7 @@
 #include "d3ad/models/unet.hpp"
 #include "support/compare.hpp"
 #include "support/golden.hpp"
+#include "support/golden_parameters.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace d3ad;
@@ -19,34 +20,7 @@ using namespace d3ad;
 namespace {
 
 // METHOD's tolerances: 1e-3 of the largest gradient for gradients and for what they move; losses as a network's output.
-// The largest gradient is that of all compared tensors: some have none but rounding (a shift that a norm with one
-// channel a group takes out again), and their own largest value measures nothing.
 constexpr double kGradient = 1e-3, kNetwork = 1e-4;
-
-// Compares every golden tensor named PREFIX.<parameter> by `pick` of that parameter.
-template <class Device, class Pick>
-void check_parameters(const test::Golden& golden, ParameterStore<Device>& store, const std::string& prefix,
-                      double tolerance, Pick&& pick) {
-  int compared = 0;
-  float largest = 0;
-  for (const auto& name : golden.file.names())
-    if (name.starts_with(prefix))
-      for (const float v : golden.file.floats(name)) largest = std::max(largest, std::abs(v));
-  for (const auto& name : golden.file.names()) {
-    if (!name.starts_with(prefix)) continue;
-    CAPTURE(name);
-    auto* p = store.find(name.substr(prefix.size()));
-    REQUIRE(p);
-    const auto want = golden.tensor(name);
-    float own = 0;
-    for (std::int64_t i = 0; i < want.size(); ++i) own = std::max(own, std::abs(want.data()[i]));
-    const bool rounding_only = prefix == "grad." && own < 1e-6f * largest;
-    const auto got = test::compare(pick(*p), want.view(), rounding_only ? tolerance * largest / own : tolerance);
-    CHECK_MESSAGE(got.close, got);
-    ++compared;
-  }
-  CHECK_GT(compared, 5);
-}
 
 }  // namespace
 
@@ -81,12 +55,13 @@ TEST_CASE("three training steps of the UNet equal the reference") {
       CHECK_MESSAGE(got.close, got);
       tape.backward(loss);
       if (step == 0)
-        check_parameters(golden, store, "grad.", kGradient,
-                         [](Parameter<Cpu>& p) -> View<const float, Cpu> { return p.gradient(); });
+        test::check_parameters(golden, store, "grad.", kGradient,
+                               [](Parameter<Cpu>& p) -> View<const float, Cpu> { return p.gradient(); });
       const double norm = optimizer.step(ctx, {});
       if (step == 0) CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(kGradient));
     }
-    check_parameters(golden, store, "after3.", kGradient, [](Parameter<Cpu>& p) { return std::as_const(p).value(); });
+    test::check_parameters(golden, store, "after3.", kGradient,
+                           [](Parameter<Cpu>& p) { return std::as_const(p).value(); });
   }
 }
 
@@ -124,11 +99,11 @@ TEST_CASE("one adaptation step of the ResNet equals the reference") {
   const auto got = test::compare(loss.view(), golden.tensor("loss").view(), kNetwork);
   CHECK_MESSAGE(got.close, got);
   tape.backward(loss);
-  check_parameters(golden, store, "grad.", kGradient,
-                   [](Parameter<Reference>& p) -> View<const double, Reference> { return p.gradient(); });
+  test::check_parameters(golden, store, "grad.", kGradient,
+                         [](Parameter<Reference>& p) -> View<const double, Reference> { return p.gradient(); });
   optimizer.step(ctx, {});
-  check_parameters(golden, store, "after1.", kGradient,
-                   [](Parameter<Reference>& p) { return std::as_const(p).value(); });
+  test::check_parameters(golden, store, "after1.", kGradient,
+                         [](Parameter<Reference>& p) { return std::as_const(p).value(); });
 }
 
 namespace {

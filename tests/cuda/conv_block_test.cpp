@@ -18,31 +18,14 @@ using ops::Resample;
 
 namespace {
 
-template <class Ctx>
-using DeviceOf = typename std::remove_reference_t<Ctx>::device;
-
-template <class T>
-std::vector<float> on_host(View<T, CudaOf<T>> x) {
-  const auto host = test::from_cuda<T>(x);
-  return {host.data(), host.data() + host.size()};
-}
-std::vector<double> on_host(View<double, Reference> x) { return {x.data, x.data + x.size()}; }
-
-// Numbers of a test as what a device keeps parameters in.
+// What the numbers of a test are as variances.
 template <class Device, class T>
-Tensor<Weight<Device>, Device> weights(View<T, Device> x, bool positive = false) {
-  auto values = on_host(x);
-  if (positive)
-    for (auto& v : values) v = 1 + v / 2;
+Tensor<Weight<Device>, Device> variances(View<T, Device> x) {
+  auto values = test::on_host(x);
+  for (auto& v : values) v = 1 + v / 2;
   Tensor<Weight<Device>, Device> out(x.shape);
   copy_from_host(out.view(), values.data());
   return out;
-}
-template <class Device, class T>
-Parameter<Device> parameter(View<T, Device> x) {
-  Parameter<Device> p("weight", {x.shape.n, x.shape.c, x.shape.h, x.shape.w}, x.shape);
-  copy_from_host(p.edit(), on_host(x).data());
-  return p;
 }
 
 struct Case {
@@ -140,9 +123,10 @@ std::vector<Shape> inputs_of(const Case& c) {
 // f(out, in, w) with the parts that a case asks for; y is not set.
 template <class Device, class Views, class F>
 void with_case(const Case& c, const Views& v, F f) {
-  const auto w = parameter(v[2]);
-  const auto norm_scale = weights(v[3]), norm_shift = weights(v[4]), bias = weights(v[5]), scale = weights(v[6]);
-  const auto shift = weights(v[7]), mean = weights(v[8]), var = weights(v[9], /*positive=*/true);
+  const auto w = test::parameter(v[2]);
+  const auto norm_scale = test::weights(v[3]), norm_shift = test::weights(v[4]), bias = test::weights(v[5]),
+             scale = test::weights(v[6]);
+  const auto shift = test::weights(v[7]), mean = test::weights(v[8]), var = variances(v[9]);
   ops::ConvBlockInput<Device> in{.x = v[0]};
   ops::ConvBlockOutput<Device> out;
   if (c.more) in.more = v[1];
@@ -178,7 +162,7 @@ TEST_CASE("conv_block is that of the reference device, in each type") {
       CAPTURE(c.w);
       // What is normalised, and what the convolution gives, is rounded to T on its way.
       test::same_in_type<T>(inputs_of(c), c.y(), 1e-5 + 2 * test::kRounding<T>, [&](auto& ctx, auto y, auto inputs) {
-        with_case<DeviceOf<decltype(ctx)>>(c, inputs, [&](auto out, const auto& in, const auto& w) {
+        with_case<test::DeviceOf<decltype(ctx)>>(c, inputs, [&](auto out, const auto& in, const auto& w) {
           out.y = y;
           ops::conv_block(ctx, out, in, w, c.config);
         });
@@ -186,7 +170,7 @@ TEST_CASE("conv_block is that of the reference device, in each type") {
       // The moments of what was written.
       test::same_in_type<T>(inputs_of(c), ops::moments_shape(c.y()), 2e-5 + 2 * test::kRounding<T>,
                             [&](auto& ctx, auto result, auto inputs) {
-                              using Device = DeviceOf<decltype(ctx)>;
+                              using Device = test::DeviceOf<decltype(ctx)>;
                               with_case<Device>(c, inputs, [&](auto out, const auto& in, const auto& w) {
                                 Tensor<Real<Device>, Device> y(c.y());
                                 Tensor<Weight<Device>, Device> moments(result.shape);
@@ -213,7 +197,7 @@ TEST_CASE("conv_block takes the moments it is given") {
     const auto more = test::to_cuda<T>(test::random({2, 9, 9, 16}, 2).view());
     const auto scale = test::to_cuda<T, float>(test::random({.c = 48}, 4).view());
     const auto shift = test::to_cuda<T, float>(test::random({.c = 48}, 5).view());
-    const auto w = parameter(test::to_cuda<T>(test::random({16, 3, 3, 48}, 3).view()).view());
+    const auto w = test::parameter(test::to_cuda<T>(test::random({16, 3, 3, 48}, 3).view()).view());
     const auto run = [&](View<const float, Device> x_moments, View<const float, Device> more_moments) {
       Tensor<T, Device> y({2, 9, 9, 16});
       ops::conv_block<T>(ctx, {.y = y.view()},
@@ -244,7 +228,7 @@ TEST_CASE("a NaN goes through conv_block, and what does not fit is refused") {
   auto values = test::random({1, 8, 8, 16}, 1);
   values.data()[5] = std::numeric_limits<float>::quiet_NaN();
   auto x = test::to_cuda<float>(values.view());
-  const auto w = parameter(test::to_cuda<float>(test::random({16, 1, 1, 16}, 2).view()).view());
+  const auto w = test::parameter(test::to_cuda<float>(test::random({16, 1, 1, 16}, 2).view()).view());
   Tensor<float, Cuda> y({1, 8, 8, 16}), small({1, 8, 8, 8});
   ops::conv_block(ctx, {.y = y.view(), .relu = true}, {.x = x.view()}, w, {.kernel = 1});
   CHECK(std::isnan(test::from_cuda<float>(y.view()).data()[3]));

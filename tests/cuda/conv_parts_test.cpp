@@ -16,27 +16,12 @@ using ops::Resample;
 
 namespace {
 
-template <class Ctx>
-using DeviceOf = typename std::remove_reference_t<Ctx>::device;
-
 // The reference device's convolution with the unit matrix.
 void same_block(Context<Reference>& ctx, ops::ConvBlockOutput<Reference> out, ops::ConvBlockInput<Reference> in) {
   const std::int64_t channels = out.y.shape.c;
   Parameter<Reference> unit("unit", {channels, channels, 1, 1}, {.n = channels, .c = channels});
   for (std::int64_t i = 0; i < channels * channels; ++i) unit.edit().data[i] = i % (channels + 1) ? 0 : 1;
   ops::conv_block(ctx, out, in, unit, {.kernel = 1});
-}
-
-// Numbers of a test as what a device keeps parameters in.
-template <class T>
-Tensor<float, CudaOf<T>> as_weights(View<T, CudaOf<T>> x) {
-  const auto host = test::from_cuda<T>(x);
-  return test::to_cuda<T, float>(host.view());
-}
-Tensor<double, Reference> as_weights(View<double, Reference> x) {
-  Tensor<double, Reference> out(x.shape);
-  std::copy_n(x.data, x.size(), out.data());
-  return out;
 }
 
 struct InputCase {
@@ -95,8 +80,9 @@ std::vector<Shape> shapes_of(const OutputCase& c) {
 // f(output block) with the parts that a case asks for; its y is not set.
 template <class Device, class Views, class F>
 void with_output(const OutputCase& c, const Views& in, F f) {
-  auto bias = as_weights(in[1]), scale = as_weights(in[2]), shift = as_weights(in[3]), mean = as_weights(in[4]);
-  auto var = as_weights(in[5]);
+  auto bias = test::weights(in[1]), scale = test::weights(in[2]), shift = test::weights(in[3]),
+       mean = test::weights(in[4]);
+  auto var = test::weights(in[5]);
   ops::ConvBlockOutput<Device> out;
   if (c.bias) out.bias = bias.view();
   if (c.batch_norm) {
@@ -187,8 +173,8 @@ TEST_CASE_TEMPLATE("CUDA: what a convolution reads is that of the reference devi
       Shape more = c.x, both = c.x;
       more.c = std::max<std::int64_t>(c.more, 1), both.c += c.more;
       const auto gather = [&](auto& ctx, auto out, auto in) {
-        using Device = DeviceOf<decltype(ctx)>;
-        const auto scale = as_weights(in[2]), shift = as_weights(in[3]);
+        using Device = test::DeviceOf<decltype(ctx)>;
+        const auto scale = test::weights(in[2]), shift = test::weights(in[3]);
         Tensor<Weight<Device>, Device> moments(ops::moments_shape(c.x)), more_moments(ops::moments_shape(more));
         ops::ConvBlockInput<Device> from{.x = in[0]};
         if (c.more) from.more = in[1];
@@ -217,7 +203,7 @@ TEST_CASE_TEMPLATE("CUDA: what follows a convolution is that of the reference de
       CAPTURE(c.y);
       CAPTURE(measured);
       const auto finish = [&](auto& ctx, auto out, auto in) {
-        using Device = DeviceOf<decltype(ctx)>;
+        using Device = test::DeviceOf<decltype(ctx)>;
         with_output<Device>(c, in, [&](ops::ConvBlockOutput<Device> parts) {
           parts.y = out;
           if constexpr (std::is_same_v<Device, Reference>) {

@@ -11,21 +11,6 @@ using namespace d3ad;
 
 namespace {
 
-template <class Ctx>
-using DeviceOf = typename std::remove_reference_t<Ctx>::device;
-
-// Numbers of a test as what a device keeps parameters in.
-template <class T>
-Tensor<float, CudaOf<T>> as_weights(View<T, CudaOf<T>> x) {
-  const auto host = test::from_cuda<T>(x);
-  return test::to_cuda<T, float>(host.view());
-}
-Tensor<double, Reference> as_weights(View<double, Reference> x) {
-  Tensor<double, Reference> out(x.shape);
-  std::copy_n(x.data, x.size(), out.data());
-  return out;
-}
-
 struct Case {
   Shape x;
   int groups;
@@ -49,7 +34,7 @@ TEST_CASE_TEMPLATE("CUDA: group_norm is that of the reference device", T, float,
         CAPTURE(c.groups);
         const ops::GroupNorm config{.groups = c.groups, .eps = 1e-5f, .silu = silu};
         const auto forward = [&](auto& ctx, auto out, auto in) {
-          const auto scale = as_weights(in[1]), shift = as_weights(in[2]);
+          const auto scale = test::weights(in[1]), shift = test::weights(in[2]);
           ops::group_norm(ctx, out, {}, in[0], scale.view(), shift.view(), config);
         };
         test::same_in_type<T>({c.x, {.c = c.x.c}, {.c = c.x.c}}, c.x, 2e-6, forward, {.alias = alias, .scale = 3});
@@ -64,8 +49,8 @@ TEST_CASE_TEMPLATE("CUDA: group_norm's gradient is that of the reference device"
         CAPTURE(silu);
         const ops::GroupNorm config{.groups = c.groups, .eps = 1e-5f, .silu = silu};
         const auto backward = [&](auto& ctx, auto out, auto in) {
-          using Device = DeviceOf<decltype(ctx)>;
-          const auto scale = as_weights(in[2]), shift = as_weights(in[3]);
+          using Device = test::DeviceOf<decltype(ctx)>;
+          const auto scale = test::weights(in[2]), shift = test::weights(in[3]);
           Tensor<Real<Device>, Device> y(c.x);
           Tensor<Weight<Device>, Device> stats({.n = c.x.n, .c = 2 * c.groups});
           ops::group_norm(ctx, y.view(), stats.view(), in[1], scale.view(), shift.view(), config);

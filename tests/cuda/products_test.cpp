@@ -19,30 +19,6 @@ using namespace d3ad;
 
 namespace {
 
-template <class Ctx>
-using DeviceOf = typename std::remove_reference_t<Ctx>::device;
-
-// Numbers of a test, on the host and in what a device keeps parameters in.
-template <class T>
-std::vector<float> on_host(View<T, CudaOf<T>> x) {
-  const auto host = test::from_cuda<T>(x);
-  return {host.data(), host.data() + host.size()};
-}
-std::vector<double> on_host(View<double, Reference> x) { return {x.data, x.data + x.size()}; }
-
-template <class Device, class T>
-Tensor<Weight<Device>, Device> weights(View<T, Device> x) {
-  Tensor<Weight<Device>, Device> out(x.shape);
-  copy_from_host(out.view(), on_host(x).data());
-  return out;
-}
-template <class Device, class T>
-Parameter<Device> parameter(View<T, Device> x) {
-  Parameter<Device> p("weight", {x.shape.n, x.shape.c, x.shape.h, x.shape.w}, x.shape);
-  copy_from_host(p.edit(), on_host(x).data());
-  return p;
-}
-
 // compute(gradient) adds to a gradient that begins as 0.5; rounded to the activations' type for the comparison.
 template <class Device, class T, class F>
 void gradient_from(View<T, Device> out, F compute) {
@@ -159,19 +135,19 @@ TEST_CASE("linear and its gradients are those of the reference device, in each t
     for (const auto& [rows, in, out] : {std::tuple{6, 16, 8}, {300, 3, 7}, {1, 128, 129}, {1000, 32, 96}}) {
       const Shape x{.n = rows, .c = in}, y{.n = rows, .c = out}, w{.n = out, .c = in}, bias{.c = out};
       test::same_in_type<T>({x, w, bias}, y, 2e-6 + kBias, [](auto& ctx, auto o, auto i) {
-        const auto p = parameter(i[1]);
-        const auto b = weights(i[2]);
+        const auto p = test::parameter(i[1]);
+        const auto b = test::weights(i[2]);
         ops::linear(ctx, o, i[0], p, b.view());
       });
       test::same_in_type<T>({y, w}, x, 2e-6, [](auto& ctx, auto dx, auto i) {
-        const auto p = parameter(i[1]);
+        const auto p = test::parameter(i[1]);
         ops::linear_backward_data(ctx, dx, i[0], p);
       });
       test::same_in_type<T>({x, y}, w, 5e-6, [](auto& ctx, auto out_dw, auto i) {
         gradient_from(out_dw, [&](auto dw) { ops::linear_backward_weights(ctx, dw, {}, i[0], i[1]); });
       });
       test::same_in_type<T>({x, y, w}, bias, 5e-6, [](auto& ctx, auto out_db, auto i) {
-        auto dw = weights(i[2]);
+        auto dw = test::weights(i[2]);
         gradient_from(out_db, [&](auto db) { ops::linear_backward_weights(ctx, dw.view(), db, i[0], i[1]); });
       });
     }
@@ -205,23 +181,23 @@ TEST_CASE("conv2d and its gradients are those of the reference device, in each t
       const Shape out = ops::conv2d_shape(x, w, config), bias{.c = w.n};
       // With a bias the result is rounded twice, or the bias is.
       test::same_in_type<T>({x, w, bias}, out, 1e-5 + test::kRounding<T>, [how](auto& ctx, auto o, auto in) {
-        const auto p = parameter(in[1]);
-        const auto b = weights(in[2]);
+        const auto p = test::parameter(in[1]);
+        const auto b = test::weights(in[2]);
         ops::conv2d(ctx, o, in[0], p, b.view(), how);
       });
       test::same_in_type<T>({x, w}, out, 1e-5, [how](auto& ctx, auto o, auto in) {
-        const auto p = parameter(in[1]);
+        const auto p = test::parameter(in[1]);
         ops::conv2d(ctx, o, in[0], p, {}, how);
       });
       test::same_in_type<T>({w, out}, x, 1e-5, [how](auto& ctx, auto dx, auto in) {
-        const auto p = parameter(in[0]);
+        const auto p = test::parameter(in[0]);
         ops::conv2d_backward_data(ctx, dx, in[1], p, how);
       });
       test::same_in_type<T>({x, out}, w, 1e-5 + test::kRounding<T>, [how](auto& ctx, auto out_dw, auto in) {
         gradient_from(out_dw, [&](auto dw) { ops::conv2d_backward_weights(ctx, dw, {}, in[0], in[1], how); });
       });
       test::same_in_type<T>({x, out, w}, bias, 1e-5, [how](auto& ctx, auto out_db, auto in) {
-        auto dw = weights(in[2]);
+        auto dw = test::weights(in[2]);
         gradient_from(out_db, [&](auto db) { ops::conv2d_backward_weights(ctx, dw.view(), db, in[0], in[1], how); });
       });
     }
@@ -302,8 +278,8 @@ TEST_CASE("products and convolutions can be captured in a graph") {
     Context<Device> ctx;
     const Shape shape{2, 6, 6, 16};
     const auto first = rounded<T>(shape, 1), second = rounded<T>(shape, 2);
-    const auto w = parameter(test::to_cuda<T>(rounded<T>({24, 3, 3, 16}, 3).view()).view());
-    const auto head = parameter(test::to_cuda<T>(rounded<T>({.n = 5, .c = 24}, 4).view()).view());
+    const auto w = test::parameter(test::to_cuda<T>(rounded<T>({24, 3, 3, 16}, 3).view()).view());
+    const auto head = test::parameter(test::to_cuda<T>(rounded<T>({.n = 5, .c = 24}, 4).view()).view());
     const auto bias = test::to_cuda<T, float>(rounded<T>({.c = 5}, 5).view());
     Tensor<T, Device> x(shape), hidden({2, 6, 6, 24}), out({2, 6, 6, 5});
     const auto set = [&](const Tensor<float, Cpu>& from) {

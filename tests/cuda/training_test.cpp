@@ -14,6 +14,7 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 #include "support/golden.hpp"
+#include "support/golden_parameters.hpp"
 
 using namespace d3ad;
 
@@ -25,32 +26,6 @@ Value<float, Cuda> upload(Context<Cuda>& ctx, const Tensor<float, Cpu>& x) {
   auto out = ctx.arena.make<float>(x.shape());
   copy_from_host(out.view(), x.data());
   return out;
-}
-
-// Every golden tensor named PREFIX.<parameter> against pick(parameter), to kGradient of the largest of all (a gradient
-// that is nothing but rounding has no measure of its own).
-template <class Pick>
-void check_parameters(const test::Golden& golden, ParameterStore<Cuda>& store, const std::string& prefix, Pick&& pick) {
-  int compared = 0;
-  float largest = 0;
-  for (const auto& name : golden.file.names())
-    if (name.starts_with(prefix))
-      for (const float v : golden.file.floats(name)) largest = std::max(largest, std::abs(v));
-  for (const auto& name : golden.file.names()) {
-    if (!name.starts_with(prefix)) continue;
-    CAPTURE(name);
-    auto* p = store.find(name.substr(prefix.size()));
-    REQUIRE(p);
-    const auto want = golden.tensor(name);
-    float own = 0;
-    for (std::int64_t i = 0; i < want.size(); ++i) own = std::max(own, std::abs(want.data()[i]));
-    const bool rounding_only = prefix == "grad." && own < 1e-6f * largest;
-    const auto got = test::from_cuda<float>(pick(*p));
-    const auto c = test::compare(got.view(), want.view(), rounding_only ? kGradient * largest / own : kGradient);
-    CHECK_MESSAGE(c.close, c);
-    ++compared;
-  }
-  CHECK_GT(compared, 5);
 }
 
 }  // namespace
@@ -86,11 +61,13 @@ TEST_CASE("CUDA: three training steps of the UNet equal the reference") {
     const auto want = golden.tensor(concat("loss.", step)).data()[0];
     CHECK(double{fn::item(ctx, loss)} == doctest::Approx(double{want}).epsilon(kNetwork));
     tape.backward(loss);
-    if (step == 0) check_parameters(golden, store, "grad.", [](Parameter<Cuda>& p) { return p.gradient(); });
+    if (step == 0)
+      test::check_parameters(golden, store, "grad.", kGradient,
+                             [](auto& p) { return test::from_cuda<float>(p.gradient()); });
     const double norm = optimizer.step(ctx, {});
     if (step == 0) CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(kGradient));
   }
-  check_parameters(golden, store, "after3.", [](Parameter<Cuda>& p) { return p.edit(); });
+  test::check_parameters(golden, store, "after3.", kGradient, [](auto& p) { return test::from_cuda<float>(p.edit()); });
 }
 
 TEST_CASE("CUDA: the trainer draws what the CPU's draws, and its losses are the CPU's") {

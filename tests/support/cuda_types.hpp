@@ -4,6 +4,7 @@
 //
 //   test::same_in_type<half>({{2, 5, 7, 3}}, {2, 5, 7, 3}, 1e-6,
 //                            [](auto& ctx, auto out, auto in) { ops::activate(ctx, out, in[0], kind); });
+//   auto b = test::weights(in[1]);  auto w = test::parameter(in[2]);     an input as a bias, as a layer's weight
 //
 // The tolerance is float's, of the largest value; results in half and bfloat16 are rounded once more, which is added
 // unless it is 0, for what only moves numbers.
@@ -23,10 +24,35 @@
 
 #include "d3ad/backend/cuda/ops.hpp"
 #include "d3ad/backend/reference/ops.hpp"
+#include "d3ad/core/parameter.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
 namespace d3ad::test {
+
+// The device that a generic operation is given a context of.
+template <class Ctx>
+using DeviceOf = typename std::remove_reference_t<Ctx>::device;
+
+// Numbers of a test on the host, and as what a device keeps parameters in.
+template <class T>
+std::vector<float> on_host(View<T, CudaOf<T>> x) {
+  const auto host = from_cuda<T>(x);
+  return {host.data(), host.data() + host.size()};
+}
+inline std::vector<double> on_host(View<double, Reference> x) { return {x.data, x.data + x.size()}; }
+template <class Device, class T>
+Tensor<Weight<Device>, Device> weights(View<T, Device> x) {
+  Tensor<Weight<Device>, Device> out(x.shape);
+  copy_from_host(out.view(), on_host(x).data());
+  return out;
+}
+template <class Device, class T>
+Parameter<Device> parameter(View<T, Device> x) {
+  Parameter<Device> p("weight", {x.shape.n, x.shape.c, x.shape.h, x.shape.w}, x.shape);
+  copy_from_host(p.edit(), on_host(x).data());
+  return p;
+}
 
 // Half a unit in the last place, relative, of what is stored in T.
 template <class T>
