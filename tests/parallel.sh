@@ -153,8 +153,8 @@ same words <(grep '^d3ad: ' err)
 # ---- resuming with another number of processes, stopped and killed ----
 # stop SIGNAL TARGET N MODEL OPTIONS...: training on N processes gets the signal once it has written a checkpoint; TARGET
 # is mpirun or the number of a process. All of it has to end soon. Returns mpirun's exit code.
-# Its steps are slow enough that it does not end before a signal comes, on a busy machine either.
-long=("${train[@]}" --batch 48 --gamma 0 --checkpoint-seconds 0)
+# Its steps are slow enough that it does not end before mpirun has passed a signal on, seconds later, on a fast machine either.
+long=("${train[@]}" --batch 144 --gamma 0 --checkpoint-seconds 0)
 await() { # MODEL: a new row of losses, written with every checkpoint
   local before
   before=$(cat "$1/loss.csv" 2>/dev/null)
@@ -168,7 +168,7 @@ stop() {
   local signal=$1 target=$2 count=$3 model=$4 launcher process
   shift 4
   local patience=1 # seconds until mpirun tells the others, and again until it kills them; for Ctrl-C's checkpoint more
-  [ "$signal" != INT ] || patience=5
+  [ "$signal" != INT ] || patience=3
   timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout $patience -n "$count" \
     "$program" "${long[@]}" --model "$work/$model" "$@" >out 2>err &
   local waiter=$!
