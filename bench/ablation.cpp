@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <d3ad/d3ad.hpp>
 
+#include "../examples/command_line.hpp"
+
 using namespace d3ad;
 
 namespace {
@@ -152,6 +154,7 @@ void run(const Options& o) {
 int main(int argc, char** argv) try {
   Options o;
   CLI::App app("What each part of the method contributes, on a labelled test set with one trained model");
+  app.name("ablation");
   app.add_option("--model", o.model, "folder of a trained model")->required();
   app.add_option("--data", o.data, "folder of categories in MVTec AD's layout")->required();
   app.add_option("--category", o.category, "category in --data")->required();
@@ -164,7 +167,7 @@ int main(int argc, char** argv) try {
   app.add_option("--layers", o.layers, "feature layers, + between those of one map")->delimiter(',');
   app.add_option("--batch", o.batch, "images computed together")->capture_default_str();
   app.add_option("--threads", o.threads, "threads, 0: one for each core")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
   run(o);
 } catch (const std::exception& error) {
   std::fprintf(stderr, "ablation: %s\n", error.what());

@@ -6,12 +6,15 @@
 // time. Prints the weights' bytes, the arena's, the process's peak (VmHWM of /proc/self/status) and the difference, and
 // how often memory was taken from the system after the first image.
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <d3ad/d3ad.hpp>
 #include <fstream>
 #include <string>
+
+#include "../examples/command_line.hpp"
 
 using namespace d3ad;
 
@@ -29,7 +32,11 @@ double megabytes(double bytes) { return bytes / (1024.0 * 1024.0); }
 }  // namespace
 
 int main(int argc, char** argv) try {
-  const int images = argc > 1 ? std::atoi(argv[1]) : 3;
+  CLI::App app("Peak memory of a detection at the paper's size, and whether a second image takes any more.");
+  app.name("memory");
+  int images = 3;
+  app.add_option("IMAGES", images, "one after the other")->check(CLI::Range(1, 1000000))->capture_default_str();
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
   Context<Cpu> ctx;
   Settings settings = Settings::paper();
   settings.k = 1;

@@ -6,6 +6,7 @@
 // A command of its own: "weights" writes unet, vae and resnet34.safetensors into the cache, which detection_1 (cold
 // start and peak memory) reads; all other rows compute the same hash weights themselves.
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -21,6 +22,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "../../examples/command_line.hpp"
 
 using namespace d3ad;
 
@@ -262,33 +265,20 @@ class Competitor {
   std::vector<std::vector<float>> last_;
 };
 
-Options parse(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    const auto value = [&] {
-      D3AD_CHECK(i + 1 < argc, name, " needs a value");
-      return argv[++i];
-    };
-    if (name == "--threads") {
-      o.threads = std::atoi(value());
-    } else if (name == "--image-size") {
-      o.image_size = std::atoi(value());
-    } else if (name == "--cache") {
-      o.cache = value();
-    } else if (name == "--small") {
-      o.small = true;
-    } else {
-      fail("the option '", name, "' is not known");
-    }
-  }
-  return o;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) try {
-  Competitor competitor(parse(argc, argv));
+  CLI::App app("d3ad as one of the competitors that compare.py starts and talks to.");
+  app.name("d3ad_peer");
+  Options o;
+  app.add_option("--threads", o.threads, "threads to compute with; 0: one for each core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--image-size", o.image_size, "pixels a side")->check(CLI::Range(32, 4096))->capture_default_str();
+  app.add_option("--cache", o.cache, "folder of weights and results");
+  app.add_flag("--small", o.small, "small networks: whether it works");
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
+  Competitor competitor(o);
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {
     const auto space = line.find(' ');
     std::string answer;

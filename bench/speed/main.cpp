@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../../examples/command_line.hpp"
 #include "speed.hpp"
 
 namespace speed {
@@ -51,6 +52,7 @@ int run(int argc, char** argv) {
   CLI::App app(
       "Micro-benchmarks of d3ad. What follows the options goes to Google Benchmark\n"
       "(--benchmark_filter=REGEX, --benchmark_format=json, --benchmark_out=FILE ...).");
+  app.name("bench");
   Options o;
   std::string part;
   app.add_option("PART", part, "ops, models or pipeline")
@@ -64,32 +66,21 @@ int run(int argc, char** argv) {
   app.add_flag("--layers", o.layers, "models: a table of each network's convolutions");
   app.add_flag("--paper", o.paper, "pipeline: the paper's networks instead of small ones");
   app.allow_extras();
-  try {
-    app.parse(argc, argv);
+  app.callback([&] {
     if (o.small && app.count("--image-size") == 0) o.image_size = 64;
     const int unit = o.small ? 32 : 128;
     if (o.image_size % unit != 0)
       throw CLI::ValidationError("--image-size", "is not a multiple of " + std::to_string(unit));
-  } catch (const CLI::Success& e) {
-    return app.exit(e);
-  } catch (const CLI::Error& e) {
-    std::fprintf(stderr, "bench: %s; see bench --help\n", e.what());
-    return 2;
-  }
+    for (const auto& word : app.remaining()) {
+      if (!word.starts_with("--benchmark_")) throw CLI::ExtrasError({word});
+      // Google Benchmark aborts in CSV where not all benchmarks have the same counters.
+      if (word.find("format=csv") != std::string::npos)
+        throw CLI::ValidationError(word, "the benchmarks have different counters, which CSV cannot hold; use json");
+    }
+  });
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
 
   std::vector<std::string> rest = app.remaining();
-  for (const auto& word : rest) {
-    if (!word.starts_with("--benchmark_")) {
-      std::fprintf(stderr, "bench: '%s' is not known; see bench --help\n", word.c_str());
-      return 2;
-    }
-    // Google Benchmark aborts in CSV where not all benchmarks have the same counters.
-    if (word.find("format=csv") != std::string::npos) {
-      std::fprintf(stderr, "bench: %s: the benchmarks have different counters, which CSV cannot hold; use json\n",
-                   word.c_str());
-      return 2;
-    }
-  }
   std::vector<char*> words{argv[0]};
   for (auto& word : rest) words.push_back(word.data());
   int count = static_cast<int>(words.size());

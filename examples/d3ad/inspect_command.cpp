@@ -47,6 +47,7 @@ void build(const Recognised& found, Listing& source) {
     case NetworkKind::resnet:
       ResNet<Cpu>(params, found.config.get<ResNetConfig>());
       break;
+    case NetworkKind::consistency_decoder:
     case NetworkKind::unknown:
       break;
   }
@@ -85,6 +86,10 @@ bool inspect(const std::string& path, bool tensors) {
   const Recognised found = recognise(*file, autoencoder_config(path));
   if (found.kind == NetworkKind::unknown) {
     fmt::print("  network: none that is known here\n");
+    return true;
+  }
+  if (found.kind == NetworkKind::consistency_decoder) {
+    fmt::print("  network: {}, which is not supported\n", name(found.kind));
     return true;
   }
   fmt::print("  network: {} {}\n", name(found.kind), found.config.dump());

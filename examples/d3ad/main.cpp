@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 
+#include "../command_line.hpp"
 #include "program.hpp"
 
 namespace {
@@ -61,7 +62,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& request) {  // --help, --version
     return program::processes().first() ? app.exit(request) : request.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    return program::Processes::end(2, std::string(error.what()) + " (see d3ad --help)");
+    return program::Processes::end(2, command_line::complaint(error, "d3ad"));
   } catch (const d3ad::Interrupted& stopped) {
     return program::Processes::end(130, stopped.what());
   } catch (const std::exception& error) {

@@ -219,7 +219,7 @@ void adapt_on(const ReferenceFile& reference, Comparisons& all, bool gradients) 
     return fn::imagenet_input(ctx, std::move(out));
   };
   LossScale<Device> scale;
-  const double loss = anomaly::adapt_step(ctx, net, optimizer, scale, input("rec"), input("target"));
+  const double loss = anomaly::adapt_step(ctx, net, optimizer, scale, input("rec"), input("target")).loss;
   all.add(gradients ? "loss" : "loss (in float)", std::vector<double>{loss}, reference.doubles("loss"), kNetwork);
   if (!gradients) return;
   // The gradients of the step stay in the parameters until the next one.

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "../command_line.hpp"
 #include "board.hpp"
 #include "cloth.hpp"
 #include "links.hpp"
@@ -101,14 +102,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::Range(0, 100000));
   app.add_option("--size", o.size, "pixels a side")->capture_default_str()->check(CLI::Range(32, 2048));
   app.add_option("--seed", o.seed, "another seed, other images")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& request) {
-    return app.exit(request);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "make-sample: %s (see make-sample --help)\n", error.what());
-    return 2;
-  }
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
   for (const auto& category : o.categories) {
     if (category == Cloth::kName) make<Cloth>(o);
     if (category == Board::kName) make<Board>(o);

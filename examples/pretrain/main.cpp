@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "../command_line.hpp"
 #include "extractor.hpp"
 #include "vae.hpp"
 
@@ -80,6 +81,7 @@ void show(d3ad::Context<Cpu>& ctx, const fs::path& folder, const fs::path& vae_p
 
 int main(int argc, char** argv) try {
   CLI::App app{"Makes the small pretrained networks that come with d3ad, from generated images."};
+  app.name("pretrain");
   app.require_subcommand(1);
   int threads = 0;
   app.add_option("--threads", threads, "0: all cores")->capture_default_str();
@@ -116,7 +118,7 @@ int main(int argc, char** argv) try {
   showing->add_option("DIR", folder, "folder to write to")->required();
   showing->add_option("--vae", vae_path, "shows reconstructions too");
   showing->add_option("--seed", seed)->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
 
   d3ad::Context<Cpu> ctx({.threads = threads});
   if (*extractor) train_extractor(ctx, e);

@@ -147,6 +147,41 @@ TEST_CASE("a full disk leaves the old file and nothing else") {
   CHECK(read_file(folder / "a", 1 << 20) == large);
 }
 
+TEST_CASE("a growing file is appended to, or replaced where it began otherwise") {
+  const test::TemporaryFolder folder;
+  const auto inode = [&] {
+    struct stat info {};
+    REQUIRE(::stat((folder / "a").c_str(), &info) == 0);
+    return info.st_ino;
+  };
+  write_growing(folder / "a", "one ");
+  const auto before = inode();
+  write_growing(folder / "a", "one two ");
+  write_growing(folder / "a", "one two ");
+  CHECK(read_file(folder / "a", 100) == "one two ");
+  CHECK(inode() == before);
+  std::filesystem::create_hard_link(folder / "a", folder / "old");  // so that its inode is not given again
+  write_growing(folder / "a", "One two three");
+  CHECK(read_file(folder / "a", 100) == "One two three");
+  CHECK(inode() != before);
+  write_growing(folder / "a", "One");  // shorter
+  CHECK(read_file(folder / "a", 100) == "One");
+  write_atomically(folder / "a", "");
+  write_growing(folder / "a", "from nothing");
+  CHECK(read_file(folder / "a", 100) == "from nothing");
+  CHECK(contains(refusal([&] { write_growing(folder.path(), "x"); }), "it is a folder"));
+  CHECK(contains(refusal([] { write_growing("/dev/full", "x"); }), "not a regular file"));
+
+  const std::string large = "from nothing" + std::string(100'000, 'x');
+  std::string why;
+  {
+    const FullDisk full(4096);
+    why = refusal([&] { write_growing(folder / "a", large); });
+  }
+  CHECK(contains(why, "cannot write '" + (folder / "a").string() + "': File too large; raise the limit"));
+  CHECK(read_file(folder / "a", 1 << 20) == "from nothing");
+}
+
 TEST_CASE("places that cannot be written are refused") {
   const test::TemporaryFolder folder;
   CHECK(contains(refusal([&] { write_atomically(folder.path(), "x"); }), "it is a folder"));

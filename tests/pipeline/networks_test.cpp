@@ -236,7 +236,7 @@ TEST_CASE("folders without what is needed are refused with what is") {
   write_config(folder / "vae", {{"shift_factor", nullptr}});
   CHECK(load_autoencoder<Cpu>(folder / "vae")->latent_scale() == 0.5f);
   CHECK(contains(refusal([&] { load_extractor<Cpu>(folder / "vae/diffusion_pytorch_model.safetensors"); }),
-                 "holds AutoencoderKL, expected a ResNet"));
+                 "holds AutoencoderKL; expected a ResNet-18, 34"));
 }
 
 TEST_CASE("missing, extra and misshapen tensors are named") {
@@ -245,10 +245,44 @@ TEST_CASE("missing, extra and misshapen tensors are named") {
   const auto typo = [](const std::string& name) { return name == "quant_conv.bias" ? "quant_conv.bais" : name; };
   const std::string missing =
       refusal([&] { load_autoencoder<Cpu>(write_file(folder / "typo.safetensors", store, typo)); });
-  CHECK(contains(missing, "'quant_conv.bias' [8] is missing; the nearest are 'quant_conv.bais'"));
+  CHECK(contains(missing,
+                 "1 tensor is missing: 'quant_conv.bias' [8] (the nearest is 'quant_conv.bais'); 1 of its 124 tensors "
+                 "were not used: 'quant_conv.bais' [8] (the nearest is 'quant_conv.bias')"));
+  const auto typos = [](const std::string& name) { return replaced(name, {{".norm1.bias", ".norm_1.bias"}}); };
+  const std::string many =
+      refusal([&] { load_autoencoder<Cpu>(write_file(folder / "typos.safetensors", store, typos)); });
+  CHECK(contains(many,
+                 "10 tensors are missing: 'encoder.down_blocks.0.resnets.0.norm1.bias' [32] (the nearest is "
+                 "'encoder.down_blocks.0.resnets.0.norm_1.bias'), 'encoder.down_blocks.1"));
+  CHECK(contains(many, " and 5 more; 10 of its 124 tensors were not used: "));
   const auto extra = write_file(folder / "extra.safetensors", store, keep, DType::f32, {"encoder.conv_extra.weight"});
   CHECK(contains(refusal([&] { load_autoencoder<Cpu>(extra); }),
-                 "1 of its 125 tensors were not used: 'encoder.conv_extra.weight' [2, 2]"));
+                 "1 of its 125 tensors were not used: 'encoder.conv_extra.weight' [2, 2] (the nearest is "
+                 "'encoder.conv_out.weight')"));
+  const auto other = folder / "other.safetensors";
+  SafetensorsWriter writer;
+  writer.add_floats("features.0.weight", {1}, std::vector<float>{1});
+  writer.write(other);
+  const std::string unknown = "holds no network that is known here (1 tensors, the first is 'features.0.weight')";
+  CHECK(contains(refusal([&] { load_autoencoder<Cpu>(other); }), unknown + "; expected an AutoencoderKL"));
+  CHECK(contains(refusal([&] { load_extractor<Cpu>(other); }), unknown + "; expected a ResNet-18"));
+}
+
+TEST_CASE("the consistency decoder is recognised and refused") {
+  const test::TemporaryFolder folder;
+  const auto store = vae_parameters();
+  const auto without_decoder = [](const std::string& name) { return replaced(name, {{"decoder.", "decoder_unet."}}); };
+  for (const char* prefix : {"", "vae."}) {
+    CAPTURE(prefix);
+    const auto file = write_file(folder / "vae/diffusion_pytorch_model.safetensors", store,
+                                 prefixed(prefix, without_decoder), DType::f16);
+    CHECK(recognise(Checkpoint(file)).kind == NetworkKind::consistency_decoder);
+    const std::string why = refusal([&] { load_autoencoder<Cpu>(folder / "vae"); });
+    CHECK(contains(why,
+                   "holds OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE), which is not supported; "
+                   "take the VAE whose latents it decodes"));
+    CHECK(contains(refusal([&] { load_extractor<Cpu>(file); }), "consistency decoder"));
+  }
 }
 
 TEST_CASE("the tiny autoencoder is the same under TAESD's and diffusers' names") {

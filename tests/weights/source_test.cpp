@@ -76,6 +76,24 @@ TEST_CASE("missing tensors are named, with their likes") {
   CHECK(!contains(why, "layer1"));
 }
 
+TEST_CASE("all that is missing and all that is left over is named where that is asked for") {
+  const test::TemporaryFolder folder;
+  FileSource source(file_with(folder, {"p.conv1.weight", "p.bn1.bais", "q.x"}), "p.");
+  source.note_missing();
+  CHECK(read(source, "conv1.weight", {2})[1] == -1.0f);
+  CHECK(read(source, "bn1.bias", {2}) == std::vector<float>{0, 0});
+  CHECK(read(source, "bn1.weight", {2}) == std::vector<float>{0, 0});
+  CHECK(
+      contains(refusal([&] { source.check_all_read(); }),
+               "w.safetensors: 2 tensors are missing: 'p.bn1.bias' [2] (the nearest is 'p.bn1.bais'), 'p.bn1.weight' "
+               "[2] (the nearest is 'p.bn1.bais'); 1 of its 3 tensors were not used: 'p.bn1.bais' [2] (the nearest is "
+               "'p.bn1.bias'); the file was made for another network"));
+  FileSource complete(file_with(folder, {"a"}));
+  complete.note_missing();
+  read(complete, "a", {2});
+  complete.check_all_read();
+}
+
 TEST_CASE("shapes must agree, but for trailing ones") {
   const test::TemporaryFolder folder;
   SafetensorsWriter writer;

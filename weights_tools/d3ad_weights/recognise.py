@@ -162,6 +162,11 @@ def check(network: Network, own: Mapping[str, Tensor], source: str) -> None:
 
 
 def recognise(tensors: Tensors, source: str) -> Recognised:
+    if any(name.endswith("decoder_unet.conv_in.weight") for name in tensors):
+        raise Refusal(
+            f"'{source}' is OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE), which d3ad does not support; "
+            "take the VAE whose latents it decodes, Stable Diffusion's"
+        )
     spelling = spelling_of(tensors)
     if spelling is None:
         raise _unknown(tensors, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import resource
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -140,6 +141,20 @@ def test_a_kept_file_that_was_damaged_is_removed(server: tuple[str, Behaviour], 
     (tmp_path / "w.pth").write_bytes(DATA[:-1] + b"x")
     with pytest.raises(Refusal, match="it was removed"):
         download(published(url), tmp_path, None)
+    assert download(published(url), tmp_path, None)[0].read_bytes() == DATA
+
+
+def test_a_full_disk(server: tuple[str, Behaviour], tmp_path: Path) -> None:
+    """Played by the limit on file sizes: a sentence, nothing under the file's name, and the same command goes on."""
+    url, _ = server
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, before[1]))
+    try:
+        with pytest.raises(Refusal, match=r"cannot fetch '.*' into '.*': File too large"):
+            download(published(url), tmp_path, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "w.pth").exists()
     assert download(published(url), tmp_path, None)[0].read_bytes() == DATA
 
 

@@ -128,3 +128,5 @@ def test_networks_that_are_not_known_are_refused_with_the_nearest() -> None:
     twice["encoder.mid_block.attentions.0.to_q.weight"] = zeros([64, 64])
     assert "'encoder.mid_block.attentions.0.to_q.weight' twice, in two spellings" in refused(twice)
     assert "0 tensors" in refused({})
+    consistency = {name.replace("decoder.", "decoder_unet."): t for name, t in tensors_of(SMALL_VAE, "diffusers").items()}
+    assert "OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE), which d3ad does not" in refused(dict(consistency))

@@ -46,6 +46,21 @@ def test_convert_says_what_it_found_or_what_is_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "no.safetensors").exists()
 
 
+@pytest.mark.parametrize("kept", [None, b"old"])
+def test_a_full_disk(tmp_path: Path, kept: bytes | None) -> None:
+    """Played by the limit on file sizes."""
+    source, out = tmp_path / "r.safetensors", tmp_path / "out.safetensors"
+    write_safetensors(source, tensors_of(known.resnet("resnet18", 8, 10), "torchvision"), {})
+    if kept is not None:
+        out.write_bytes(kept)
+    limited = f"ulimit -f 8; exec {sys.executable} {TOOLS} convert {source} -o {out}"
+    wrong = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == f"weights_tools: cannot write '{out}': File too large; nothing was written\n"
+    assert (out.read_bytes() if out.exists() else None) == kept
+    assert {path.name for path in tmp_path.iterdir()} <= {"r.safetensors", "out.safetensors"}
+
+
 def test_export_reference(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     tiny = known.unet(4, 32, [1], 1, [1])

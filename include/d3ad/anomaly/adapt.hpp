@@ -4,7 +4,7 @@
 //
 //   AdamW<Cpu> optimizer(parameters, {.lr = 1e-4f, .weight_decay = 0.01f});
 //   LossScale<Cpu> scale;
-//   double loss = anomaly::adapt_step(ctx, extractor, optimizer, scale, reconstruction, target);
+//   AdaptStep step = anomaly::adapt_step(ctx, extractor, optimizer, scale, reconstruction, target);
 //
 // Where activations are half, a LossScale goes along: a step whose gradient does not fit is left out.
 //
@@ -18,12 +18,17 @@
 
 namespace d3ad::anomaly {
 
+struct AdaptStep {
+  double loss;           // before it
+  double gradient_norm;  // infinite or NaN where it did not fit in half, and no step was made
+};
+
 // reconstruction, target [n, h, w, 3], normalised as the network takes them (fn::imagenet_input). Moves weights and
-// running statistics; returns the loss before.
+// running statistics.
 template <class Device>
-double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
-                  LossScale<Device>& scale, Value<Real<Device>, Device> reconstruction,
-                  Value<Real<Device>, Device> target) {
+AdaptStep adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
+                     LossScale<Device>& scale, Value<Real<Device>, Device> reconstruction,
+                     Value<Real<Device>, Device> target) {
   optimizer.zero_gradients(ctx);
   Tape<Device> tape(ctx);
   const auto f = extractor.features(tape, std::move(reconstruction), /*training=*/true);
@@ -32,9 +37,10 @@ double adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<D
   for (std::size_t layer = 1; layer < 3; ++layer)
     loss = fn::add(tape, std::move(loss), fn::cosine_loss(tape, f[layer], g[layer]));
   tape.backward(loss, scale.value());
-  scale.keeps(
-      optimizer.step(ctx, {.gradient_scale = 1.0 / double{scale.value()}, .may_overflow = LossScale<Device>::kScales}));
-  return fn::item(ctx, loss);
+  const double norm =
+      optimizer.step(ctx, {.gradient_scale = 1.0 / double{scale.value()}, .may_overflow = LossScale<Device>::kScales});
+  scale.keeps(norm);
+  return {fn::item(ctx, loss), norm};
 }
 
 }  // namespace d3ad::anomaly

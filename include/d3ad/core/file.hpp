@@ -6,6 +6,7 @@
 //   MappedFile file("unet.safetensors");  file.bytes()         read-only, read by the system as it is touched
 //   write_atomically("config.json", text);                     the old file or the new one, never a part
 //   AtomicFile out("big.bin");  out.write(p, n);  out.commit();
+//   write_growing("events", text);                             appends what is new, for who reads along
 //   create_folders("out/maps");
 //   FolderLock lock("model");                                  Error where another process holds it
 //
@@ -112,6 +113,19 @@ inline int sync(int fd) {
   do status = ::fsync(fd);
   while (status != 0 && errno == EINTR);
   return status == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+}
+
+// All of it, or the error.
+inline int write_all(int fd, const void* data, std::size_t size) {
+  const auto* p = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t put = ::write(fd, p, std::min<std::size_t>(size, std::size_t{1} << 30));
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return put < 0 ? errno : ENOSPC;
+    p += put;
+    size -= static_cast<std::size_t>(put);
+  }
+  return 0;
 }
 
 inline constexpr std::string_view kTemporaryPrefix = ".d3ad-", kTemporarySuffix = ".tmp";
@@ -231,14 +245,7 @@ class AtomicFile {
 
   void write(const void* data, std::size_t size) {
     D3AD_CHECK(file_, "cannot write '", path_.string(), "': it is committed already");
-    const auto* p = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t put = ::write(file_.get(), p, std::min<std::size_t>(size, std::size_t{1} << 30));
-      if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) give_up(put < 0 ? errno : ENOSPC);
-      p += put;
-      size -= static_cast<std::size_t>(put);
-    }
+    if (const int error = detail::write_all(file_.get(), data, size)) give_up(error);
   }
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
 
@@ -276,6 +283,26 @@ inline void write_atomically(const std::filesystem::path& path, std::string_view
 }
 inline void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   write_atomically(path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+// The file holds `bytes` from here on. Where it holds a beginning of them the rest is appended, so that whoever has it
+// open sees it grow (a power cut meanwhile may leave a longer beginning); anything else there is replaced atomically.
+inline void write_growing(const std::filesystem::path& path, std::string_view bytes) {
+  const detail::Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK));
+  struct stat info {};
+  const bool regular = file && ::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode);
+  const auto begins = [&] {
+    const MappedFile before(path);
+    return bytes.starts_with({reinterpret_cast<const char*>(before.bytes().data()), before.size()});
+  };
+  if (!regular || !begins()) return write_atomically(path, bytes);
+  bytes.remove_prefix(static_cast<std::size_t>(info.st_size));
+  if (bytes.empty()) return;
+  int error = detail::write_all(file.get(), bytes.data(), bytes.size());
+  if (!error) error = detail::sync(file.get());
+  if (!error) return;
+  if (::ftruncate(file.get(), info.st_size) != 0) error = errno;  // what was there stays
+  detail::fail_system("cannot write", path, error);
 }
 
 // Makes the folder and those above it; one that is there already is fine.

@@ -25,7 +25,8 @@
 
 namespace d3ad {
 
-enum class NetworkKind { unknown, unet, vae, tiny_vae, resnet };
+// consistency_decoder is known by name alone: it is not supported (README.md).
+enum class NetworkKind { unknown, unet, vae, tiny_vae, resnet, consistency_decoder };
 
 constexpr const char* name(NetworkKind kind) {
   switch (kind) {
@@ -37,6 +38,8 @@ constexpr const char* name(NetworkKind kind) {
       return "tiny autoencoder (TAESD)";
     case NetworkKind::resnet:
       return "ResNet";
+    case NetworkKind::consistency_decoder:
+      return "OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE)";
     case NetworkKind::unknown:
       break;
   }
@@ -178,6 +181,9 @@ inline Recognised recognise(const Checkpoint& file, const nlohmann::json& beside
     c.check();
     out.config = c;
     out.spelling = "the D3AD implementation's";
+  } else if (names.has("decoder_unet.conv_in.weight")) {
+    out.kind = NetworkKind::consistency_decoder;
+    out.spelling = "diffusers'";
   } else if (names.has("encoder.conv_in.weight") && names.has("decoder.conv_in.weight")) {
     VaeConfig c = detail::recognise_vae(names);
     if (given.contains("norm_num_groups") && given["norm_num_groups"].is_number_integer())

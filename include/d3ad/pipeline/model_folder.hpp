@@ -8,6 +8,7 @@
 //   calibration.json         ranges of the maps and the threshold, learned on good images
 //   vae.safetensors          the VAE, where it was copied (else config.json says where it lies)
 //   loss.csv, loss.png       how training went
+//   events.out.tfevents.*    the same for TensorBoard, and how adaptation went
 //   work/                    latents and checkpoint, for resuming; may be deleted once the model is finished
 //
 // A folder without config.json is an unfinished training. Each file is replaced atomically, and config.json holds the

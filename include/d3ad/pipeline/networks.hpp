@@ -62,9 +62,20 @@ Loaded<Net, Device> load(const std::filesystem::path& path, std::shared_ptr<cons
   Loaded<Net, Device> out{std::make_unique<ParameterStore<Device>>(), nullptr, path, checkpoint_sha256(*file),
                           file->files().size() == 1 && prefix.empty()};
   FileSource source(std::move(file), prefix);
+  source.note_missing();
   out.net = std::make_unique<Net>(Params<Device>(*out.store, source), config);
   source.check_all_read(may_stay_unread);
   return out;
+}
+
+// For a sentence: what a file holds that was to hold something else.
+inline std::string contents(const Checkpoint& file, NetworkKind kind) {
+  if (kind == NetworkKind::consistency_decoder)
+    return concat(name(kind), ", which is not supported; take the VAE whose latents it decodes, Stable Diffusion's");
+  if (kind != NetworkKind::unknown) return name(kind);
+  const auto names = file.names();
+  return concat("no network that is known here (", names.size(), " tensors",
+                names.empty() ? "" : concat(", the first is '", printable(names[0]), "'"), ")");
 }
 
 inline nlohmann::json parse_json_file(const std::filesystem::path& path) {
@@ -114,8 +125,7 @@ Loaded<Autoencoder<Device>, Device> load_autoencoder(const std::filesystem::path
   const nlohmann::json beside = autoencoder_config(path);
   const Recognised found = recognise(*file, beside);
   D3AD_CHECK(found.kind == NetworkKind::vae || found.kind == NetworkKind::tiny_vae, "'", file->path(), "' holds ",
-             found.kind == NetworkKind::unknown ? "no network that is known here" : name(found.kind),
-             ", expected an AutoencoderKL or a tiny autoencoder");
+             detail::contents(*file, found.kind), "; expected an AutoencoderKL or a tiny autoencoder (TAESD)");
   auto out = detail::load<Autoencoder<Device>, Device>(path, file, found.prefix, found.config);
   out.whole_file = out.whole_file && beside.empty();
   return out;
@@ -125,9 +135,8 @@ template <class Device>
 Loaded<ResNet<Device>, Device> load_extractor(const std::filesystem::path& path) {
   const auto file = std::make_shared<const Checkpoint>(path);
   const Recognised found = recognise(*file);
-  D3AD_CHECK(found.kind == NetworkKind::resnet, "'", file->path(), "' holds ",
-             found.kind == NetworkKind::unknown ? "no network that is known here" : name(found.kind),
-             ", expected a ResNet");
+  D3AD_CHECK(found.kind == NetworkKind::resnet, "'", file->path(), "' holds ", detail::contents(*file, found.kind),
+             "; expected a ResNet-18, 34, 50, 101 or Wide-ResNet-50-2, 101-2 of torchvision or timm");
   auto config = found.config.get<ResNetConfig>();
   config.classes = 0;
   return detail::load<ResNet<Device>, Device>(path, file, found.prefix, config);

@@ -111,6 +111,9 @@ class Trainer {
 
  private:
   using V = Value<float, Device>;
+  // In this order of names TensorBoard reads them.
+  static constexpr const char *kUNetEvents = "events.out.tfevents.1.unet",
+                              *kAdaptEvents = "events.out.tfevents.2.adapt";
   const Settings& settings() const { return request_.settings; }
   Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, request_.settings}; }
 
@@ -337,21 +340,19 @@ class Trainer {
     UNetTrainer<Device> trainer(ctx_, *unet_, *unet_.store, schedule_, trainer_options(), group_);
     trainer.set_latents(latents.values, latents.shape);
     const auto key = training_key(latents);
-    TrainingLog log;
+    TrainingLog log(trainer.total(), settings().batch);
     if (group_.first() && std::filesystem::exists(path)) resume(trainer, path, key, log);
     trainer.share();
 
     using Clock = std::chrono::steady_clock;
-    auto saved = Clock::now(), window = saved;
-    double loss_sum = 0, norm_sum = 0;
-    std::int64_t in_window = 0;
+    auto saved = Clock::now();
     const auto save = [&] {
       if (!group_.first()) return;
       trainer.save(path, {{"key", key}, {"log", log.json().dump()}});
       log.write_csv(folder_ / "loss.csv");
+      log.write_events(folder_ / kUNetEvents, "unet/");
       saved = Clock::now();
     };
-    const std::int64_t every = std::max<std::int64_t>(1, std::min<std::int64_t>(50, trainer.total() / 20));
     while (!trainer.done()) {
       if (group_.any(events_.stop())) {
         save();
@@ -359,18 +360,10 @@ class Trainer {
         stop_here("train", true);
       }
       const auto step = trainer.step();
-      loss_sum += step.loss, norm_sum += step.gradient_norm, ++in_window;
-      if (step.number % every == 0 || trainer.done()) {
-        const double seconds = std::chrono::duration<double>(Clock::now() - window).count();
-        const auto n = static_cast<double>(in_window);
-        log.add({step.number, loss_sum / n, norm_sum / n, step.learning_rate,
-                 n * settings().batch / std::max(seconds, 1e-9)});
-        loss_sum = norm_sum = 0, in_window = 0, window = Clock::now();
-      }
+      log.step({step.number, step.loss, step.gradient_norm, step.learning_rate});
       events_.progress("train", step.number, trainer.total(),
                        log.rows().empty() ? "" : concat("loss ", fixed(log.rows().back().loss, 4)));
-      if (std::chrono::duration<double>(Clock::now() - saved).count() > request_.checkpoint_seconds && in_window == 0)
-        save();
+      if (std::chrono::duration<double>(Clock::now() - saved).count() > request_.checkpoint_seconds) save();
     }
     save();
     trainer.finish();
@@ -398,6 +391,10 @@ class Trainer {
   // ---- 3: domain adaptation ----
 
   void adapt_extractor() {
+    if (group_.first()) {  // another adaptation's
+      std::error_code none;
+      std::filesystem::remove(folder_ / kAdaptEvents, none);
+    }
     if (settings().gamma > 0) {
       const auto m = method();
       AdamW<Device> optimizer(extractor_.store->parameters(),
@@ -407,6 +404,8 @@ class Trainer {
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
       const std::int64_t steps = settings().gamma * batches, size = group_.size();
       LossScale<Device> scale;
+      TrainingLog log(steps, batch);
+      auto written = std::chrono::steady_clock::now();
       const Rng draw(settings().seed, Rng::stream("adapt.strength"));
       // What a step is about: a batch, and how it is reconstructed. That does not depend on the extractor, so each
       // process reconstructs for one of the next `size` steps; rank 0 then makes them, one after the other.
@@ -431,12 +430,19 @@ class Trainer {
           parallel::PacketReader reader(all[static_cast<std::size_t>(r)]);
           const Shape shape{batch, settings().image_size, settings().image_size, 3};
           auto repaired = get(reader, shape), target = get(reader, shape);
-          const double loss = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
-                                                  fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
-                                                  fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
-          events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(loss, 4)));
+          const auto made = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
+                                                fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
+                                                fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
+          log.step({first + r + 1, made.loss, made.gradient_norm, settings().adapt_learning_rate});
+          events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(made.loss, 4)));
+        }
+        const auto now = std::chrono::steady_clock::now();
+        if (group_.first() && std::chrono::duration<double>(now - written).count() > request_.checkpoint_seconds) {
+          log.write_events(folder_ / kAdaptEvents, "adapt/");
+          written = now;
         }
       }
+      if (group_.first()) log.write_events(folder_ / kAdaptEvents, "adapt/");
       extractor_.store->drop_gradients();
       share_parameters(group_, *extractor_.store);
     }

@@ -1,10 +1,17 @@
 #pragma once
-// How a training went: rows of means over some steps each, kept in the checkpoint, written as a table and as a curve.
+// How a training went: rows of means over some steps each, kept in the checkpoint, written as a table, as a curve and
+// for TensorBoard.
 //
-//   TrainingLog log;
-//   log.add({.step = 50, .loss = 0.3, .gradient_norm = 1.2, .learning_rate = 1e-4, .images_per_second = 20});
+//   TrainingLog log(total, batch);                                    // steps; images a step
+//   log.step({.number = 1, .loss = 0.3, .gradient_norm = 1.2, .learning_rate = 1e-4});
 //   log.write_csv("loss.csv");  log.write_curve("loss.png");
+//   log.write_events("events.out.tfevents.1.unet", "unet/");
+//
+// Rows end at steps that depend on the total alone, and json() keeps the steps since the last row: a training that was
+// stopped and resumed has the rows of an uninterrupted one, but for their times and rates.
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -12,6 +19,7 @@
 #include <vector>
 
 #include "d3ad/core/file.hpp"
+#include "d3ad/pipeline/event_file.hpp"
 #include "d3ad/pipeline/plot.hpp"
 #include "d3ad/pipeline/table.hpp"
 
@@ -19,24 +27,52 @@ namespace d3ad {
 
 class TrainingLog {
  public:
+  struct Step {
+    std::int64_t number;  // 1-based
+    double loss, gradient_norm, learning_rate;
+  };
   struct Row {
     std::int64_t step;
     double loss, gradient_norm, learning_rate, images_per_second;
+    double wall_time;  // seconds since 1970
   };
 
-  void add(Row row) { rows_.push_back(row); }
+  TrainingLog(std::int64_t total, std::int64_t images_a_step)
+      : total_(total),
+        every_(std::max<std::int64_t>(1, std::min<std::int64_t>(50, total / 20))),
+        images_(static_cast<double>(images_a_step)) {}
+
+  void step(const Step& s) {
+    const auto now = Clock::now();
+    open_.seconds += std::chrono::duration<double>(now - before_).count();
+    before_ = now;
+    open_.loss += s.loss, open_.gradient_norm += s.gradient_norm, ++open_.steps;
+    if (s.number % every_ != 0 && s.number != total_) return;
+    const auto n = static_cast<double>(open_.steps);
+    const std::chrono::duration<double> wall = std::chrono::system_clock::now().time_since_epoch();
+    rows_.push_back({s.number, open_.loss / n, open_.gradient_norm / n, s.learning_rate,
+                     n * images_ / std::max(open_.seconds, 1e-9), wall.count()});
+    open_ = {};
+  }
   const std::vector<Row>& rows() const { return rows_; }
 
   nlohmann::json json() const {
     nlohmann::json all = nlohmann::json::array();
-    for (const auto& r : rows_) all.push_back({r.step, r.loss, r.gradient_norm, r.learning_rate, r.images_per_second});
-    return all;
+    for (const auto& r : rows_)
+      all.push_back({r.step, r.loss, r.gradient_norm, r.learning_rate, r.images_per_second, r.wall_time});
+    return {{"rows", all}, {"open", {open_.steps, open_.loss, open_.gradient_norm, open_.seconds}}};
   }
-  // Adds what json() wrote; anything else is left out.
+  // Goes on from what json() wrote; from nothing where it is something else.
   void read(const nlohmann::json& all) {
-    if (!all.is_array()) return;
-    for (const auto& r : all)
-      if (r.is_array() && r.size() == 5) rows_.push_back({r[0], r[1], r[2], r[3], r[4]});
+    try {
+      std::vector<Row> rows;
+      for (const auto& r : all.at("rows")) rows.push_back({r.at(0), r.at(1), r.at(2), r.at(3), r.at(4), r.at(5)});
+      const auto& open = all.at("open");
+      open_ = {open.at(0), open.at(1), open.at(2), open.at(3)};
+      rows_ = std::move(rows);
+    } catch (const nlohmann::json::exception&) {
+      open_ = {};
+    }
   }
 
   void write_csv(const std::filesystem::path& path) const {
@@ -54,9 +90,32 @@ class TrainingLog {
                                                .y_label = "loss",
                                                .log_y = true}));
   }
+  // Tags are the columns of the table, after `group`. A file of an earlier part of this log grows, so that TensorBoard
+  // follows it; without a row yet there is none.
+  void write_events(const std::filesystem::path& path, const std::string& group) const {
+    if (rows_.empty()) return;
+    EventFile events(rows_.front().wall_time);
+    for (const auto& r : rows_)
+      events.add(r.wall_time, r.step,
+                 {{group + "loss", r.loss},
+                  {group + "gradient_norm", r.gradient_norm},
+                  {group + "learning_rate", r.learning_rate},
+                  {group + "images_per_second", r.images_per_second}});
+    write_growing(path, events.bytes());
+  }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Open {  // sums over the steps since the last row
+    std::int64_t steps = 0;
+    double loss = 0, gradient_norm = 0, seconds = 0;
+  };
+
+  std::int64_t total_, every_;
+  double images_;
   std::vector<Row> rows_;
+  Open open_;
+  Clock::time_point before_ = Clock::now();
 };
 
 }  // namespace d3ad

@@ -4,6 +4,7 @@
 //   FileSource file("resnet34.safetensors");             under any published spelling (weights/published_names.hpp)
 //   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error where something is missing
 //   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
+//   file.note_missing();                                 before the network: check_all_read names all that is missing
 //
 //   HashSource hash("unet.");                            weights/hash_weights.hpp
 //   InitSource random(seed);                             PyTorch's default start
@@ -64,8 +65,17 @@ class FileSource : public WeightSource {
   bool has(const std::string& name) const override { return !find(name).empty(); }
   std::string describe() const override { return file_->path(); }
 
+  // From here on what is missing reads as zeros, until check_all_read() names all of it.
+  void note_missing() { notes_missing_ = true; }
+
   void read(const TensorRequest& request, float* out) override {
     const std::string stored = find(request.name);
+    asked_.push_back(prefix_ + request.name);
+    if (stored.empty() && notes_missing_) {
+      std::fill_n(out, dims_size(request.dims), 0.0f);
+      missing_.push_back({prefix_ + request.name, request.dims});
+      return;
+    }
     if (stored.empty())
       fail(file_->path(), ": the tensor '", prefix_, request.name, "' ", dims_text(request.dims), " is missing",
            nearest_names(file_->names(), prefix_ + request.name), "; is this the right network and size?");
@@ -95,17 +105,20 @@ class FileSource : public WeightSource {
     }
     return names;
   }
-  // Error where the file holds more than was read: it is then another network than the one it was read into.
+  // Error where the file lacked something or holds more than was read: it is then another network than the one it was
+  // read into. Names each, with the name most like it.
   void check_all_read(const Ignore& ignore = {}) const {
-    const std::vector<std::string> names = left_over(ignore);
-    if (names.empty()) return;
-    constexpr std::size_t kShown = 5;
-    std::string list;
-    for (std::size_t i = 0; i < names.size() && i < kShown; ++i)
-      list += (i ? ", '" : "'") + printable(names[i]) + "' " + dims_text(file_->dims(names[i]));
-    if (names.size() > kShown) list += concat(" and ", names.size() - kShown, " more");
-    fail(file_->path(), ": ", names.size(), " of its ", file_->size(), " tensors were not used: ", list,
-         "; the file was made for another network or size");
+    std::vector<Named> extra;
+    for (std::string& name : left_over(ignore)) extra.push_back({name, file_->dims(name)});
+    if (missing_.empty() && extra.empty()) return;
+    std::string text;
+    if (!missing_.empty())
+      text += concat(": ", missing_.size(), missing_.size() == 1 ? " tensor is missing: " : " tensors are missing: ",
+                     listed(missing_, extra.empty() ? file_->names() : names_of(extra)));
+    if (!extra.empty())
+      text += concat(text.empty() ? ": " : "; ", extra.size(), " of its ", file_->size(),
+                     " tensors were not used: ", listed(extra, missing_.empty() ? asked_ : names_of(missing_)));
+    fail(file_->path(), text, "; the file was made for another network or size");
   }
 
  private:
@@ -113,6 +126,26 @@ class FileSource : public WeightSource {
   std::string find(const std::string& name) const {
     const std::string* stored = published_.find(name);
     return stored ? *stored : "";
+  }
+  struct Named {
+    std::string name;  // as in the file
+    std::vector<std::int64_t> dims;
+  };
+  static std::vector<std::string> names_of(const std::vector<Named>& tensors) {
+    std::vector<std::string> names;
+    for (const Named& t : tensors) names.push_back(t.name);
+    return names;
+  }
+  static std::string listed(const std::vector<Named>& tensors, const std::vector<std::string>& known) {
+    constexpr std::size_t kShown = 5;
+    std::string list;
+    for (std::size_t i = 0; i < tensors.size() && i < kShown; ++i) {
+      const std::string nearest = nearest_names(known, tensors[i].name, 1);  // "; the nearest is ..."
+      list += (i ? ", '" : "'") + printable(tensors[i].name) + "' " + dims_text(tensors[i].dims);
+      if (!nearest.empty()) list += " (" + nearest.substr(2) + ")";
+    }
+    if (tensors.size() > kShown) list += concat(" and ", tensors.size() - kShown, " more");
+    return list;
   }
   static std::vector<std::int64_t> trimmed(std::vector<std::int64_t> dims) {
     while (!dims.empty() && dims.back() == 1) dims.pop_back();
@@ -123,6 +156,9 @@ class FileSource : public WeightSource {
   std::string prefix_;
   PublishedNames published_;
   std::set<std::string> read_;
+  bool notes_missing_ = false;
+  std::vector<std::string> asked_;  // with the prefix
+  std::vector<Named> missing_;
 };
 
 class HashSource : public WeightSource {
