@@ -99,14 +99,6 @@ void print_json(const std::vector<MetricRow>& rows, const std::vector<Verdicts>&
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-// A model for one category, or a folder with a model for each.
-fs::path model_of(const Options& o, const std::string& category) {
-  const fs::path model = o.model;
-  return !category.empty() && !fs::exists(model / "config.json") && fs::exists(model / category / "config.json")
-             ? model / category
-             : model;
-}
-
 template <class Device>
 int run(Context<Device>& ctx, const Options& o) {
   const bool writes = processes().first();
@@ -119,7 +111,7 @@ int run(Context<Device>& ctx, const Options& o) {
   int skipped = 0;
   std::vector<Verdicts> verdicts;
   for (const auto& category : categories) {
-    Detector<Device> detector(ctx, model_of(o, category), [&](Settings& s) { o.settings.apply(s); });
+    Detector<Device> detector(ctx, model_of(o.model, category), [&](Settings& s) { o.settings.apply(s); });
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings)
       if (writes) std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
@@ -185,6 +177,12 @@ int run(Context<Device>& ctx, const Options& o) {
 }
 
 }  // namespace
+
+fs::path model_of(const fs::path& model, const std::string& category) {
+  return !category.empty() && !fs::exists(model / "config.json") && fs::exists(model / category / "config.json")
+             ? model / category
+             : model;
+}
 
 void add_evaluate(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand(

@@ -19,6 +19,24 @@ bool is_shared(const std::string& command) {
   return command == "train" || command == "adapt" || command == "calibrate" || command == "evaluate";
 }
 
+// A command that has parts (figure) is followed by the name of one.
+void check_part(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0].starts_with("-")) return;
+  const CLI::App* command = program::find_command(app, arguments[0]);
+  const auto parts = command ? command->get_subcommands({}) : std::vector<const CLI::App*>();
+  if (parts.empty() || (arguments.size() > 1 && arguments[1].starts_with("-"))) return;
+  std::vector<std::string> names;
+  std::string all;
+  for (const auto* part : parts) {
+    names.push_back(part->get_name());
+    all += (all.empty() ? "" : ", ") + part->get_name();
+    if (arguments.size() > 1 && arguments[1] == part->get_name()) return;
+  }
+  D3AD_CHECK(arguments.size() > 1, "d3ad ", arguments[0], ": say which; there are ", all);
+  d3ad::fail("d3ad ", arguments[0], ": there is no '", d3ad::printable(arguments[1]), "'; there are ", all,
+             d3ad::nearest_names(names, arguments[1], 1));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -39,6 +57,8 @@ int main(int argc, char** argv) {
   program::add_calibrate(app, exit_code);
   program::add_detect(app, exit_code);
   program::add_evaluate(app, exit_code);
+  program::add_figure(app, exit_code);
+  program::add_table(app, exit_code);
   program::add_data(app, exit_code);
   program::add_verify(app, exit_code);
   program::add_inspect(app, exit_code);
@@ -55,6 +75,7 @@ int main(int argc, char** argv) {
                "' is not a command; commands are ", commands);
     D3AD_CHECK(program::processes().size() == 1 || !known || is_shared(arguments[0]), "'", arguments[0],
                "' is done by one process; start it without mpirun");
+    check_part(app, arguments);
     arguments = program::with_config_file(app, std::move(arguments));
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
     app.parse(arguments);

@@ -22,6 +22,8 @@ void add_adapt(CLI::App& app, int& exit_code);
 void add_calibrate(CLI::App& app, int& exit_code);
 void add_detect(CLI::App& app, int& exit_code);
 void add_evaluate(CLI::App& app, int& exit_code);
+void add_figure(CLI::App& app, int& exit_code);
+void add_table(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
@@ -94,6 +96,9 @@ struct ProcessOptions {
   void apply(CommonOptions& common) const;
 };
 
+// The command of that name, or the part of a command; null where there is none.
+const CLI::App* find_command(const CLI::App& app, const std::string& name);
+
 // Puts the words of a configuration file before the command's own, where `--config FILE` is among the arguments: a JSON
 // object of any of the command's options (settings of training are passed over where they mean nothing), or a model's
 // config.json. Throws d3ad::Error with a sentence.
@@ -103,6 +108,9 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
 // beside the program (a build) or one level up (an installation). Throws d3ad::Error, which names `option` as a way
 // out.
 std::filesystem::path shipped_network(const std::string& name, const std::string& option);
+
+// A model for one category, or in a folder with a model for each.
+std::filesystem::path model_of(const std::filesystem::path& model, const std::string& category);
 
 // The dashes' form of a setting's name: T_max -> --T-max.
 std::string option_name(const std::string& setting);

@@ -209,13 +209,24 @@ void CommonOptions::Planned::save() const {
   if (!options_.save_plan.empty()) d3ad::conv::plan_of(ctx_).save(options_.save_plan);
 }
 
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+  const auto found = app.get_subcommands([&](const CLI::App* command) { return command->get_name() == name; });
+  return found.empty() ? nullptr : found.front();
+}
+
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
-  const auto chosen = app.get_subcommands(
-      [&](const CLI::App* command) { return !arguments.empty() && command->get_name() == arguments[0]; });
-  if (chosen.empty()) return arguments;
-  const CLI::App* command = chosen.front();
+  // The command, and the part of it where it has parts (figure grid).
+  const CLI::App* command = &app;
+  std::string full_name;
+  std::size_t names = 0;
+  for (; names < arguments.size() && !command->get_subcommands({}).empty(); ++names) {
+    command = find_command(*command, arguments[names]);
+    if (!command) return arguments;
+    full_name += (names ? " " : "") + arguments[names];
+  }
+  if (names == 0) return arguments;
   std::vector<std::string> words;
-  for (std::size_t i = 1; i < arguments.size(); ++i) {
+  for (std::size_t i = names; i < arguments.size(); ++i) {
     std::string path;
     if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
     if (arguments[i].starts_with("--config=")) path = arguments[i].substr(9);
@@ -228,16 +239,14 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
     for (const auto& [key, value] : json.items()) {
       const auto* option = command->get_option_no_throw(option_name(key));
       const bool setting = nlohmann::json(d3ad::Settings()).contains(key);
-      D3AD_CHECK(option || setting, "'", path, "': d3ad ", arguments[0], " has no option '", key, "'");
+      D3AD_CHECK(option || setting, "'", path, "': d3ad ", full_name, " has no option '", key, "'");
       D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");
       const bool concerns = option && (!of_model || option->get_group() == "Settings" || key == "preset");
       if (concerns) words.push_back(option_name(key) + "=" + default_text(value));
     }
   }
-  std::vector<std::string> out{arguments[0]};
-  out.insert(out.end(), words.begin(), words.end());
-  out.insert(out.end(), arguments.begin() + 1, arguments.end());
-  return out;
+  arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(names), words.begin(), words.end());
+  return arguments;
 }
 
 }  // namespace program

@@ -89,6 +89,32 @@ inline DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat,
   return plan;
 }
 
+namespace detail {
+
+// The first of a batch's random numbers: image i of it draws those of image first_image + i, in whatever batch it
+// comes.
+inline std::uint64_t first_number(const DenoiseOptions& options, Shape z0) {
+  return options.first_image * static_cast<std::uint64_t>(z0.h * z0.w * z0.c);
+}
+
+}  // namespace detail
+
+// Where reconstruct() starts: z0 scaled, with the noise that omega asks for. noise: as z0, instead of the seed's.
+template <class Device>
+Value<Weight<Device>, Device> start(Context<Device>& ctx, const Value<Weight<Device>, Device>& z0,
+                                    const std::vector<int>& T_hat, const Schedule& schedule,
+                                    const DenoiseOptions& options, In<Weight<Device>, Device> noise = {}) {
+  const Shape shape = z0.shape();
+  Value<Weight<Device>, Device> drawn;
+  if (options.omega != 0 && !noise.data) {
+    drawn = ctx.arena.template make<Weight<Device>>(shape);
+    ops::normal(ctx, drawn.view(), Rng(options.seed, Rng::stream("denoise.start")),
+                detail::first_number(options, shape));
+    noise = drawn.view();
+  }
+  return scaled(ctx, z0, T_hat, schedule, options.omega, noise);
+}
+
 struct NoCallback {
   template <class X>
   void operator()(int, X&&) const {}
@@ -108,20 +134,10 @@ Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, c
   D3AD_CHECK(std::isfinite(options.eta2), "reconstruct: eta2 is ", options.eta2, ", expected a number");
   const auto timetable = plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
 
-  // Image i of the batch draws the numbers of image first_image + i, in whatever batch it comes.
-  Value<Weight<Device>, Device> noise;
-  const auto draw = [&](std::uint64_t stream) {
-    if (!noise) noise = ctx.arena.template make<Weight<Device>>(shape);
-    ops::normal(ctx, noise.view(), Rng(options.seed, stream),
-                options.first_image * static_cast<std::uint64_t>(shape.h * shape.w * shape.c));
-  };
-  if (options.omega != 0 && !start_noise.data) {
-    draw(Rng::stream("denoise.start"));
-    start_noise = noise.view();
-  }
-  auto x = scaled(ctx, z0, T_hat, schedule, options.omega, start_noise);
+  auto x = start(ctx, z0, T_hat, schedule, options, start_noise);
   on_step(0, View<const Weight<Device>, Device>(x.view()));
 
+  Value<Weight<Device>, Device> noise;
   int done = 0;
   for (const auto& step : timetable.steps) {
     const auto t = detail::upload(ctx, step.t);
@@ -130,7 +146,11 @@ Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, c
     D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
     // Numbered by the steps left, which does not depend on how long the image waited.
     const std::size_t left = timetable.steps.size() - static_cast<std::size_t>(done);
-    if (options.eta > 0) draw(Rng::stream("denoise.step") + left);
+    if (options.eta > 0) {
+      if (!noise) noise = ctx.arena.template make<Weight<Device>>(shape);
+      ops::normal(ctx, noise.view(), Rng(options.seed, Rng::stream("denoise.step") + left),
+                  detail::first_number(options, shape));
+    }
     // The model may have kept x; then it is not ours to overwrite.
     auto out = x.unique() ? x : ctx.arena.template make<Weight<Device>>(shape);
     ops::guided_step(

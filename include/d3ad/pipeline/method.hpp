@@ -86,15 +86,19 @@ struct Method {
     const auto model = [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
       return unet(c, fn::to_real(c, std::move(x)), t);
     };
-    const diffusion::DenoiseOptions options{.eta2 = static_cast<float>(settings.eta2),
-                                            .eta = static_cast<float>(settings.eta),
-                                            .omega = static_cast<float>(settings.omega),
-                                            .steps = settings.steps,
-                                            .seed = settings.seed,
-                                            .first_image = first,
-                                            .drop_first_direction = drop_direction};
+    const auto options = denoise_options(first, drop_direction);
     return loop ? (*loop)(ctx, model, z0, T_hat, schedule, options)
                 : diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
+  }
+
+  diffusion::DenoiseOptions denoise_options(std::uint64_t first, bool drop_direction = false) const {
+    return {.eta2 = static_cast<float>(settings.eta2),
+            .eta = static_cast<float>(settings.eta),
+            .omega = static_cast<float>(settings.omega),
+            .steps = settings.steps,
+            .seed = settings.seed,
+            .first_image = first,
+            .drop_first_direction = drop_direction};
   }
 
   // What implicit conditioning compares: the features of one layer, pooled to 16 x 16.
