@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   program::add_calibrate(app, exit_code);
   program::add_detect(app, exit_code);
   program::add_evaluate(app, exit_code);
+  program::add_ablate(app, exit_code);
   program::add_data(app, exit_code);
   program::add_verify(app, exit_code);
   program::add_inspect(app, exit_code);

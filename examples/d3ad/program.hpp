@@ -22,6 +22,7 @@ void add_adapt(CLI::App& app, int& exit_code);
 void add_calibrate(CLI::App& app, int& exit_code);
 void add_detect(CLI::App& app, int& exit_code);
 void add_evaluate(CLI::App& app, int& exit_code);
+void add_ablate(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
