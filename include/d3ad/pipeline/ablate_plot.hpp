@@ -5,12 +5,14 @@
 //
 // Along the axis runs the option with the most numeric values. With no other option of several values there is a panel
 // for each protocol, with a line for each metric; else a row of panels for each protocol, a panel for each metric, and
-// a line for each value of the second option. Of options beyond these two the best value counts at each point.
+// a line for each value of the second option. Of options beyond these two the best value counts at each point, and of
+// several seeds the mean.
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,7 +30,7 @@ class AblationPlot {
  public:
   AblationPlot(const AblationResult& result, const std::string& category) : result_(result), category_(category) {
     choose_options();
-    if (x_) place_values();
+    place_values();
   }
 
   std::string svg() const {
@@ -57,8 +59,9 @@ class AblationPlot {
                              "\" width=\"", width, "\" height=\"", top + kFoot(), "\" role=\"img\">", kStyle,
                              "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>");
     out += svg::detail::text(kSide, 24, title(), "start", "class=\"title\"");
-    out += svg::detail::text(kSide, 42, subtitle(), "start", "class=\"soft\"");
-    return out + body + legend(top, width) + "</svg>\n";
+    const auto room = static_cast<std::size_t>((width - kSide) / 5.8);
+    out += svg::detail::text(kSide, 42, shortened(subtitle(), room), "start", "class=\"soft\"");
+    return out + body + legend(top) + "</svg>\n";
   }
 
  private:
@@ -82,7 +85,8 @@ class AblationPlot {
     return error == std::errc() && end == text.data() + text.size() ? value : NAN;
   }
 
-  // The axis: most values among numeric options; none numeric: the first with several. Then the one with the most.
+  // The axis: most values among numeric options; none numeric: the first with several. Then the one with the most. The
+  // seed, over which others are averaged, only where there is no other.
   void choose_options() {
     const auto& options = result_.options;
     const auto most = [&](auto&& wanted) {
@@ -93,10 +97,11 @@ class AblationPlot {
           best = i;
       return best;
     };
-    x_ = most([](const Grid::Option& o) { return o.numeric(); });
+    x_ = most([](const Grid::Option& o) { return o.numeric() && o.name != "seed"; });
+    if (!x_) x_ = most([](const Grid::Option& o) { return o.name != "seed"; });
     if (!x_) x_ = most([](const Grid::Option&) { return true; });
     if (!x_) x_ = 0;
-    second_ = most([](const Grid::Option&) { return true; });
+    second_ = most([](const Grid::Option& o) { return o.name != "seed"; });
   }
 
   // Where the axis has its values: numbers where they belong (by their logarithm where they span a hundredfold), else
@@ -122,31 +127,61 @@ class AblationPlot {
     std::string label;
     std::vector<double> y;  // by the axis' values; NaN where there is none yet
   };
-  // The panel's lines: one metric by the second option's values, or several metrics.
+  // The panel's lines: one metric by the second option's values, or several metrics. Of rows that fall on one point,
+  // the mean over seeds counts, and the best of these.
   std::vector<Line> lines(const std::string& protocol, const std::vector<Metric>& metrics) const {
-    const auto& axis = result_.options[*x_];
     std::vector<Line> out;
     if (second_)
       for (const auto& text : result_.options[*second_].texts)
         out.push_back({concat(result_.options[*second_].name, ' ', short_text(text)), {}});
     else
       for (const auto& m : metrics) out.push_back({m.title, {}});
-    for (auto& line : out) line.y.assign(axis.texts.size(), NAN);
+    for (auto& line : out) line.y.assign(at_.size(), NAN);
+    struct Sum {
+      double sum = 0;
+      int count = 0;
+    };
+    std::map<std::vector<std::string>, std::vector<Sum>> sums;  // by the values of all options but the seed
     for (const auto& row : result_.rows) {
       if (row.metrics.protocol != protocol) continue;
+      auto values = row.values;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (averaged(i)) values[i].clear();
+      auto& of_point = sums[values];
+      of_point.resize(metrics.size());
+      for (std::size_t m = 0; m < metrics.size(); ++m)
+        if (const double value = 100 * row.metrics.*metrics[m].value; std::isfinite(value))
+          of_point[m].sum += value, ++of_point[m].count;
+    }
+    for (const auto& point : sums) {
+      const auto& of_point = point.second;
       const auto place = [&](std::size_t option) {
         const auto& texts = result_.options[option].texts;
-        return static_cast<std::size_t>(std::find(texts.begin(), texts.end(), row.values[option]) - texts.begin());
+        return static_cast<std::size_t>(std::find(texts.begin(), texts.end(), point.first[option]) - texts.begin());
       };
       for (std::size_t m = 0; m < metrics.size(); ++m) {
+        if (!of_point[m].count) continue;
         double& y = out[second_ ? place(*second_) : m].y[place(*x_)];
-        const double value = 100 * row.metrics.*metrics[m].value;
-        if (!(y >= value)) y = std::isfinite(value) ? value : y;
+        y = std::fmax(y, of_point[m].sum / of_point[m].count);
       }
     }
     return out;
   }
+  bool averaged(std::size_t option) const {
+    return result_.options[option].name == "seed" && option != x_ && option != second_;
+  }
 
+  // At most `room` characters, more than 2.
+  static std::string shortened(const std::string& text, std::size_t room) {
+    if (text_width(text) <= room) return text;
+    std::string out;
+    for (const char c : text) {
+      const bool begins = (static_cast<unsigned char>(c) & 0xc0) != 0x80;  // a character of UTF-8
+      if (begins && text_width(out) == room - 2) break;
+      out += c;
+    }
+    return out + "..";
+  }
   // Names of files without their folders.
   static std::string short_text(const std::string& text) {
     const auto slash = text.rfind('/');
@@ -182,7 +217,9 @@ class AblationPlot {
       std::string points, marks;
       for (const std::size_t i : in_order()) {
         if (!std::isfinite(all[k].y[i])) continue;
-        const auto x = place(x_place(left, at_[i])), y = place(y_place(all[k].y[i]));
+        // Side by side where there is no line to follow, so that equal ones are seen.
+        const double aside = by_number_ ? 0 : 9 * (static_cast<double>(k) - 0.5 * static_cast<double>(all.size() - 1));
+        const auto x = place(x_place(left, at_[i]) + aside), y = place(y_place(all[k].y[i]));
         points += x + "," + y + " ";
         marks += concat("<circle cx=\"", x, "\" cy=\"", y, "\" r=\"2.8\" fill=\"", colour, "\"><title>",
                         html_escape(all[k].label), ", ", html_escape(result_.options[*x_].name), ' ',
@@ -229,9 +266,7 @@ class AblationPlot {
     } else {
       for (std::size_t i = 0; i < option.texts.size(); ++i) {
         const std::size_t room = static_cast<std::size_t>((kWidth - kLeft) / 6.2) / option.texts.size();
-        std::string words = short_text(option.texts[i]);
-        if (words.size() > std::max<std::size_t>(room, 4))
-          words = words.substr(0, std::max<std::size_t>(room, 4) - 2) + "..";
+        const std::string words = shortened(short_text(option.texts[i]), std::max<std::size_t>(room, 4));
         out += text(x_place(left, at_[i]), bottom + 16, words, "middle");
       }
     }
@@ -243,17 +278,22 @@ class AblationPlot {
     for (const auto& line : lines("", {std::begin(kDrawn), std::end(kDrawn)})) out.push_back(line.label);
     return out;
   }
-  static constexpr std::size_t kEntry = 150;  // width of an entry, pixels
+  // Width of an entry, pixels.
+  double entry_width() const {
+    std::size_t longest = 0;
+    for (const auto& label : labels()) longest = std::max(longest, text_width(label));
+    return 48 + 6.5 * static_cast<double>(longest);
+  }
   std::size_t entries_in_row() const {
     const double columns = second_ ? std::size(kDrawn) : std::size(kAblationProtocols);
-    return std::max<std::size_t>(static_cast<std::size_t>(columns * (kWidth + kGap)) / kEntry, 1);
+    return std::max<std::size_t>(static_cast<std::size_t>((columns * (kWidth + kGap) - kLeft) / entry_width()), 1);
   }
   std::size_t legend_rows() const { return (labels().size() + entries_in_row() - 1) / entries_in_row(); }
-  std::string legend(double top, double) const {
+  std::string legend(double top) const {
     std::string out;
     const auto all = labels();
     for (std::size_t k = 0; k < all.size(); ++k) {
-      const double x = kSide + kLeft + static_cast<double>(k % entries_in_row() * kEntry);
+      const double x = kSide + kLeft + static_cast<double>(k % entries_in_row()) * entry_width();
       const double y = top + 12 + 18 * static_cast<double>(k / entries_in_row());
       out += concat("<line x1=\"", x, "\" x2=\"", x + 18, "\" y1=\"", y, "\" y2=\"", y, "\" class=\"line\" stroke=\"",
                     kColours[k % std::size(kColours)], "\"", k < std::size(kColours) ? "" : " stroke-dasharray=\"6 3\"",
@@ -270,16 +310,17 @@ class AblationPlot {
   }
   // What the other options are.
   std::string subtitle() const {
-    std::string fixed_ones, best_of;
+    std::string fixed_ones, mean_of, best_of;
     for (std::size_t i = 0; i < result_.options.size(); ++i) {
       const auto& option = result_.options[i];
       if (i == *x_ || i == second_) continue;
       std::string values;
       for (const auto& text : option.texts) values += (values.empty() ? "" : ", ") + short_text(text);
-      (option.texts.size() > 1 ? best_of : fixed_ones) +=
-          concat((option.texts.size() > 1 ? best_of : fixed_ones).empty() ? "" : "; ", option.name, ' ', values);
+      std::string& to = option.texts.size() == 1 ? fixed_ones : averaged(i) ? mean_of : best_of;
+      to += concat(to.empty() ? "" : "; ", option.name, ' ', values);
     }
     std::string out = fixed_ones;
+    if (!mean_of.empty()) out += concat(out.empty() ? "" : "; ", "mean of ", mean_of);
     if (!best_of.empty()) out += concat(out.empty() ? "" : "; ", "at each point the best of ", best_of);
     if (by_number_) out += concat(out.empty() ? "" : "; ", "dashed: the model's own ", result_.options[*x_].name);
     if (result_.done < result_.points)
