@@ -18,7 +18,7 @@ small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --bat
 
 # ---- help ----
 runs 0 --help
-for command in train adapt calibrate detect evaluate data verify inspect; do
+for command in train adapt calibrate detect evaluate ablate data verify inspect; do
   says "$command"
   "$program" "$command" --help >help || wrong "$command --help"
   grep -q -- --help help || wrong "$command --help says nothing"
@@ -243,5 +243,9 @@ printf '\x41' | dd of=changed.safetensors bs=1 seek=$(($(stat -c %s changed.safe
 runs 1 verify changed.safetensors
 says "OVER"
 refuses "does not say 'kind'" verify "$vae"
+
+# ---- ablate: a program of its own ----
+checks=$((checks + 1))
+"$repository/tests/ablate.sh" "$program" "$example" || wrong "tests/ablate.sh"
 
 finish

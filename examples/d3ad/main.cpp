@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   program::add_evaluate(app, exit_code);
   program::add_figure(app, exit_code);
   program::add_table(app, exit_code);
+  program::add_ablate(app, exit_code);
   program::add_data(app, exit_code);
   program::add_verify(app, exit_code);
   program::add_inspect(app, exit_code);

@@ -24,6 +24,7 @@ void add_detect(CLI::App& app, int& exit_code);
 void add_evaluate(CLI::App& app, int& exit_code);
 void add_figure(CLI::App& app, int& exit_code);
 void add_table(CLI::App& app, int& exit_code);
+void add_ablate(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);

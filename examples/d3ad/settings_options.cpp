@@ -1,7 +1,6 @@
 // Options of Settings on the command line and from a configuration file.
 
 #include <algorithm>
-#include <charconv>
 
 #include "program.hpp"
 
@@ -56,55 +55,6 @@ constexpr Description kDescriptions[] = {
     {"false_alarm_rate", "share of good images the threshold lets through as faulty", 1},
 };
 
-// Text of a setting as JSON of the type the default has.
-nlohmann::json parse(const std::string& setting, const std::string& text, const nlohmann::json& example) {
-  const auto wrong = [&](const char* expected) {
-    d3ad::fail("--", option_name(setting).substr(2), " ", text, ": expected ", expected);
-  };
-  const auto parse_number = [&](const std::string& word, auto& value, const char* expected) {
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (error != std::errc() || end != word.data() + word.size()) wrong(expected);
-  };
-  if (example.is_boolean()) {
-    if (text == "true" || text == "1" || text == "yes" || text == "on") return true;
-    if (text == "false" || text == "0" || text == "no" || text == "off") return false;
-    wrong("true or false");
-  }
-  if (example.is_string()) return text;
-  if (example.is_array()) {
-    nlohmann::json list = nlohmann::json::array();
-    std::size_t start = 0;
-    while (start <= text.size()) {
-      const std::size_t end = std::min(text.find(',', start), text.size());
-      int value = 0;
-      parse_number(text.substr(start, end - start), value, "whole numbers with commas between, as 1,2,2");
-      list.push_back(value);
-      start = end + 1;
-    }
-    return list;
-  }
-  if (example.is_number_unsigned()) {
-    std::uint64_t value = 0;
-    parse_number(text, value, "a whole number, 0 or more");
-    return value;
-  }
-  if (example.is_number_integer()) {
-    int value = 0;
-    parse_number(text, value, "a whole number");
-    return value;
-  }
-  double value = 0;
-  parse_number(text, value, "a number");
-  return value;
-}
-
-std::string default_text(const nlohmann::json& value) {
-  if (!value.is_array()) return value.is_string() ? value.get<std::string>() : value.dump();
-  std::string text;
-  for (const auto& v : value) text += (text.empty() ? "" : ",") + v.dump();
-  return text;
-}
-
 }  // namespace
 
 std::string option_name(const std::string& setting) {
@@ -124,8 +74,8 @@ void SettingsOptions::add(CLI::App& command, Part part) {
         ->default_str("small");
   for (const auto& d : kDescriptions) {
     if (d.part < static_cast<int>(part)) continue;
-    const std::string setting = d.setting, usual = default_text(small.at(setting)),
-                      papers = default_text(paper.at(setting));
+    const std::string setting = d.setting, usual = d3ad::setting_text(small.at(setting)),
+                      papers = d3ad::setting_text(paper.at(setting));
     command
         .add_option_function<std::string>(
             option_name(setting), [this, setting](const std::string& text) { given_[setting] = text; }, d.text)
@@ -142,7 +92,8 @@ void SettingsOptions::add(CLI::App& command, Part part) {
 
 void SettingsOptions::apply(d3ad::Settings& base) const {
   nlohmann::json json = base;
-  for (const auto& [setting, text] : given_) json[setting] = parse(setting, text, json.at(setting));
+  for (const auto& [setting, text] : given_)
+    json[setting] = d3ad::setting_from_text(option_name(setting), text, json.at(setting));
   // Giving one of the two lengths of training replaces the other.
   if (given_.count("iterations") && !given_.count("epochs") && json["iterations"] != 0) json["epochs"] = 0;
   if (given_.count("epochs") && !given_.count("iterations") && json["epochs"] != 0) json["iterations"] = 0;
@@ -242,7 +193,7 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
       D3AD_CHECK(option || setting, "'", path, "': d3ad ", full_name, " has no option '", key, "'");
       D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");
       const bool concerns = option && (!of_model || option->get_group() == "Settings" || key == "preset");
-      if (concerns) words.push_back(option_name(key) + "=" + default_text(value));
+      if (concerns) words.push_back(option_name(key) + "=" + d3ad::setting_text(value));
     }
   }
   arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(names), words.begin(), words.end());

@@ -76,18 +76,20 @@ class Progress {
     finished_ = true;
   }
 
+  // "12 s", "3 min 5 s", "2 h 7 min".
+  static std::string duration(double seconds) {
+    const auto s = static_cast<std::int64_t>(seconds + 0.5);
+    if (s < 60) return std::to_string(s) + " s";
+    if (s < 3600) return std::to_string(s / 60) + " min " + std::to_string(s % 60) + " s";
+    return std::to_string(s / 3600) + " h " + std::to_string(s % 3600 / 60) + " min";
+  }
+
  private:
   using Clock = std::chrono::steady_clock;
   // Of the terminal, asked each time: its window may be resized.
   static int columns() {
     winsize size{};
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
-  }
-  static std::string duration(double seconds) {
-    const auto s = static_cast<std::int64_t>(seconds + 0.5);
-    if (s < 60) return std::to_string(s) + " s";
-    if (s < 3600) return std::to_string(s / 60) + " min " + std::to_string(s % 60) + " s";
-    return std::to_string(s / 3600) + " h " + std::to_string(s % 3600 / 60) + " min";
   }
 
   std::string label_, unit_;
