@@ -78,6 +78,7 @@ void run(const Options& o) {
   Context<Cpu> ctx({.threads = o.threads});
   const ModelFolder folder(o.model);
   const auto config = folder.read();
+  D3AD_CHECK(!config.settings.tile, "this model looks at tiles; the ablations are of whole images");
   const auto vae = folder.load_vae<Cpu>(config);
   const auto unet = load_unet<Cpu>(folder / "unet.safetensors", config.unet);
   const auto extractor = load_extractor<Cpu>(folder / "extractor.safetensors");
