@@ -16,7 +16,7 @@ int main(int argc, char** argv) try {
   }
   d3ad::Context<d3ad::Cpu> ctx;
   d3ad::Detector<d3ad::Cpu> detector(ctx, argv[1]);
-  const auto found = detector(d3ad::read_input(argv[2], detector.image_size()));
+  const auto found = detector(d3ad::read_image(argv[2]));
   std::printf("%s: %.3f (threshold %.3f)\n", found.faulty ? "faulty" : "good", static_cast<double>(found.score),
               static_cast<double>(detector.calibration().threshold));
   return found.faulty ? 1 : 0;

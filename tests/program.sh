@@ -231,6 +231,10 @@ if [ "$(id -u)" -ne 0 ]; then
   refuses "locked" "${train[@]}" --model locked/model --iterations 2
 fi
 
+# ---- tiles, and images of 512 ----
+"$repository/tests/tile.sh" "$program" || wrong "tests/tile.sh failed"
+checks=$((checks + 1))
+
 # ---- inspect and verify ----
 runs 0 inspect "$vae" "$extractor"
 says "resnet34"

@@ -28,10 +28,7 @@ class Pictures {
  public:
   template <class Device>
   Pictures(const Options& o, const Detector<Device>& detector)
-      : o_(o),
-        size_(detector.image_size()),
-        brightest_(detector.brightest()),
-        threshold_(detector.calibration().threshold) {
+      : o_(o), brightest_(detector.brightest()), threshold_(detector.calibration().threshold) {
     if (any()) create_folders(o.out);
   }
   bool any() const { return o_.heat || o_.overlay || o_.mask || o_.panel; }
@@ -48,19 +45,18 @@ class Pictures {
       names[kind] = path.string();
     };
     const float hi = brightest_, threshold = threshold_;
-    const Image photo = to_image(d.input, size_);
-    if (o_.heat) save("heat", heat_map(d.map, size_, 0, hi));
-    if (o_.overlay) save("overlay", overlay(photo, d.map, size_, 0, hi, threshold));
-    if (o_.mask) save("mask", mask_picture(d.map, size_, threshold));
+    const int width = d.width, height = d.height;
+    if (o_.heat) save("heat", heat_map(d.map, width, height, 0, hi));
+    if (o_.overlay) save("overlay", overlay(to_image(d.input, width, height), d.map, 0, hi, threshold));
+    if (o_.mask) save("mask", mask_picture(d.map, width, height, threshold));
     if (o_.panel)
-      save("panel", side_by_side(detection_panels(d.input, d.reconstruction, d.map, size_, hi, threshold),
+      save("panel", side_by_side(detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
                                  {"input", "as if good", "anomaly map", "overlay"}));
     return names;
   }
 
  private:
   const Options& o_;
-  int size_;
   float brightest_, threshold_;
   std::map<std::string, int> seen_;
 };
@@ -100,35 +96,40 @@ int run(Context<Device>& ctx, const Options& o) {
   D3AD_CHECK(!paths.empty(), "detect: no images were given");
   Pictures pictures(o, detector);
   InterruptGuard guard;
-  ImageLoader loader(paths, detector.image_size());
+  ImageLoader loader(paths, detector.tiling());
   if (o.format == "csv") fmt::print("file,score,verdict,T_hat\n");
 
   int faulty = 0, unread = 0;
-  std::vector<std::vector<float>> inputs;
+  std::vector<Frame> frames;
   std::vector<fs::path> names;
   std::uint64_t first = 0;
+  const auto stop_here = [&] {
+    if (guard.interrupted()) throw Interrupted(concat("stopped after ", first, " of ", paths.size(), " images"));
+  };
+  detector.set_tiles(o.batch, [&](int, int) { stop_here(); });
+  const std::size_t batch = detector.tiling().on() ? 1 : static_cast<std::size_t>(o.batch);
   const auto flush = [&] {
-    if (inputs.empty()) return;
-    const auto found = detector(inputs, first);
-    first += inputs.size();
+    if (frames.empty()) return;
+    const auto found = detector(std::move(frames), first);
+    first += found.size();
     for (std::size_t i = 0; i < found.size(); ++i) {
       print(o, names[i].string(), found[i], pictures.write(names[i], found[i]));
       faulty += found[i].faulty;
     }
-    inputs.clear();
+    frames.clear();
     names.clear();
   };
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (guard.interrupted()) throw Interrupted(concat("stopped after ", first, " of ", paths.size(), " images"));
+    stop_here();
     auto item = loader.next();
     if (!item.error.empty()) {
       std::fprintf(stderr, "d3ad: %s\n", item.error.c_str());
       ++unread;
       continue;
     }
-    inputs.push_back(std::move(item.pixels));
+    frames.push_back({item.frame_width, item.frame_height, std::move(item.pixels)});
     names.push_back(item.path);
-    if (static_cast<int>(inputs.size()) == o.batch) flush();
+    if (frames.size() == batch) flush();
   }
   flush();
   if (!o.common.quiet && paths.size() > 1)
@@ -154,7 +155,7 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->add_flag("--overlay", o->overlay, "write NAME.overlay.png, the map over the image, faulty regions outlined");
   command->add_flag("--mask", o->mask, "write NAME.mask.png, white where faulty");
   command->add_flag("--panel", o->panel, "write NAME.panel.png: input, reconstruction, map and overlay side by side");
-  command->add_option("--batch", o->batch, "images computed together")
+  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--threshold", o->threshold, "score above which an image is faulty, instead of the model's own");
@@ -162,7 +163,8 @@ void add_detect(CLI::App& app, int& exit_code) {
   o->common.add(*command);
   command->footer(
       "Exit code: 0 all images are good, 1 some are faulty, 2 an error (an image that cannot be read is reported,\n"
-      "the others are processed).");
+      "the others are processed). Of a model of tiles (train --tile), T is that of the tile farthest from the good "
+      "ones.");
   command->callback([o, &exit_code] { on_device(o->common, [&](auto& ctx) { exit_code = run(ctx, *o); }); });
 }
 

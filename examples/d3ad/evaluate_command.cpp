@@ -126,20 +126,23 @@ int run(Context<Device>& ctx, const Options& o) {
       if (!progress) progress.emplace(dataset.category, total);
       progress->show(done);
     };
+    detector.set_tiles(o.batch, [](int, int) {
+      if (processes().size() == 1 && InterruptGuard::interrupted())
+        throw Interrupted("evaluate: stopped; nothing was written");
+    });
     Report report(detector);
     options.each = [&](const Sample& sample, const Detection& d) {
       if (o.report) report.add(sample, d);
       if (o.panels) {
-        const int size = detector.image_size();
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
         create_folders(folder);
-        auto panels = detection_panels(d.input, d.reconstruction, d.map, size, detector.brightest(),
+        auto panels = detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
                                        detector.calibration().threshold);
         std::vector<std::string> labels{"input", "as if good",
                                         concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
                                         d.faulty ? "faulty" : "good"};
         if (sample.mask) {
-          panels.push_back(resize(sample_mask(sample), size, size));
+          panels.push_back(resize(sample_mask(sample), d.width, d.height));
           labels.push_back("ground truth");
         }
         write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
@@ -199,7 +202,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   command->add_flag("!--no-report", o->report,
                     "do not write report.html (one for each category where there are several)");
   command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
-  command->add_option("--batch", o->batch, "images computed together")
+  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   o->settings.add(*command, SettingsOptions::Part::detection);

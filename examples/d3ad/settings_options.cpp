@@ -17,6 +17,8 @@ struct Description {
 // One line for each setting; the test of --help compares this list with Settings' own JSON.
 constexpr Description kDescriptions[] = {
     {"image_size", "side of the square the images are resized to, a multiple of 32", 0},
+    {"tile", "cut images in tiles of this many pixels, each resized to --image-size; 0: whole images", 0},
+    {"tile_overlap", "share of a tile's side that lies over the next one, 0 to 0.75", 2},
     {"base", "UNet: base channels, a multiple of 32", 0},
     {"multipliers", "UNet: channel multipliers of the levels, comma-separated", 0},
     {"res_blocks", "UNet: residual blocks a level", 0},

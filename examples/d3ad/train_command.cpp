@@ -26,7 +26,7 @@ struct Options {
 // Progress bars by stage, and the flag of Ctrl-C.
 class Console {
  public:
-  Console(bool quiet, int batch) : quiet_(quiet), batch_(batch) {}
+  Console(bool quiet, const Settings& settings) : quiet_(quiet), batch_(settings.batch), tiles_(settings.tile > 0) {}
   TrainEvents events() {
     TrainEvents e;
     e.progress = [this](const char* stage, std::int64_t done, std::int64_t total, const std::string& text) {
@@ -34,7 +34,8 @@ class Console {
       if (stage_ != stage) {
         stage_ = stage;
         const bool by_batch = stage_ == "train" || stage_ == "adapt";
-        progress_.emplace(stage_, total, "images", by_batch ? batch_ : 1);
+        const bool by_tile = tiles_ && (by_batch || stage_ == "condition");
+        progress_.emplace(stage_, total, by_tile ? "tiles" : "images", by_batch ? batch_ : 1);
       }
       progress_->show(done, text);
     };
@@ -50,6 +51,7 @@ class Console {
  private:
   bool quiet_;
   int batch_;
+  bool tiles_;
   std::string stage_;
   std::optional<Progress> progress_;
   InterruptGuard guard_;
@@ -117,7 +119,7 @@ void add_train(CLI::App& app, int&) {
         o->extractor.empty() ? shipped_network("resnet34.safetensors", "--extractor") : fs::path(o->extractor);
     request.model = o->model;
     request.copy_vae = o->copy_vae || o->vae.empty(), request.checkpoint_seconds = o->checkpoint_seconds;
-    Console console(o->common.quiet, request.settings.batch);
+    Console console(o->common.quiet, request.settings);
     if (o->vae.empty() || o->extractor.empty())
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
     on_device(o->common, [&]<class Device>(Context<Device>& ctx) {
@@ -145,7 +147,7 @@ void add_stage(CLI::App& app, const char* name, const char* text, Stage stage) {
     request.settings = ModelFolder(o->model).read().settings;
     o->settings.apply(request.settings);
     request.good = good_images(*o, request.category);
-    Console console(o->common.quiet, request.settings.batch);
+    Console console(o->common.quiet, request.settings);
     on_device(o->common, [&]<class Device>(Context<Device>& ctx) {
       Trainer<Device> trainer(ctx, std::move(request), console.events(), processes());
       stage(trainer);

@@ -16,7 +16,7 @@ int main(int argc, char** argv) try {
   int faulty = 0;
   for (int i = 2; i < argc; ++i) {
     try {
-      const d3ad::Detection found = detector(d3ad::read_input(argv[i], detector.image_size()));
+      const d3ad::Detection found = detector(d3ad::read_image(argv[i]));
       std::printf("%s\t%s\t%.3f\n", argv[i], found.faulty ? "reject" : "pass", static_cast<double>(found.score));
       faulty += found.faulty;
     } catch (const d3ad::Error& error) {  // a damaged photograph does not stop the line

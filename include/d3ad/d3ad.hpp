@@ -5,7 +5,7 @@
 //
 //   d3ad::Context<d3ad::Cpu> ctx;
 //   d3ad::Detector<d3ad::Cpu> detector(ctx, "models/cookie");
-//   auto found = detector(d3ad::read_input("photo.jpg", detector.image_size()));
+//   auto found = detector(d3ad::read_image("photo.jpg"));
 #include "d3ad/anomaly/adapt.hpp"
 #include "d3ad/anomaly/calibration.hpp"
 #include "d3ad/anomaly/map.hpp"
@@ -157,6 +157,7 @@
 #include "d3ad/pipeline/figure_panels.hpp"
 #include "d3ad/pipeline/figure_scaling.hpp"
 #include "d3ad/pipeline/font.hpp"
+#include "d3ad/pipeline/good_images.hpp"
 #include "d3ad/pipeline/grid.hpp"
 #include "d3ad/pipeline/image.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
@@ -178,6 +179,8 @@
 #include "d3ad/pipeline/stroke_font.hpp"
 #include "d3ad/pipeline/svg.hpp"
 #include "d3ad/pipeline/table.hpp"
+#include "d3ad/pipeline/tile.hpp"
+#include "d3ad/pipeline/tile_analysis.hpp"
 #include "d3ad/pipeline/train.hpp"
 #include "d3ad/pipeline/training_log.hpp"
 #include "d3ad/weights/checkpoint.hpp"

@@ -310,3 +310,90 @@ TEST_CASE("calibrating and adapting again change the later stages only") {
   CHECK(file_sha256(model / "extractor.safetensors") != extractor);
   CHECK(std::isfinite(score(model)));
 }
+
+TEST_CASE("a model of tiles finds a small square in a large image, at its place, in a map without seams") {
+  const Place place;
+  constexpr int kWidth = 150, kHeight = 90, kX = 104, kY = 60, kSide = 14;
+  const auto wide = [](std::uint64_t seed, bool faulty) {
+    Image image(kWidth, kHeight, 3);
+    const Rng rng(seed, 1);
+    for (int y = 0; y < kHeight; ++y)
+      for (int x = 0; x < kWidth; ++x) {
+        float v = 90 + 40 * std::sin(0.4f * static_cast<float>(x)) +
+                  10 * rng.uniform(static_cast<std::uint64_t>(y * kWidth + x));
+        if (faulty && x >= kX && x < kX + kSide && y >= kY && y < kY + kSide) v = (x / 4 + y / 4) % 2 ? 250.0f : 0.0f;
+        std::fill_n(image.at(x, y), 3, static_cast<std::uint8_t>(v));
+      }
+    return image;
+  };
+  const auto folder = place.data / "wide";
+  for (const char* name : {"train/good", "test/good", "test/square", "ground_truth/square"})
+    create_folders(folder / name);
+  for (std::uint64_t i = 0; i < 5; ++i) write_png(folder / concat("train/good/", i, ".png"), wide(i, false));
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    write_png(folder / concat("test/good/", i, ".png"), wide(10 + i, false));
+    write_png(folder / concat("test/square/", i, ".png"), wide(20 + i, true));
+    Image mask(kWidth, kHeight, 1);
+    for (int y = kY; y < kY + kSide; ++y) std::fill_n(mask.at(kX, y), kSide, std::uint8_t{255});
+    write_png(folder / concat("ground_truth/square/", i, "_mask.png"), mask);
+  }
+  auto request = place.request();
+  request.good.clear();
+  for (const auto& s : open_dataset(place.data, "wide").train) request.good.push_back(s.image);
+  request.settings.tile = kSize, request.settings.iterations = 150, request.settings.gamma = 1;
+  std::string notes;
+  TrainEvents events;
+  events.note = [&](const std::string& text) { notes += text + '\n'; };
+  const auto model = place.train(request, events);
+  CHECK(contains(notes, "tiles: 24 out of 4 images"));  // three across, two down
+  CHECK(ModelFolder(model).read_conditioning(1).images() == 24);
+  CHECK(ModelFolder(model).read_calibration().images == 1);
+
+  Context<Cpu> ctx({.threads = 2});
+  Detector<Cpu> detector(ctx, model);
+  const Detection good = detector(wide(33, false)), bad = detector(wide(33, true));
+  CHECK(bad.width == kWidth);
+  CHECK(bad.height == kHeight);
+  CHECK(bad.map.size() == kWidth * kHeight);
+  CHECK(bad.input == to_input(wide(33, true), kWidth, kHeight));
+  CHECK(bad.reconstruction.size() == bad.input.size());
+  REQUIRE(bad.tiles.size() == 6);
+  CHECK(bad.tiles.back().x == kWidth - kSize);
+  CHECK(bad.tiles.back().y == kHeight - kSize);
+  for (const auto& tile : bad.tiles) CHECK(tile.conditioning.distance <= bad.conditioning.distance);
+  CHECK(bad.score > 1.2f * good.score);
+  const auto at = static_cast<int>(std::max_element(bad.map.begin(), bad.map.end()) - bad.map.begin());
+  CHECK(std::abs(at % kWidth - (kX + kSide / 2)) < 14);
+  CHECK(std::abs(at / kWidth - (kY + kSide / 2)) < 14);
+  // Another batch of tiles is the same to rounding; frames are the same as photographs; memory stands still.
+  detector.set_tiles(1, [](int, int) {});
+  const Tiling tiling = detector.tiling();
+  const auto framed = detector(std::vector{tiling.frame(wide(33, true)), tiling.frame(wide(33, false))});
+  CHECK(framed[0].score == doctest::Approx(bad.score).epsilon(1e-4));
+  CHECK(framed[1].score == doctest::Approx(good.score).epsilon(1e-4));
+  const auto still = Memory<Cpu>::allocations();
+  detector(std::vector{tiling.frame(wide(34, true))});
+  CHECK(Memory<Cpu>::allocations() == still);
+  detector.set_tiles(4, [](int done, int) { D3AD_CHECK(done == 0, "stop here"); });
+  CHECK(contains(refusal([&] { detector(wide(33, true)); }), "stop here"));
+  detector.set_tiles(4, [](int, int) {});
+  CHECK(contains(refusal([&] { detector(photo(true)); }), "this model looks at tiles of 64 pixels"));
+  CHECK(contains(refusal([&] { detector(std::vector{Image(8, 8, 1)}); }), "8 x 8 x 1"));
+  CHECK(contains(refusal([&] { detector(std::vector{Frame{8, 8, {}}}); }), "a frame of 8 x 8 with 0 numbers"));
+  CHECK(contains(refusal([&] { detector.set_tiles(0, [](int, int) {}); }), "a batch of 0 tiles"));
+
+  // Evaluation compares at the map's resolution, that of the images here.
+  Report report(detector);
+  EvaluationOptions options;
+  options.each = [&](const Sample& sample, const Detection& d) { report.add(sample, d); };
+  const auto result = evaluate(detector, open_dataset(place.data, "wide"), options);
+  REQUIRE(result.rows.size() == 4);
+  for (const auto& row : result.rows) {
+    CAPTURE(row.protocol);
+    CHECK(row.i_auroc == 1);
+    CHECK(row.p_auroc > 0.9);
+  }
+  CHECK(contains(report.html(result, {.program = "test", .data = "wide"}), "<figcaption>truth"));
+  options.baselines = true;
+  CHECK(contains(refusal([&] { evaluate(detector, open_dataset(place.data, "wide"), options); }), "whole images"));
+}

@@ -72,6 +72,9 @@ TEST_CASE("settings out of range are refused with what was expected") {
   using test::contains;
   Settings().check();
   CHECK(contains(why([](Settings& s) { s.image_size = 100; }), "expected a multiple of 32"));
+  CHECK(contains(why([](Settings& s) { s.tile = 31; }), "tile is 31"));
+  CHECK(contains(why([](Settings& s) { s.tile = -64; }), "expected 0 (whole images) or 32 to 16384"));
+  CHECK(contains(why([](Settings& s) { s.tile_overlap = 0.8; }), "tile_overlap is 0.8"));
   CHECK(contains(why([](Settings& s) { s.epochs = 5; }), "one of iterations and epochs"));
   CHECK(contains(why([](Settings& s) { s.batch = 0; }), "batch is 0"));
   CHECK(contains(why([](Settings& s) { s.learning_rate = -1; }), "learning_rate is -1"));

@@ -128,8 +128,9 @@ inline DatasetCheck check_dataset(
   }
   for (const auto& [size, count] : out.sizes)
     if (size.first > 2 * size.second || size.second > 2 * size.first) {
-      out.warnings.push_back(concat("images of ", size.first, " x ", size.second,
-                                    " become squares: what is small across the longer side may vanish"));
+      out.warnings.push_back(
+          concat("images of ", size.first, " x ", size.second,
+                 " become squares: what is small across the longer side may vanish; train --tile keeps it"));
       break;
     }
   constexpr int kFew = 20;

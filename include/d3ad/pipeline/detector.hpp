@@ -3,9 +3,12 @@
 //
 //   Context<Cpu> ctx;
 //   Detector<Cpu> detector(ctx, "models/cookie");
-//   const Detection d = detector(read_input("photo.jpg", detector.image_size()));
+//   const Detection d = detector(read_image("photo.jpg"));
 //   const auto found = detector(std::vector{read_image("a.jpg"), read_image("b.jpg")});    resized on the device
-//   d.score, d.faulty, d.T_hat, d.map (image_size x image_size)
+//   d.score, d.faulty, d.conditioning.T_hat, d.map (d.height x d.width)
+//
+// The map is image_size x image_size, of the whole image squeezed into that square; where the model was trained with
+// tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (pipeline/tile.hpp).
 //
 // The ranges and the threshold are the model's calibration, learned on good images; a single image is enough. An image
 // gets the same score alone and in a batch (to the rounding of the libraries underneath).
@@ -22,16 +25,19 @@
 #include "d3ad/pipeline/image.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
+#include "d3ad/pipeline/tile_analysis.hpp"
 
 namespace d3ad {
 
 struct Detection {
   float score = 0;
   bool faulty = false;
-  Conditioning conditioning;                 // distance to the good images, bin, T̂
-  std::vector<float> map;                    // anomaly map [size x size], higher is more wrong
+  Conditioning conditioning;                 // distance to the good images, bin, T̂; with tiles: of the farthest one
+  std::vector<float> map;                    // anomaly map [height x width], higher is more wrong
   anomaly::MapPair raw;                      // what the map is mixed from: for other ranges (evaluate)
-  std::vector<float> input, reconstruction;  // [size x size x 3] in [-1, 1]; the reconstruction is clamped
+  std::vector<float> input, reconstruction;  // [height x width x 3] in [-1, 1]; the reconstruction is clamped
+  int width = 0, height = 0;                 // of the map; without tiles image_size both
+  std::vector<TileFinding> tiles;            // where each tile lies in the map, and its T̂; empty without tiles
 };
 
 template <class Device>
@@ -68,6 +74,13 @@ class Detector {
   const anomaly::Calibration& calibration() const { return calibration_; }
   const ImplicitConditioning& conditioning() const { return *conditioning_; }
   int image_size() const { return config_.settings.image_size; }
+  // How images are cut for this model: tiling().on() where it is one of tiles.
+  Tiling tiling() const { return Tiling(config_.settings); }
+  // How many tiles are computed together, and who hears of them (before each batch; it may throw to stop).
+  void set_tiles(int batch, std::function<void(int done, int total)> progress) {
+    D3AD_CHECK(batch >= 1, "detector: a batch of ", batch, " tiles, expected 1 or more");
+    tiles_.batch = batch, tiles_.progress = std::move(progress);
+  }
   // What pictures of maps show brightest: twice the calibrated threshold, one scale for all images.
   float brightest() const { return brightest_; }
   // Another threshold than the calibration's; the scale of pictures stays.
@@ -79,14 +92,35 @@ class Detector {
     ctx_.arena.settle();  // the first image was the plan: from the second on nothing is allocated
     return found;
   }
-  // photos: as they were decoded, of any sizes, RGB. The same numbers as those of to_input(photo, size).
+  // photos: as they were decoded, of any sizes, RGB. The same numbers as those of to_input(photo, size), or of tiles.
   std::vector<Detection> operator()(const std::vector<Image>& photos, std::uint64_t first = 0) {
+    if (tiling().on()) {
+      D3AD_CHECK(!photos.empty(), "detect: there are no images");
+      std::vector<Detection> found;
+      for (const auto& photo : photos) {
+        check_photo(photo);
+        found.push_back(detect_tiles(tiling().frame(photo), first + found.size()));
+      }
+      return found;
+    }
     auto x = upload(photos);
     std::vector<std::vector<float>> inputs;
     for (std::size_t i = 0; i < photos.size(); ++i) inputs.push_back(host(x, i));
     auto found = detect(std::move(x), std::move(inputs), first);
     ctx_.arena.settle();
     return found;
+  }
+  Detection operator()(const Image& photo) { return std::move((*this)(std::vector{photo}).front()); }
+  // As tiling().frame(photo) or a loader made them.
+  std::vector<Detection> operator()(std::vector<Frame> frames, std::uint64_t first = 0) {
+    std::vector<Detection> found;
+    std::vector<std::vector<float>> inputs;
+    for (auto& frame : frames)
+      if (tiling().on())
+        found.push_back(detect_tiles(std::move(frame), first + found.size()));
+      else
+        inputs.push_back(std::move(frame.pixels));
+    return tiling().on() && !found.empty() ? std::move(found) : (*this)(inputs, first);
   }
   Detection operator()(std::vector<float> input) {
     std::vector<std::vector<float>> one;
@@ -102,6 +136,7 @@ class Detector {
   Value<float, Device> upload(const std::vector<std::vector<float>>& inputs) const {
     const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
     D3AD_CHECK(count > 0, "detect: there are no images");
+    check_whole();
     auto x = ctx_.arena.template make<float>({count, size, size, 3});
     for (std::int64_t i = 0; i < count; ++i) {
       const auto& input = inputs[static_cast<std::size_t>(i)];
@@ -115,14 +150,11 @@ class Detector {
   Value<float, Device> upload(const std::vector<Image>& photos) const {
     const std::int64_t size = image_size(), count = static_cast<std::int64_t>(photos.size());
     D3AD_CHECK(count > 0, "detect: there are no images");
+    check_whole();
     auto x = ctx_.arena.template make<float>({count, size, size, 3});
     for (std::int64_t i = 0; i < count; ++i) {
       const Image& photo = photos[static_cast<std::size_t>(i)];
-      const Shape shape{.h = photo.height, .w = photo.width, .c = photo.channels};
-      D3AD_CHECK(
-          photo.channels == 3 && shape.size() > 0 && static_cast<std::int64_t>(photo.pixels.size()) == shape.size(),
-          "detect: an image of ", photo.width, " x ", photo.height, " x ", photo.channels, " with ",
-          photo.pixels.size(), " bytes, expected 3 channels and a byte for each number");
+      const Shape shape = check_photo(photo);
       const auto pixels = ctx_.arena.template make<std::uint8_t>(shape);
       copy_from_host(pixels.view(), photo.pixels.data());
       ops::image_input(ctx_, x.view().images(i, 1), pixels.view());
@@ -137,7 +169,7 @@ class Detector {
     return out;
   }
 
-  // The anomaly map of a detection under other ranges (the paper's protocol), [size x size].
+  // The anomaly map of a detection under other ranges (the paper's protocol), [height x width].
   std::vector<float> map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
     const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().lambda),
                                       static_cast<float>(settings().sigma));
@@ -145,6 +177,21 @@ class Detector {
   }
 
  private:
+  void check_whole() const {
+    D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().tile,
+               " pixels, not at whole images resized to ", image_size(),
+               "; give the detector photographs (read_image) or frames");
+  }
+
+  static Shape check_photo(const Image& photo) {
+    const Shape shape{.h = photo.height, .w = photo.width, .c = photo.channels};
+    D3AD_CHECK(
+        photo.channels == 3 && shape.size() > 0 && static_cast<std::int64_t>(photo.pixels.size()) == shape.size(),
+        "detect: an image of ", photo.width, " x ", photo.height, " x ", photo.channels, " with ", photo.pixels.size(),
+        " bytes, expected 3 channels and a byte for each number");
+    return shape;
+  }
+
   // x on the device, inputs the same numbers on the host.
   std::vector<Detection> detect(Value<float, Device> x, std::vector<std::vector<float>> inputs, std::uint64_t first) {
     const auto seen = method().analyse(ctx_, std::move(x), *conditioning_, first);
@@ -164,8 +211,40 @@ class Detector {
       d.map = host(map, i);
       d.reconstruction = host(seen.repaired, i);
       for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
+      d.width = d.height = image_size();
     }
     return out;
+  }
+
+  // number: the image's.
+  Detection detect_tiles(Frame frame, std::uint64_t number) {
+    D3AD_CHECK(
+        frame.width > 0 && frame.height > 0 &&
+            frame.pixels.size() == static_cast<std::size_t>(frame.width) * static_cast<std::size_t>(frame.height) * 3,
+        "detect: a frame of ", frame.width, " x ", frame.height, " with ", frame.pixels.size(),
+        " numbers, expected 3 for each pixel");
+    TileOptions options = tiles_;
+    options.first = number * kMostTiles;
+    const auto good = [this](int) -> const ImplicitConditioning& { return *conditioning_; };
+    auto seen = analyse_tiles(ctx_, method(), frame, tiling().grid(frame.width, frame.height), options, good);
+    Detection d;
+    {
+      const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().lambda),
+                                        static_cast<float>(settings().sigma));
+      d.score = anomaly::scores(ctx_, map).front();
+      d.map = host(map, 0);
+    }
+    D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
+    d.faulty = anomaly::faulty(d.score, calibration_.threshold);
+    for (const auto& tile : seen.tiles)
+      if (tile.conditioning.distance >= d.conditioning.distance) d.conditioning = tile.conditioning;
+    d.raw = std::move(seen.raw);
+    d.width = frame.width, d.height = frame.height;
+    d.input = std::move(frame.pixels), d.reconstruction = std::move(seen.reconstruction);
+    for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
+    d.tiles = std::move(seen.tiles);
+    ctx_.arena.settle();
+    return d;
   }
 
   Context<Device>& ctx_;
@@ -178,6 +257,7 @@ class Detector {
   std::optional<ImplicitConditioning> conditioning_;
   anomaly::Calibration calibration_;
   float brightest_ = 0;
+  TileOptions tiles_;
   mutable DenoiseLoop<Device> loop_;  // as the arena: what is kept from call to call
 };
 

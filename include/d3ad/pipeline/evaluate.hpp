@@ -8,6 +8,10 @@
 //   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper
 //   calibrated   ranges and threshold come from good training images: what `detect` does with a single image
 //
+// Maps and masks are compared at the maps' resolution (Detection::map), to which masks are resized as images are: with
+// tiles that is the image scaled by image_size / tile, its own resolution where the two are equal. The maps of the
+// whole test set are kept, for the paper's protocol: some 25 bytes for each of their pixels.
+//
 // Several processes (options.group) take turns in computing batches; rank 0 gathers what they find, in the images'
 // order, and has the same result as one process, bit for bit. The others return nothing.
 //
@@ -91,7 +95,7 @@ inline VerdictCounts count_verdicts(const std::vector<ImageRow>& images) {
 }
 
 struct EvaluationOptions {
-  int batch = 4;
+  int batch = 4;  // images computed together; with tiles the detector's own batch of them, and image by image
   bool baselines = false;
   std::function<void(std::int64_t done, std::int64_t total)> progress = [](std::int64_t, std::int64_t) {};
   std::function<bool()> stop = [] { return false; };
@@ -109,10 +113,11 @@ struct Judged {
   std::vector<float> map;
   std::vector<std::uint8_t> mask;  // empty: good, or no mask
   bool pixels = true;              // counts for pixels: good images, and faulty ones with a mask
+  std::int64_t height = 0, width = 0;
 };
 
 // curves: filled where they are wanted
-inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t size, CurveRow* curves = nullptr) {
+inline MetricRow metric_row(const std::vector<const Judged*>& set, CurveRow* curves = nullptr) {
   MetricRow row;
   row.images = static_cast<int>(set.size());
   anomaly::Ranking images;
@@ -122,7 +127,7 @@ inline MetricRow metric_row(const std::vector<const Judged*>& set, std::int64_t 
     images.add(j->score, j->row->anomalous);
     if (!j->pixels) continue;
     any_mask = any_mask || !j->mask.empty();
-    pixels.add(j->map, j->mask, size, size);
+    pixels.add(j->map, j->mask, j->height, j->width);
   }
   images.sort();
   const auto image = anomaly::rank_metrics(images);
@@ -154,22 +159,22 @@ inline void add_readable(MeanImage& mean, const std::vector<Sample>& samples, st
 
 // A test image as it was read; `error`: why it cannot be used.
 struct TestImage {
-  std::vector<float> pixels;
+  Frame frame;
   std::vector<std::uint8_t> mask;
   bool has_pixels = false;  // counts for pixels
   std::string error;
 };
 
-inline TestImage test_image(const Sample& sample, ImageLoader::Item item, int size) {
-  TestImage out{.pixels = {}, .mask = {}, .has_pixels = !sample.anomalous(), .error = std::move(item.error)};
+inline TestImage test_image(const Sample& sample, ImageLoader::Item item) {
+  TestImage out{.frame = {}, .mask = {}, .has_pixels = !sample.anomalous(), .error = std::move(item.error)};
   if (!out.error.empty()) return out;
-  out.pixels = std::move(item.pixels);
+  out.frame = {item.frame_width, item.frame_height, std::move(item.pixels)};
   if (!sample.mask) return out;
   try {
     const Image picture = sample_mask(sample);
     D3AD_CHECK(picture.width == item.width && picture.height == item.height, "mask '", sample.mask->string(), "' is ",
                picture.width, " x ", picture.height, ", its image ", item.width, " x ", item.height);
-    out.mask = to_mask(picture, size);
+    out.mask = to_mask(picture, out.frame.width, out.frame.height);
     out.has_pixels = true;
   } catch (const Error& error) {
     out.error = error.what();
@@ -186,16 +191,15 @@ struct TestShare {
   std::size_t rounds = 0;           // in which each process computes a batch, or none in the last
 };
 
-inline TestShare share_test(Group& group, const std::vector<Sample>& test, int size, int batch) {
+inline TestShare share_test(Group& group, const std::vector<Sample>& test, const Tiling& tiling, int batch) {
   TestShare share;
   const auto processes = static_cast<std::size_t>(group.size()), rank = static_cast<std::size_t>(group.rank());
   if (processes > 1) {
     std::vector<std::filesystem::path> paths;
     for (std::size_t i = rank; i < test.size(); i += processes) paths.push_back(test[i].image);
-    ImageLoader loader(paths, size);
+    ImageLoader loader(paths, tiling);
     parallel::Packet packet;
-    for (std::size_t i = rank; i < test.size(); i += processes)
-      packet.put(test_image(test[i], loader.next(), size).error);
+    for (std::size_t i = rank; i < test.size(); i += processes) packet.put(test_image(test[i], loader.next()).error);
     const auto all = group.all_gather(std::move(packet).bytes());
     std::vector<parallel::PacketReader> readers(all.begin(), all.end());
     share.errors.resize(test.size());
@@ -225,6 +229,11 @@ inline void put(parallel::Packet& p, const Found& f) {
   p.put(d.conditioning.distance), p.put(d.conditioning.bin), p.put(d.conditioning.T_hat);
   p.put(d.map), anomaly::put(p, d.raw), p.put(d.input), p.put(d.reconstruction);
   p.put(f.mask), p.put(f.has_pixels), p.put(f.by_mean), p.put(f.by_vae);
+  p.put(d.width), p.put(d.height), p.put(static_cast<std::uint64_t>(d.tiles.size()));
+  for (const auto& t : d.tiles) {
+    p.put(t.x), p.put(t.y);
+    p.put(t.conditioning.distance), p.put(t.conditioning.bin), p.put(t.conditioning.T_hat);
+  }
 }
 inline Found get_found(parallel::PacketReader& p) {
   Found f;
@@ -235,6 +244,13 @@ inline Found get_found(parallel::PacketReader& p) {
   p.get(d.conditioning.distance), p.get(d.conditioning.bin), p.get(d.conditioning.T_hat);
   p.get(d.map), d.raw = anomaly::get_map_pair(p), p.get(d.input), p.get(d.reconstruction);
   p.get(f.mask), p.get(f.has_pixels), p.get(f.by_mean), p.get(f.by_vae);
+  std::uint64_t tiles = 0;
+  p.get(d.width), p.get(d.height), p.get(tiles);
+  for (std::uint64_t i = 0; i < tiles; ++i) {
+    auto& t = d.tiles.emplace_back();
+    p.get(t.x), p.get(t.y);
+    p.get(t.conditioning.distance), p.get(t.conditioning.bin), p.get(t.conditioning.T_hat);
+  }
   return f;
 }
 
@@ -249,37 +265,42 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   for (const auto& s : dataset.test) listed += '\n' + s.image.string();
   group.agree(listed, "settings, options or test images");
   EvaluationResult out;
-  const int size = detector.image_size();
+  const Tiling tiling = detector.tiling();
+  D3AD_CHECK(!options.baselines || !tiling.on(),
+             "evaluate: the baselines compare whole images, and this model looks at tiles; leave them out");
   std::vector<anomaly::MapPair> raw;
   std::map<std::string, std::vector<std::vector<float>>> maps;  // by protocol; the paper's are made at the end
   std::vector<std::vector<std::uint8_t>> masks;
   std::vector<bool> has_pixels;
-  MeanImage mean(size);
+  MeanImage mean(tiling.size());
   if (options.baselines) detail::add_readable(mean, dataset.train, out.skipped);
 
-  const auto share = detail::share_test(group, dataset.test, size, options.batch);
+  const int together = tiling.on() ? 1 : options.batch;
+  const auto share = detail::share_test(group, dataset.test, tiling, together);
   for (const auto& error : share.errors)
     if (!error.empty()) out.skipped.push_back(error);
   std::vector<std::filesystem::path> paths;
   for (const std::size_t i : share.own) paths.push_back(dataset.test[i].image);
-  ImageLoader loader(paths, size);
-  const std::size_t total = dataset.test.size(), batch = static_cast<std::size_t>(options.batch),
+  ImageLoader loader(paths, tiling);
+  const std::size_t total = dataset.test.size(), batch = static_cast<std::size_t>(together),
                     processes = static_cast<std::size_t>(group.size());
   std::size_t loaded = 0, round = 0;
   std::vector<detail::Found> own;
-  std::vector<std::vector<float>> inputs;
+  std::vector<Frame> frames;
   // Computes this process's batch of the round, whatever is in it, and gathers what all have found.
   const auto run = [&] {
     if (group.any(options.stop())) throw Interrupted("evaluate: stopped; nothing was written");
     parallel::Packet packet;
-    if (!inputs.empty()) {
-      auto found = detector(inputs, (round * processes + static_cast<std::size_t>(group.rank())) * batch);
+    if (!frames.empty()) {
+      auto found = detector(std::move(frames), (round * processes + static_cast<std::size_t>(group.rank())) * batch);
       if (options.baselines) {
         auto& ctx = detector.context();
+        std::vector<std::vector<float>> inputs;
+        for (const auto& d : found) inputs.push_back(d.input);
         const auto x = detector.upload(inputs);
         const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
         const auto by_vae = vae_only_map(ctx, detector.method(), x);
-        for (std::size_t i = 0; i < inputs.size(); ++i)
+        for (std::size_t i = 0; i < found.size(); ++i)
           own[i].by_mean = detector.host(by_mean, i), own[i].by_vae = detector.host(by_vae, i);
       }
       for (std::size_t i = 0; i < found.size(); ++i) {
@@ -305,22 +326,22 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       }
     ++round;
     own.clear();
-    inputs.clear();
+    frames.clear();
     options.progress(static_cast<std::int64_t>(std::min(loaded * processes, total)), static_cast<std::int64_t>(total));
   };
   for (const std::size_t i : share.own) {
-    auto image = detail::test_image(dataset.test[i], loader.next(), size);
+    auto image = detail::test_image(dataset.test[i], loader.next());
     ++loaded;
     if (!image.error.empty()) {
       D3AD_CHECK(processes == 1, image.error, "; a moment ago it could be read");
       out.skipped.push_back(image.error);
       continue;
     }
-    inputs.push_back(std::move(image.pixels));
+    frames.push_back(std::move(image.frame));
     own.push_back({i, {}, std::move(image.mask), image.has_pixels, {}, {}});
-    if (inputs.size() == batch) run();
+    if (frames.size() == batch) run();
   }
-  if (!inputs.empty()) run();
+  if (!frames.empty()) run();
   while (processes > 1 && round < share.rounds) run();  // the last one, where this process has no part in it
   if (!group.first()) return {};
   D3AD_CHECK(!out.images.empty(), "evaluate: none of the ", dataset.test.size(), " test images of '", dataset.category,
@@ -338,7 +359,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       auto& map = maps[protocol][i];
       const float score = *std::max_element(map.begin(), map.end());
       if (paper) row.paper_score = score;
-      judged.push_back({&row, score, std::move(map), masks[i], has_pixels[i]});
+      judged.push_back({&row, score, std::move(map), masks[i], has_pixels[i], raw[i].h, raw[i].w});
       if (row.anomalous) defects.insert(row.defect);
     }
     const auto add = [&](const std::string& defect) {
@@ -346,7 +367,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       for (const auto& j : judged)
         if (defect == "all" || !j.row->anomalous || j.row->defect == defect) set.push_back(&j);
       CurveRow curves{.protocol = protocol, .image_roc = {}, .pixel_roc = {}, .pro = {}};
-      auto row = detail::metric_row(set, size, defect == "all" ? &curves : nullptr);
+      auto row = detail::metric_row(set, defect == "all" ? &curves : nullptr);
       if (defect == "all") out.curves.push_back(std::move(curves));
       row.category = dataset.category, row.defect = defect, row.protocol = protocol;
       out.rows.push_back(std::move(row));

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "d3ad/core/check.hpp"
@@ -76,7 +77,8 @@ inline bool has_oversized_huffman_table(const std::string& bytes) {
   return false;
 }
 
-inline Image decode_image(const std::string& bytes, const std::filesystem::path& path, int channels) {
+// Width and height, after the checks that come before a file's pixels are looked at.
+inline std::pair<int, int> decode_size(const std::string& bytes, const std::filesystem::path& path) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   D3AD_CHECK(!bytes.empty(), "image '", path.string(), "' is empty");
   const auto length = static_cast<int>(bytes.size());
@@ -87,6 +89,14 @@ inline Image decode_image(const std::string& bytes, const std::filesystem::path&
              "' is not a PNG, JPEG or BMP that can be read (", stbi_failure_reason(), ")");
   D3AD_CHECK(w > 0 && h > 0 && std::int64_t{w} * h <= kMaxImagePixels, "image '", path.string(), "' is ", w, " x ", h,
              " pixels, expected at least 1 x 1 and at most ", kMaxImagePixels, " in all");
+  return {w, h};
+}
+
+inline Image decode_image(const std::string& bytes, const std::filesystem::path& path, int channels) {
+  decode_size(bytes, path);
+  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
+  const auto length = static_cast<int>(bytes.size());
+  int w = 0, h = 0, c = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(stbi_load_from_memory(data, length, &w, &h, &c, channels),
                                                          stbi_image_free);
   D3AD_CHECK(pixels, "image '", path.string(), "' is damaged (", stbi_failure_reason(), ")");
@@ -106,6 +116,11 @@ inline Image read_image(const std::filesystem::path& path) {
   const std::string bytes = read_file(path, kMaxImageBytes);
   // Alpha is dropped and not blended: stb's conversion of 4 channels to 3 does just that.
   return detail::decode_image(bytes, path, 3);
+}
+
+// Width and height alone, from the file's header.
+inline std::pair<int, int> read_image_size(const std::filesystem::path& path) {
+  return detail::decode_size(read_file(path, kMaxImageBytes), path);
 }
 
 // Grey, 8 bits; colours by stb's luma.

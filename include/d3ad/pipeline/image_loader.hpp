@@ -1,13 +1,14 @@
 #pragma once
 // Images decoded and resized ahead of use, on another thread, in order.
 //
-//   ImageLoader loader(paths, 256);
+//   ImageLoader loader(paths, 256);                // or a Tiling (pipeline/tile.hpp), for images that are cut later
 //   for (std::size_t i = 0; i < paths.size(); ++i) {
 //     ImageLoader::Item item = loader.next();     // waits for it
 //     if (!item.error.empty()) ...                // a sentence; the others go on
 //   }
 //
-// A loader that is thrown away early stops its thread at the next image. At most `ahead` images are kept waiting.
+// A loader that is thrown away early stops its thread at the next image. At most `ahead` images are kept waiting; fewer
+// where they are large enough for tiles.
 
 #include <condition_variable>
 #include <deque>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "d3ad/pipeline/resize.hpp"
+#include "d3ad/pipeline/tile.hpp"
 
 namespace d3ad {
 
@@ -47,13 +49,16 @@ class ImageLoader {
  public:
   struct Item {
     std::filesystem::path path;
-    std::vector<float> pixels;  // empty where there is an error
+    std::vector<float> pixels;  // of the frame (without tiles size x size); empty where there is an error
     int width = 0, height = 0;  // of the file
     std::string error;
+    int frame_width = 0, frame_height = 0;
   };
 
   ImageLoader(std::vector<std::filesystem::path> paths, int size, std::size_t ahead = 8)
-      : paths_(std::move(paths)), size_(size), ahead_(ahead), thread_([this] { work(); }) {}
+      : ImageLoader(std::move(paths), Tiling(size), ahead) {}
+  ImageLoader(std::vector<std::filesystem::path> paths, const Tiling& tiling)
+      : ImageLoader(std::move(paths), tiling, tiling.on() ? 2 : 8) {}
   ImageLoader(const ImageLoader&) = delete;
   ImageLoader& operator=(const ImageLoader&) = delete;
   ~ImageLoader() {
@@ -79,13 +84,18 @@ class ImageLoader {
   }
 
  private:
+  ImageLoader(std::vector<std::filesystem::path> paths, const Tiling& tiling, std::size_t ahead)
+      : paths_(std::move(paths)), tiling_(tiling), ahead_(ahead), thread_([this] { work(); }) {}
+
   void work() {
     for (const auto& path : paths_) {
-      Item item{path, {}, 0, 0, ""};
+      Item item{path, {}, 0, 0, "", 0, 0};
       try {
         const Image image = read_image(path);
         item.width = image.width, item.height = image.height;
-        item.pixels = to_input(image, size_);
+        Frame frame = tiling_.frame(image);
+        item.frame_width = frame.width, item.frame_height = frame.height;
+        item.pixels = std::move(frame.pixels);
       } catch (const std::exception& error) {
         item.error = error.what();
       }
@@ -99,7 +109,7 @@ class ImageLoader {
   }
 
   std::vector<std::filesystem::path> paths_;
-  int size_;
+  Tiling tiling_;
   std::size_t ahead_, taken_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;

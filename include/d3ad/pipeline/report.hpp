@@ -8,9 +8,10 @@
 //
 // Metrics with the baselines beside, curves, histograms of scores and of T̂, the training curve, and for every image the
 // input, the image as it would be if good, the anomaly map, the overlay and the truth. Pictures are JPEG at the model's
-// size; all maps have one colour scale, so that a good part looks good.
+// size (with tiles at most 640 pixels wide and high); all maps have one colour scale, so that a good part looks good.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -58,7 +59,7 @@ class Report {
       : config_(detector.config()),
         calibration_(detector.calibration()),
         folder_(detector.folder()),
-        size_(detector.image_size()),
+        largest_(detector.tiling().on() ? 640 : detector.image_size()),
         brightest_(detector.brightest()) {
     for (const float d : detector.conditioning().state().distances) ++train_T_[detector.conditioning().at(d).T_hat];
   }
@@ -66,10 +67,11 @@ class Report {
   // One image's pictures; in the order of the result's images.
   void add(const Sample& sample, const Detection& d) {
     static constexpr const char* kCaptions[] = {"input", "as if good", "anomaly map", "overlay"};
-    const auto pictures = detection_panels(d.input, d.reconstruction, d.map, size_, brightest_, calibration_.threshold);
+    const auto pictures =
+        detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, brightest_, calibration_.threshold);
     std::string panels;
     for (std::size_t i = 0; i < pictures.size(); ++i) panels += panel(kCaptions[i], pictures[i]);
-    if (sample.mask) panels += panel("truth", to_rgb(resize(sample_mask(sample), size_, size_)));
+    if (sample.mask) panels += panel("truth", to_rgb(resize(sample_mask(sample), d.width, d.height)));
     panels_.push_back(std::move(panels));
   }
 
@@ -90,8 +92,11 @@ class Report {
   }
 
  private:
-  static std::string panel(const char* caption, const Image& image) {
+  std::string panel(const char* caption, const Image& picture) const {
     constexpr int kQuality = 88;
+    const double scale = std::min(1.0, double{1} * largest_ / std::max(picture.width, picture.height));
+    const auto side = [&](int length) { return std::max(1, static_cast<int>(std::lround(scale * length))); };
+    const Image image = resize(picture, side(picture.width), side(picture.height));
     return concat("<figure><img loading=\"lazy\" alt=\"", caption, "\" src=\"data:image/jpeg;base64,",
                   detail::base64(detail::encode_jpeg(image, kQuality)), "\"><figcaption>", caption,
                   "</figcaption></figure>");
@@ -279,7 +284,7 @@ class Report {
   ModelConfig config_;
   anomaly::Calibration calibration_;
   std::filesystem::path folder_;
-  int size_;
+  int largest_;  // side of a picture
   float brightest_;
   std::map<int, double> train_T_;  // training images of each T̂
   std::vector<std::string> panels_;

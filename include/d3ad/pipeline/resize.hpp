@@ -49,32 +49,35 @@ inline Image resize(const Image& image, int width, int height) {
   return out;
 }
 
-// [size x size x 3] in [-1, 1]
-inline std::vector<float> to_input(const Image& image, int size) {
+// [height x width x 3] in [-1, 1]
+inline std::vector<float> to_input(const Image& image, int width, int height) {
   D3AD_CHECK(image.channels == 3, "to_input: an image of ", image.channels, " channels, expected 3");
-  const Image small = resize(image, size, size);
+  const Image small = resize(image, width, height);
   std::vector<float> out(small.pixels.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = ops::input_number<float>(small.pixels[i]);
   return out;
 }
+inline std::vector<float> to_input(const Image& image, int size) { return to_input(image, size, size); }
 
 // An image of [-1, 1] numbers as 8 bits.
-inline Image to_image(const std::vector<float>& input, int size) {
-  Image out(size, size, 3);
-  D3AD_CHECK(input.size() == out.pixels.size(), "to_image: ", input.size(), " numbers are not ", size, " x ", size,
+inline Image to_image(const std::vector<float>& input, int width, int height) {
+  Image out(width, height, 3);
+  D3AD_CHECK(input.size() == out.pixels.size(), "to_image: ", input.size(), " numbers are not ", width, " x ", height,
              " x 3");
   for (std::size_t i = 0; i < input.size(); ++i)
     out.pixels[i] = static_cast<std::uint8_t>(std::clamp((input[i] + 1.0f) * 127.5f + 0.5f, 0.0f, 255.0f));
   return out;
 }
+inline Image to_image(const std::vector<float>& input, int size) { return to_image(input, size, size); }
 
 // Resized as images are, then foreground above one half.
-inline std::vector<std::uint8_t> to_mask(const Image& mask, int size) {
+inline std::vector<std::uint8_t> to_mask(const Image& mask, int width, int height) {
   D3AD_CHECK(mask.channels == 1, "to_mask: a mask of ", mask.channels, " channels, expected 1");
-  const Image small = resize(mask, size, size);
+  const Image small = resize(mask, width, height);
   std::vector<std::uint8_t> out(small.pixels.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = small.pixels[i] > 127;
   return out;
 }
+inline std::vector<std::uint8_t> to_mask(const Image& mask, int size) { return to_mask(mask, size, size); }
 
 }  // namespace d3ad

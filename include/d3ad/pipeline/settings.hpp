@@ -22,7 +22,9 @@ struct Settings {
 
   // Data and networks
   int image_size = 256;
-  int base = 32;  // UNet
+  int tile = 0;                // side of the tiles that images are cut in, pixels of the image; 0: whole images
+  double tile_overlap = 0.25;  // share of a tile's side that lies over the next one
+  int base = 32;               // UNet
   std::vector<int> multipliers{1, 2, 2};
   int res_blocks = 1;
   std::vector<int> attention{2, 4};  // downsampling factors
@@ -104,6 +106,9 @@ struct Settings {
     };
     D3AD_CHECK(image_size >= 64 && image_size <= 2048 && image_size % 32 == 0, "image_size is ", image_size,
                ", expected a multiple of 32 from 64 to 2048");
+    D3AD_CHECK(tile == 0 || (tile >= 32 && tile <= 16384), "tile is ", tile,
+               ", expected 0 (whole images) or 32 to 16384 pixels");
+    D3AD_CHECK(tile_overlap >= 0 && tile_overlap <= 0.75, "tile_overlap is ", tile_overlap, ", expected 0 to 0.75");
     D3AD_CHECK(iterations >= 0 && epochs >= 0 && (iterations > 0) != (epochs > 0),
                "one of iterations and epochs has to be more than 0 and the other 0; they are ", iterations, " and ",
                epochs);
@@ -139,11 +144,11 @@ struct Settings {
   }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Settings, preset, image_size, base, multipliers, res_blocks, attention,
-                                                heads, augment, held_back, iterations, epochs, batch, learning_rate,
-                                                weight_decay, ema, warmup, cosine_decay, clip, accumulate,
-                                                checkpointing, seed, gamma, adapt_learning_rate, k, bins, T_max,
-                                                dynamic, steps, eta, eta2, omega, sample_posterior, lambda, sigma,
-                                                map_layers, dic_layer, false_alarm_rate, weights)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Settings, preset, image_size, tile, tile_overlap, base, multipliers,
+                                                res_blocks, attention, heads, augment, held_back, iterations, epochs,
+                                                batch, learning_rate, weight_decay, ema, warmup, cosine_decay, clip,
+                                                accumulate, checkpointing, seed, gamma, adapt_learning_rate, k, bins,
+                                                T_max, dynamic, steps, eta, eta2, omega, sample_posterior, lambda,
+                                                sigma, map_layers, dic_layer, false_alarm_rate, weights)
 
 }  // namespace d3ad

@@ -13,6 +13,9 @@
 // Settings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
 // take part in everything, and the threshold comes from images that were learned from: too low where they are few.
 //
+// With Settings::tile images are cut in tiles (pipeline/tile.hpp), and what is said of images holds for tiles: each has
+// a latent, features, a T̂. Images are held back as a whole, and their tiles' maps are stitched before they calibrate.
+//
 // Several processes (a Group) share the work: encoding by images, steps of the UNet by the images of a batch (see
 // unet_trainer.hpp), reconstructions for adaptation, conditioning and calibration by batches. All but the UNet is
 // computed as by one process, bit for bit. Rank 0 alone reads checkpoints, writes files and reports.
@@ -37,10 +40,12 @@
 #include "d3ad/parallel/group.hpp"
 #include "d3ad/parallel/packet.hpp"
 #include "d3ad/pipeline/dataset.hpp"
+#include "d3ad/pipeline/good_images.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
 #include "d3ad/pipeline/table.hpp"
+#include "d3ad/pipeline/tile_analysis.hpp"
 #include "d3ad/pipeline/training_log.hpp"
 
 namespace d3ad {
@@ -74,8 +79,9 @@ class Trainer {
     std::string images;
     for (const auto& path : request_.good) images += path.string() + '\n';
     group_.agree(images, "good images");
-    split();
+    good_.emplace(request_.good, settings());
     if (!group_.first()) return;
+    if (tiling().on()) events_.note(good_->tiles_text());
     create_folders(folder_ / "work");
     lock_.emplace(folder_.path());
   }
@@ -114,7 +120,9 @@ class Trainer {
   // In this order of names TensorBoard reads them.
   static constexpr const char *kUNetEvents = "events.out.tfevents.1.unet",
                               *kAdaptEvents = "events.out.tfevents.2.adapt";
+  static constexpr int kBatch = 8;  // images or tiles computed together after the UNet's training
   const Settings& settings() const { return request_.settings; }
+  const Tiling& tiling() const { return good_->tiling(); }
   Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, request_.settings}; }
 
   // All processes stop where one of them is asked to.
@@ -167,20 +175,10 @@ class Trainer {
     group_.barrier();  // rank 0 writes into this folder
   }
 
-  // Which images are learned from and which are held back, each in the order they came in.
-  void split() {
-    const std::size_t count = request_.good.size();
-    auto held = static_cast<std::size_t>(std::lround(settings().held_back * static_cast<double>(count)));
-    if (settings().held_back > 0) held = std::min(std::max<std::size_t>(held, 1), count - 1);
-    std::vector<bool> is_held(count, false);
-    const auto order = shuffled(Rng(settings().seed, Rng::stream("train.held_back")), count);
-    for (std::size_t i = 0; i < held; ++i) is_held[order[i]] = true;
-    for (std::size_t i = 0; i < count; ++i) (is_held[i] ? held_ : learned_).push_back(request_.good[i]);
-  }
   // ---- 1: latents ----
 
   struct Latents {
-    std::vector<float> values;  // [n, h, w, c], scaled; n = images x ways to turn them
+    std::vector<float> values;  // [n, h, w, c], scaled; n = pieces x ways to turn them
     Shape shape;
   };
 
@@ -189,7 +187,8 @@ class Trainer {
     Sha256 hash;
     hash.update(concat(vae_.sha256, ' ', settings().image_size, ' ', settings().augment, ' ',
                        settings().sample_posterior ? settings().seed + 1 : 0));
-    for (const auto& path : learned_) {
+    if (tiling().on()) hash.update(concat(" tiles ", settings().tile, ' ', number(settings().tile_overlap)));
+    for (const auto& path : good_->learned()) {
       const MappedFile file(path);
       hash.update(concat(file.size(), ' '));
       hash.update(file.bytes());
@@ -201,44 +200,52 @@ class Trainer {
     if (group_.first()) latents_key_ = latents_key();
     Latents out;
     const int turns = settings().augment == "none" ? 1 : settings().augment == "flip" ? 2 : 8;
-    const auto count = static_cast<std::int64_t>(learned_.size());
+    const auto count = static_cast<std::int64_t>(good_->learned().size());
     const std::int64_t side = settings().image_size / vae_->reduction();
-    out.shape = {count * turns, side, side, vae_->latent_channels()};
+    out.shape = {static_cast<std::int64_t>(good_->pieces().size()) * turns, side, side, vae_->latent_channels()};
     if (group_.any(group_.first() && read_latents(out))) {
       out.values.resize(static_cast<std::size_t>(out.shape.size()));
       share(out);
       return out;
     }
     // What cannot be read is said now and not hours later, when the held-back images' turn comes.
-    for (auto i = static_cast<std::size_t>(group_.rank()); i < held_.size();
+    for (auto i = static_cast<std::size_t>(group_.rank()); i < good_->held().size();
          i += static_cast<std::size_t>(group_.size()))
-      read_input(held_[i], settings().image_size);
+      tiling().frame(read_image(good_->held()[i]));
     out.values.resize(static_cast<std::size_t>(out.shape.size()));
-    const std::int64_t each = side * side * vae_->latent_channels(), size = group_.size();
+    const std::int64_t each = turns * side * side * vae_->latent_channels(), size = group_.size();  // of a piece
     std::vector<std::filesystem::path> own;
-    for (std::int64_t i = group_.rank(); i < count; i += size) own.push_back(learned_[static_cast<std::size_t>(i)]);
-    ImageLoader loader(own, settings().image_size);
+    for (std::int64_t i = group_.rank(); i < count; i += size)
+      own.push_back(good_->learned()[static_cast<std::size_t>(i)]);
+    ImageLoader loader(own, tiling());
     const auto m = method();
     // Round by round each process encodes one image; the last round may be short.
     for (std::int64_t first = 0; first < count; first += size) {
       stop_here("encode");
       const std::int64_t i = first + group_.rank();
       if (i < count) {
-        const auto input = loader.next();
+        auto input = loader.next();
         D3AD_CHECK(input.error.empty(), input.error, "; take it out of the good images, or put it right");
-        for (int turn = 0; turn < turns; ++turn) {
-          const auto turned = turn_image(input.pixels, settings().image_size, turn);
-          auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
-          copy_from_host(x.view(), turned.data());
-          const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(i * turns + turn));
-          copy_to_host(out.values.data() + (i * turns + turn) * each, View<const float, Device>(z.view()));
+        const Frame frame{input.frame_width, input.frame_height, std::move(input.pixels)};
+        const TileGrid grid = tiling().grid(frame.width, frame.height);
+        for (std::int64_t piece = good_->first_piece(i); piece < good_->first_piece(i + 1); ++piece) {
+          const auto square = cut_tile(frame, grid, static_cast<int>(piece - good_->first_piece(i)));
+          for (int turn = 0; turn < turns; ++turn) {
+            const auto turned = turn_image(square, settings().image_size, turn);
+            auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
+            copy_from_host(x.view(), turned.data());
+            const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(piece * turns + turn));
+            copy_to_host(out.values.data() + piece * each + turn * (each / turns), View<const float, Device>(z.view()));
+          }
         }
       }
       events_.progress("encode", std::min(first + size, count), count, "");
     }
     for (std::int64_t i = 0; group_.size() > 1 && i < count; ++i)
-      group_.broadcast(out.values.data() + i * turns * each, static_cast<std::size_t>(turns * each) * sizeof(float),
-                       static_cast<int>(i % size));
+      group_.broadcast(
+          out.values.data() + good_->first_piece(i) * each,
+          static_cast<std::size_t>((good_->first_piece(i + 1) - good_->first_piece(i)) * each) * sizeof(float),
+          static_cast<int>(i % size));
     if (!vae_->has_own_scale()) scale_latents(out.values);
     if (group_.first()) write_latents(out);
     share(out);
@@ -400,7 +407,7 @@ class Trainer {
       AdamW<Device> optimizer(extractor_.store->parameters(),
                               {.lr = static_cast<float>(settings().adapt_learning_rate),
                                .weight_decay = static_cast<float>(settings().weight_decay)});
-      const auto count = static_cast<std::int64_t>(learned_.size());
+      const auto count = static_cast<std::int64_t>(good_->pieces().size());
       const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
       const std::int64_t steps = settings().gamma * batches, size = group_.size();
       LossScale<Device> scale;
@@ -414,7 +421,7 @@ class Trainer {
         std::string own;
         const std::int64_t step = first + group_.rank();
         if (step < steps) {
-          auto target = load_batch(adapt_order(step / batches), step % batches * batch, batch);
+          auto target = good_->load(ctx_, adapt_order(step / batches), step % batches * batch, batch);
           const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
           const int T_hat = round10(p / 10.0 * settings().T_max);
           const auto z0 = m.encode(ctx_, target);
@@ -467,37 +474,29 @@ class Trainer {
     return x;
   }
 
-  // The learned images in the order of an epoch of adaptation.
-  std::vector<std::filesystem::path> adapt_order(std::int64_t epoch) const {
-    std::vector<std::filesystem::path> paths;
+  // The learned pieces in the order of an epoch of adaptation.
+  std::vector<GoodImages::Piece> adapt_order(std::int64_t epoch) const {
+    const auto& all = good_->pieces();
+    std::vector<GoodImages::Piece> pieces;
     const Rng rng(settings().seed, Rng::stream("adapt.order"));
-    for (const auto i : shuffled(rng, learned_.size(), static_cast<std::uint64_t>(epoch))) paths.push_back(learned_[i]);
-    return paths;
-  }
-  V load_batch(const std::vector<std::filesystem::path>& paths, std::int64_t first, std::int64_t count) {
-    auto x = ctx_.arena.template make<float>({count, settings().image_size, settings().image_size, 3});
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto input = read_input(paths[static_cast<std::size_t>(first + i)], settings().image_size);
-      copy_from_host(x.view().images(i, 1), input.data());
-    }
-    return x;
+    for (const auto i : shuffled(rng, all.size(), static_cast<std::uint64_t>(epoch))) pieces.push_back(all[i]);
+    return pieces;
   }
 
   // ---- 4 and 5: conditioning, calibration, and the model is finished ----
 
-  // Calls visit(packet, first, x) for images in batches, and read(reader) with what it packed, in the order of the
-  // batches. Processes take turns; `everywhere`: all read, else rank 0 only.
+  // Calls visit(packet, first, n) for `total` images or pieces in batches, and read(reader) with what it packed, in the
+  // order of the batches. Processes take turns; `everywhere`: all read, else rank 0 only.
   template <class Visit, class Read>
-  void each_batch(const char* stage, const std::vector<std::filesystem::path>& paths, bool everywhere, Visit&& visit,
+  void each_batch(const char* stage, std::size_t total, std::int64_t batch, bool everywhere, Visit&& visit,
                   Read&& read) {
-    const auto count = static_cast<std::int64_t>(paths.size());
-    constexpr std::int64_t kBatch = 8;
-    const std::int64_t round = kBatch * group_.size();
+    const auto count = static_cast<std::int64_t>(total);
+    const std::int64_t round = batch * group_.size();
     for (std::int64_t start = 0; start < count; start += round) {
       stop_here(stage);
-      const std::int64_t first = start + kBatch * group_.rank(), n = std::min(kBatch, count - first);
+      const std::int64_t first = start + batch * group_.rank(), n = std::min(batch, count - first);
       parallel::Packet packet;
-      if (n > 0) visit(packet, first, load_batch(paths, first, n));
+      if (n > 0) visit(packet, first, n);
       auto own = std::move(packet).bytes();
       for (const auto& bytes : everywhere ? group_.all_gather(std::move(own)) : group_.gather(std::move(own)))
         for (parallel::PacketReader reader(bytes); !reader.done();) read(reader);
@@ -510,9 +509,10 @@ class Trainer {
     const auto m = method();
     std::vector<std::vector<float>> features;
     each_batch(
-        "condition", learned_, /*everywhere=*/true,
-        [&](parallel::Packet& packet, std::int64_t, V x) {
-          for (const auto& f : m.conditioning_features(ctx_, std::move(x))) packet.put(f);
+        "condition", good_->pieces().size(), kBatch, /*everywhere=*/true,
+        [&](parallel::Packet& packet, std::int64_t first, std::int64_t n) {
+          for (const auto& f : m.conditioning_features(ctx_, good_->load(ctx_, good_->pieces(), first, n)))
+            packet.put(f);
         },
         [&](parallel::PacketReader& reader) { reader.get(features.emplace_back()); });
     const auto conditioning = ImplicitConditioning::fit(
@@ -520,12 +520,24 @@ class Trainer {
         {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
 
     std::vector<anomaly::MapPair> maps;
+    const bool none_held = good_->held().empty();
+    const auto& paths = none_held ? good_->learned() : good_->held();
+    // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
+    const auto others = [&](std::int64_t piece) { return none_held ? conditioning.leaving_out(piece) : conditioning; };
     each_batch(
-        "calibrate", held_.empty() ? learned_ : held_, /*everywhere=*/false,
-        [&](parallel::Packet& packet, std::int64_t first, V x) {
-          // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
-          const auto good = held_.empty() ? conditioning.leaving_out(first) : conditioning;
-          const auto a = m.analyse(ctx_, std::move(x), good, static_cast<std::uint64_t>(first));
+        "calibrate", paths.size(), tiling().on() ? 1 : kBatch, /*everywhere=*/false,
+        [&](parallel::Packet& packet, std::int64_t first, std::int64_t n) {
+          if (tiling().on()) {
+            const Frame frame = tiling().frame(read_image(paths[static_cast<std::size_t>(first)]));
+            const std::int64_t before = none_held ? good_->first_piece(first) : 0;
+            const auto found = analyse_tiles(ctx_, m, frame, tiling().grid(frame.width, frame.height),
+                                             {.batch = kBatch, .first = static_cast<std::uint64_t>(first * kMostTiles)},
+                                             [&](int tile) { return others(before + tile); });
+            anomaly::put(packet, found.raw);
+            return;
+          }
+          const auto a =
+              m.analyse(ctx_, good_->load(ctx_, paths, first, n), others(first), static_cast<std::uint64_t>(first));
           for (const auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) anomaly::put(packet, pair);
         },
         [&](parallel::PacketReader& reader) { maps.push_back(anomaly::get_map_pair(reader)); });
@@ -546,8 +558,8 @@ class Trainer {
   void write_config() {
     ModelConfig config;
     config.category = request_.category;
-    config.training_images = static_cast<int>(learned_.size());
-    config.held_back_images = static_cast<int>(held_.size());
+    config.training_images = static_cast<int>(good_->learned().size());
+    config.held_back_images = static_cast<int>(good_->held().size());
     config.settings = settings();
     config.unet = unet_->config();
     config.extractor = extractor_->config();
@@ -579,7 +591,7 @@ class Trainer {
   Context<Device>& ctx_;
   Group& group_;
   TrainRequest request_;
-  std::vector<std::filesystem::path> learned_, held_;  // of request_.good
+  std::optional<GoodImages> good_;
   TrainEvents events_;
   ModelFolder folder_;
   std::optional<FolderLock> lock_;
