@@ -28,6 +28,7 @@ LOOP_OVERHEAD = 2.0  # percent
 BANDWIDTH = 80.0  # percent of the peak, of each kernel of our own at its large size
 TRAINING = 1.3  # steps/s of d3ad's to PyTorch's best, batch 30
 
+PRODUCTS = ("conv3x3", "conv3x3_backward_data", "conv3x3_backward_weights", "linear", "attention")  # by libraries
 TYPES = ("float", "tf32", "half", "bfloat16")
 SLOW_CLOCK = 0.9  # of the highest: below it a measurement is remarked on
 LOG_LINES = 6  # of a step that failed
@@ -121,10 +122,10 @@ class Raw:
         return 100 * measured(row, "gb_per_s") / peak if peak and measured(row, "gb_per_s") else None
 
     def own_kernels(self) -> list[Row]:
-        return [r for r in self.kernels if not r["gflop"]]
+        return [r for r in self.kernels if r["kernel"] not in PRODUCTS]
 
     def products(self) -> list[Row]:
-        return [r for r in self.kernels if r["gflop"]]
+        return [r for r in self.kernels if r["kernel"] in PRODUCTS]
 
 
 # ---- bars ----

@@ -63,7 +63,7 @@ void Comparisons::add(const std::string& name, std::span<const double> got, std:
     if (std::isfinite(w)) largest = std::max(largest, std::abs(w));
   const bool close = finite && worst <= tolerance * largest;
   const double relative = largest > 0 ? worst / largest : worst > 0 ? INFINITY : 0.0;
-  fmt::print("  {:44} {:>9} values   max abs {:.3e}   max rel {:.3e}   allowed {:.0e}   {}\n", name, got.size(), worst,
+  fmt::print("  {:44} {:>9} values   max abs {:.3e}   max rel {:.3e}   allowed {:.1e}   {}\n", name, got.size(), worst,
              relative, tolerance, close ? "ok" : "OVER");
   failed_ += close ? 0 : 1;
   ++compared_;
