@@ -16,6 +16,7 @@ cd "$work" || exit 1
 refuses "expected cpu, cuda or cuda:N" detect --model model --device gpu photo.png
 refuses "expected cpu, cuda or cuda:N" detect --model model --device cuda:x photo.png
 refuses "float or bfloat16" detect --model model --precision half photo.png
+refuses "float or bfloat16" verify --precision tf32 "$tests/golden/schedule.safetensors"
 refuses "means nothing with --device cuda" detect --model model --device cuda --plan some.plan photo.png
 refuses "means nothing with --device cuda" detect --model model --device cuda --memory lean photo.png
 
@@ -23,9 +24,31 @@ if [ -z "$sample" ]; then
   runs 2 detect --model model --device cuda photo.png
   counts "$(grep -cE "no NVIDIA GPU|built without CUDA" err)" 1 "sentences about the missing GPU"
   counts "$(wc -l <err)" 1 "lines on stderr"
+  runs 2 verify --device cuda "$tests/golden/schedule.safetensors" "$tests/golden/dic.safetensors"
+  counts "$(grep -cE "no NVIDIA GPU|built without CUDA" err)" 1 "sentences about the missing GPU"
+  counts "$(wc -l <err)" 1 "lines on stderr"
   finish
   exit
 fi
+
+# Reference files: of the small networks, the map, and one that is computed on the host.
+reference=()
+for name in unet_small tiny_vae anomaly_map schedule; do reference+=("$tests/golden/$name.safetensors"); done
+allowed() { # PRECISION NETWORK MAP: the tolerances that are printed
+  runs 0 verify --device cuda --precision "$1" "${reference[@]}"
+  says "schedule.safetensors (schedule, on the host)"
+  counts "$(grep -c "ok$" out)" 9 "tensors that are ok in $1"
+  counts "$(grep -cE "(eps|latent|image) .*allowed $2 " out)" 3 "networks to $2 in $1"
+  counts "$(grep -cE "(_map|score) .*allowed $3 " out)" 4 "maps to $3 in $1"
+}
+allowed float 1.0e-04 1.0e-05
+allowed tf32 2.0e-02 1.0e-05
+allowed half 2.0e-02 2.0e-03
+allowed bfloat16 1.5e-01 1.6e-02
+cp "${reference[0]}" changed.safetensors
+printf '\x42' | dd of=changed.safetensors bs=1 seek=$(($(stat -c %s changed.safetensors) - 1)) conv=notrunc status=none
+runs 1 verify --device cuda changed.safetensors
+says OVER
 
 "$sample" data --category board --train 8 --good 2 --faulty 1 --size 64 >/dev/null || wrong "make-sample"
 refuses "GPU 9 was asked for" detect --model model --device cuda:9 photo.png

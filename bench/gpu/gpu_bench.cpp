@@ -1,9 +1,9 @@
 // Measures d3ad on an NVIDIA GPU and prints CSV: bench/gpu/run calls it, README.md beside it says what the columns
 // mean.
 //
-//   gpu_bench device                                    what GPU it is, and the bandwidth of a large copy
+//   gpu_bench device                                    what GPU it is, its peaks, and the bandwidth of a large copy
 //   gpu_bench networks [--types tf32,half] [...]        networks, detection, the ten-step loop, a training step
-//   gpu_bench kernels [--types ...] [...]               each kernel of our own: bytes moved a second
+//   gpu_bench kernels [--types ...] [...]               each kernel of our own: bytes moved a second; and products
 //
 //   --rows a,b  --batches 1,8,30  --types float,tf32,half,bfloat16  --repeat N  --threads N (of the CPU)
 //   --reference DIR     keeps the CPU's results there, for the next call and for peer.py
@@ -31,19 +31,48 @@ std::string device_name() {
 #endif
 }
 
-// From the memory's clock and width, in GB/s; 0 where the driver does not say.
-double nominal_bandwidth() {
-#if defined(D3AD_CUDA_EMULATION)
+int attribute(cudaDeviceAttr what) {
+  int value = 0;
+  D3AD_CUDA_CHECK(cudaDeviceGetAttribute(&value, what, 0));
+  return value;
+}
+
+// 0 where the driver does not say.
+int attribute_or_0(cudaDeviceAttr what) {
+  int value = 0;
+  if (cudaDeviceGetAttribute(&value, what, 0) == cudaSuccess) return value;
+  cuda::ignore(cudaGetLastError());
   return 0;
-#else
-  int khz = 0, bits = 0;
-  if (cudaDeviceGetAttribute(&khz, cudaDevAttrMemoryClockRate, 0) != cudaSuccess ||
-      cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, 0) != cudaSuccess) {
-    cuda::ignore(cudaGetLastError());
-    return 0;
-  }
-  return 2.0 * khz * 1e3 * (bits / 8.0) / 1e9;  // two transfers a clock
-#endif
+}
+
+// From the memory's clock and width, in GB/s.
+double nominal_bandwidth() {
+  const double clock = 1e3 * attribute_or_0(cudaDevAttrMemoryClockRate);
+  return 2 * clock * attribute_or_0(cudaDevAttrGlobalMemoryBusWidth) / 8 / 1e9;  // two transfers a clock
+}
+
+// Operations of a multiprocessor in a clock: dense products on tensor cores with sums in float, and float's without. Of
+// 7.5, 8.6, 8.9 and 12.0 these are the cards for data centres and workstations; GeForce has half the tensor cores'
+// rate.
+struct PerClock {
+  int capability, half, tf32, single;
+};
+constexpr PerClock kPerClock[] = {{75, 1024, 0, 128},     {80, 2048, 1024, 128}, {86, 1024, 512, 256},
+                                  {89, 1024, 512, 256},   {90, 4096, 2048, 256}, {100, 8192, 4096, 256},
+                                  {103, 8192, 4096, 256}, {120, 1024, 512, 256}};
+
+// Of a type, in TFLOP/s at the highest clock; 0 where it is not known.
+double nominal_tflops(const std::string& type) {
+  const int capability =
+      10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
+  for (const PerClock& p : kPerClock)
+    if (p.capability == capability)
+      return 1e-12 * attribute(cudaDevAttrMultiProcessorCount) * 1e3 * attribute_or_0(cudaDevAttrClockRate) *
+             (type == "float"                          ? p.single
+              : type == "tf32"                         ? p.tf32
+              : capability == 75 && type == "bfloat16" ? 0
+                                                       : p.half);
+  return 0;
 }
 
 std::pair<int, int> versions() {  // of the driver and of the runtime, 13000 for 13.0
@@ -56,12 +85,6 @@ std::pair<int, int> versions() {  // of the driver and of the runtime, 13000 for
 }
 
 std::string version_text(int v) { return concat(v / 1000, '.', v % 1000 / 10); }
-
-int attribute(cudaDeviceAttr what) {
-  int value = 0;
-  D3AD_CUDA_CHECK(cudaDeviceGetAttribute(&value, what, 0));
-  return value;
-}
 
 }  // namespace
 
@@ -83,6 +106,9 @@ bool device_rows(const Options& o) {
   print_line({"cuda_driver", version_text(driver)});
   print_line({"cuda_runtime", version_text(runtime)});
   print_line({"nominal_gb_per_s", number(nominal_bandwidth())});
+  print_line({"highest_clock_mhz", number(attribute_or_0(cudaDevAttrClockRate) / 1e3)});
+  for (const std::string type : {"float", "tf32", "half", "bfloat16"})
+    print_line({"nominal_tflops_" + type, number(nominal_tflops(type))});
   print_line({"copy_gb_per_s", number(per_second(2e-9 * static_cast<double>(bytes), t.median))});
   return true;
 }

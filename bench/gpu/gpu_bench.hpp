@@ -2,7 +2,7 @@
 // What the parts of the program gpu_bench share: its options, the clock, how results are compared, the rows it prints.
 //
 //   Times t = measure(ctx.stream(), o, [&] { launch(); });          ms of one call, by CUDA events, after warm-up
-//   bool ok = network_rows(o), kernel_rows(o);                      network_rows.cpp, kernel_rows.cpp
+//   bool ok = network_rows(o), kernel_rows(o);                      network_rows.cpp, kernel_rows.hpp
 //
 // Each row is verified before it is timed. One that is wrong is timed all the same, says verified=no, and the program
 // then ends with 1.

@@ -1,9 +1,10 @@
 // The table of networks: each row verified against the CPU, then timed.
 //
-//   row,competitor,type,batch,best_ms,median_ms,spread,runs,images_per_s,error,tolerance,verified,note
+//   row,competitor,type,batch,best_ms,median_ms,spread,runs,images_per_s,error,tolerance,verified,gflop,note
 //
-// competitor is d3ad, as the library does it, or d3ad_graph: the whole call recorded once and replayed. unet_x10 is ten
-// calls of the UNet in one graph, which `loop` (ten guided steps) is measured by.
+// gflop: of the whole call, products alone (networks.hpp). competitor is d3ad, as the library does it, or d3ad_graph:
+// the whole call recorded once and replayed. unet_x10 is ten calls of the UNet in one graph, which `loop` (ten guided
+// steps) is measured by.
 
 #include <filesystem>
 #include <fstream>
@@ -23,13 +24,9 @@ namespace {
 
 constexpr int kCallsToVerify = 3;  // the loop's graph is made in the second and launched from there on
 
-// Largest error relative to the largest value. float: METHOD's for a network, ten times that where steps follow each
-// other; operands of 10 (tf32, half) and 7 bits (bfloat16) leave that much after some hundred layers.
 double tolerance(const std::string& row, const std::string& type) {
-  const bool steps = row == "detection" || row == "loop" || row == "train_step";
-  if (type == "float") return steps ? 1e-3 : 1e-4;
-  if (type == "bfloat16") return steps ? 2e-1 : 1.5e-1;
-  return steps ? 5e-2 : 2e-2;
+  const Tolerances allowed = tolerances(type);
+  return row == "detection" || row == "loop" || row == "train_step" ? allowed.steps : allowed.network;
 }
 
 // What the CPU gives, made once, and kept in a folder where one is named: raw floats, in PyTorch's axis order.
@@ -120,7 +117,8 @@ class Table {
       row("detection", false, batch);
       ctx_.reset();
     }
-    if (std::is_same_v<T, float>) row("train_step", false, o_.small ? 2 : 8);
+    for (const int batch : o_.batches)
+      if (batch > 1) row("train_step", false, batch);
     ctx_.reset();
     return good;
   }
@@ -135,7 +133,7 @@ class Table {
       return one(name, who, graph, batch);
     } catch (const std::exception& error) {
       ctx_.reset();
-      print_line({name, who, type_, concat(batch), "", "", "", "", "", "", "", "no", error.what()});
+      print_line({name, who, type_, concat(batch), "", "", "", "", "", "", "", "no", "", error.what()});
       return false;
     }
   }
@@ -148,7 +146,8 @@ class Table {
     const Times t = measure(ctx_->stream(), o_, [&] { row(*ctx_); });
     print_line({name, who, type_, concat(batch), number(t.best), number(t.median), number(t.spread, "%.3f"),
                 concat(t.runs), number(per_second(batch, t.median)), number(verdict.error, "%.2e"),
-                number(verdict.tolerance, "%.2e"), verdict.ok() ? "yes" : "no", ""});
+                number(verdict.tolerance, "%.2e"), verdict.ok() ? "yes" : "no",
+                o_.small ? "" : number(gflop(name, batch)), ""});
     return verdict.ok();
   }
 
@@ -188,7 +187,7 @@ bool network_rows(const Options& o) {
     D3AD_CHECK(known.count(row), "--rows: '", row, "' is not known");
   }
   print_line({"row", "competitor", "type", "batch", "best_ms", "median_ms", "spread", "runs", "images_per_s", "error",
-              "tolerance", "verified", "note"});
+              "tolerance", "verified", "gflop", "note"});
   References references(o);
   bool good = true;
   const auto table = [&]<class T>(T, const char* type) {

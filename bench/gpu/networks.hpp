@@ -174,13 +174,15 @@ Row<Device> unet_row(Networks<Device>& nets, Images images, int calls) {
   };
 }
 
-// Forward, mean squared error, backward, AdamW: float. It begins anew with each row that is made.
+// Forward, mean squared error, backward, AdamW, as diffusion/unet_trainer.hpp: weights and their gradients are float in
+// any type. It begins anew with each row that is made.
 template <class Device>
 Row<Device> train_row(Networks<Device>& nets, Images images) {
   struct State {
     ParameterStore<Device> store;
     std::optional<UNet<Device>> unet;
     std::optional<AdamW<Device>> optimizer;
+    LossScale<Device> scale;
   };
   const Options& o = nets.options();
   auto s = std::make_shared<State>();
@@ -190,14 +192,31 @@ Row<Device> train_row(Networks<Device>& nets, Images images) {
   auto x = latent<Device>(o, images), noise = latent<Device>(o, images, "input.noise");
   auto t = times<Device>(images);
   return [=](Context<Device>& ctx) {
-    s->optimizer->zero_gradients(ctx);
-    Tape<Device> tape(ctx);
-    const auto eps = (*s->unet)(tape, borrowed(*x), View<const std::int32_t, Device>(t->view()));
-    const auto loss = fn::mse(tape, eps, borrowed(*noise));
-    tape.backward(loss);
-    s->optimizer->step(ctx, {});
-    return Outputs<Device>{.real = {eps.detached(), loss.detached()}, .weight = {}};
+    for (;;) {
+      s->optimizer->zero_gradients(ctx);
+      Tape<Device> tape(ctx);
+      const auto eps = (*s->unet)(tape, fn::to_real(ctx, borrowed(*x)), View<const std::int32_t, Device>(t->view()));
+      const auto loss = fn::mse(tape, eps, fn::to_real(ctx, borrowed(*noise)));
+      tape.backward(loss, s->scale.value());
+      const double norm = s->optimizer->step(
+          ctx, {.gradient_scale = 1.0 / double{s->scale.value()}, .may_overflow = LossScale<Device>::kScales});
+      if (s->scale.keeps(norm)) return Outputs<Device>{.real = {eps.detached(), loss.detached()}, .weight = {}};
+    }
   };
+}
+
+// Billions of operations of a whole call at the paper's size, two for each multiplication and addition; products alone.
+inline double gflop(const std::string& row, int batch) {
+  constexpr double kUNet = 2 * 18.6, kEncoder = 2 * 135.3, kDecoder = 2 * 310.0, kResNet = 2 * 3.95;  // an image
+  const double one = row == "resnet34"                    ? kResNet
+                     : row == "vae_encoder"               ? kEncoder
+                     : row == "vae_decoder"               ? kDecoder
+                     : row == "unet"                      ? kUNet
+                     : row == "unet_x10" || row == "loop" ? 10 * kUNet
+                     : row == "detection"                 ? kEncoder + 10 * kUNet + kDecoder + 2 * kResNet
+                     : row == "train_step"                ? 3 * kUNet  // forward, and both gradients
+                                                          : 0;
+  return one * batch;
 }
 
 template <class Device>
@@ -226,8 +245,7 @@ Row<Device> make_row(Networks<Device>& nets, const std::string& row, Images imag
       return Outputs<Device>{.real = {f[0], f[1], f[2]}, .weight = {}};
     };
   }
-  if constexpr (std::is_same_v<Real<Device>, float>)
-    if (row == "train_step") return train_row(nets, images);
+  if (row == "train_step") return train_row(nets, images);
   fail("the row '", row, "' is not known");
 }
 

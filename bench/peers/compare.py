@@ -13,7 +13,6 @@ Writes peers.csv (row,ours_ms,best_peer,best_ms,ratio), peers_all.csv and peers.
 code 0; 1 where outputs disagreed; 2 where a competitor failed or an option is wrong; 130 after Ctrl-C.
 """
 
-import argparse
 import hashlib
 import os
 import pathlib
@@ -25,6 +24,7 @@ import time
 
 import numpy as np
 
+from command_line import Parser, at_least, listed
 from competitor import Competitors, Failed
 from results import Result, Results
 from rows import ROWS
@@ -46,34 +46,8 @@ def complain(text):
     print(f"compare: {text}", file=sys.stderr, flush=True)
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        complain(message)
-        sys.exit(2)
-
-
-def listed(known):
-    def parse(text):
-        names = [name for name in text.split(",") if name]
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"'{name}' is not known; known are {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def at_least(least):
-    def parse(text):
-        if not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
-        return int(text)
-
-    return parse
-
-
 def parse_options():
-    p = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog="compare", description=__doc__)
     p.add_argument("--peer", type=pathlib.Path, required=True, help="the program d3ad_peer")
     p.add_argument("--out", type=pathlib.Path, required=True, help="folder for results, logs and the networks' files")
     p.add_argument("--rows", type=listed(TIMED + STARTS), default=TIMED + STARTS, help="default: all")

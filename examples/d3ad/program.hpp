@@ -75,6 +75,7 @@ struct CommonOptions {
   std::string device = "cpu", plan, save_plan, memory = "fast", precision = "float";
   bool tune = false;
   void add(CLI::App& command);
+  void add_device(CLI::App& command);  // --threads, --device and --precision alone
 
   class Planned {
    public:

@@ -103,11 +103,10 @@ void SettingsOptions::apply(d3ad::Settings& base) const {
   base.check();
 }
 
-void CommonOptions::add(CLI::App& command) {
+void CommonOptions::add_device(CLI::App& command) {
   command.add_option("--threads", threads, "threads to compute with; 0: one for each core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  command.add_flag("--quiet", quiet, "no progress");
   command
       .add_option("--device", device,
                   "what computes: cpu, or cuda, an NVIDIA GPU (cuda:N the Nth, from 0); with mpirun each process takes "
@@ -117,6 +116,21 @@ void CommonOptions::add(CLI::App& command) {
         return known ? std::string() : "expected cpu, cuda or cuda:N, got '" + text + "'";
       })
       ->capture_default_str();
+  command
+      .add_option(
+          "--precision", precision,
+          "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
+          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
+          "activations are kept too (training in half scales its loss). But for float, maps and scores differ in the "
+          "second or third digit")
+      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
+      ->capture_default_str()
+      ->group("Speed");
+}
+
+void CommonOptions::add(CLI::App& command) {
+  add_device(command);
+  command.add_flag("--quiet", quiet, "no progress");
   command
       .add_option("--plan", plan,
                   "file that says by which algorithm convolutions are computed (see --save-plan); others go by the "
@@ -135,16 +149,6 @@ void CommonOptions::add(CLI::App& command) {
       .add_option("--memory", memory,
                   "fast, or lean: no Winograd transforms, which takes less memory and about twice the time")
       ->check(CLI::IsMember({"fast", "lean"}))
-      ->capture_default_str()
-      ->group("Speed");
-  command
-      .add_option(
-          "--precision", precision,
-          "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
-          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
-          "activations are kept too (training in half scales its loss). But for float, maps and scores differ in the "
-          "second or third digit")
-      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
       ->capture_default_str()
       ->group("Speed");
 }

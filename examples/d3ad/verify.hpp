@@ -1,17 +1,17 @@
 #pragma once
-// What the kinds of reference files have in common: reading them, finding their weights, comparing.
+// What the kinds of reference files have in common: reading them, finding their weights, the device, comparing.
 
 #include <d3ad/d3ad.hpp>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
-namespace program {
+#include "program.hpp"
 
-// Tolerances (METHOD): of the largest wanted value.
-inline constexpr double kNetwork = 1e-4, kGradient = 1e-3, kExactMath = 1e-5;
+namespace program {
 
 // Prints a line for each comparison and counts those that are over their tolerance.
 class Comparisons {
@@ -28,7 +28,7 @@ class Comparisons {
 
 class ReferenceFile {
  public:
-  ReferenceFile(const std::filesystem::path& path, std::vector<std::filesystem::path> look_in);
+  ReferenceFile(const std::filesystem::path& path, std::vector<std::filesystem::path> look_in, CommonOptions common);
 
   std::string text(const std::string& key) const;  // of the metadata; an Error where it is missing
   std::string text(const std::string& key, const std::string& otherwise) const;
@@ -44,14 +44,35 @@ class ReferenceFile {
   d3ad::Tensor<float, d3ad::Cpu> tensor(const std::string& name) const;  // channels last
   std::vector<double> doubles(const std::string& name) const;            // file order
   std::vector<std::int32_t> integers(const std::string& name) const;
-  // `got` is channels last, of a device whose memory is the host's.
+  // The same on a device, as activations.
+  template <class Device>
+  d3ad::Value<d3ad::Real<Device>, Device> activations(d3ad::Context<Device>& ctx, const std::string& name) const {
+    return d3ad::fn::to_real(ctx, weights_like(ctx, name));
+  }
+  // The same on a device, as what walks through many steps (core/tensor.hpp: Weight).
+  template <class Device>
+  d3ad::Value<d3ad::Weight<Device>, Device> weights_like(d3ad::Context<Device>& ctx, const std::string& name) const {
+    const auto host = tensor(name);
+    const std::vector<d3ad::Weight<Device>> numbers(host.data(), host.data() + host.size());
+    auto out = ctx.arena.template make<d3ad::Weight<Device>>(host.shape());
+    copy_from_host(out.view(), numbers.data());
+    return out;
+  }
+  // `got` is channels last, on any device; its numbers are multiplied by the factor.
   template <class T, class Device>
-  void compare(Comparisons& all, const std::string& name, d3ad::View<T, Device> got, double tolerance) const {
-    compare_numbers(all, name, std::vector<float>(got.data, got.data + got.size()), tolerance);
+  void compare(Comparisons& all, const std::string& name, d3ad::View<T, Device> got, double tolerance,
+               double factor = 1) const {
+    using Number = std::remove_const_t<T>;
+    std::vector<Number> host(static_cast<std::size_t>(got.size()));
+    d3ad::copy_to_host<Number, Device>(host.data(), got);
+    std::vector<float> numbers;
+    for (const Number x : host) numbers.push_back(static_cast<float>(static_cast<double>(x) * factor));
+    compare_numbers(all, name, numbers, tolerance);
   }
 
   std::shared_ptr<const d3ad::SafetensorsFile> file;
-  int threads = 0;
+  const CommonOptions common;      // which device
+  const d3ad::Tolerances allowed;  // in the precision of that
 
  private:
   void compare_numbers(Comparisons& all, const std::string& name, const std::vector<float>& got,
@@ -60,13 +81,12 @@ class ReferenceFile {
   std::vector<std::filesystem::path> look_in_;
 };
 
-inline d3ad::Value<float, d3ad::Cpu> borrow(const d3ad::Tensor<float, d3ad::Cpu>& t) {
-  return d3ad::Value<float, d3ad::Cpu>::borrow(t.view());
-}
-
-// One for each kind (verify_networks.cpp, verify_method.cpp).
+// One for each kind. What has no context computes on the host, whatever the device is (verify_method.cpp) ...
 void verify_schedule(const ReferenceFile& reference, Comparisons& all);
 void verify_resize(const ReferenceFile& reference, Comparisons& all);
+void verify_dic(const ReferenceFile& reference, Comparisons& all);
+void verify_metrics(const ReferenceFile& reference, Comparisons& all);
+// ... the others on the device (verify_networks.cpp; the map in verify_method.cpp).
 void verify_unet(const ReferenceFile& reference, Comparisons& all);
 void verify_vae(const ReferenceFile& reference, Comparisons& all);
 void verify_tae(const ReferenceFile& reference, Comparisons& all);
@@ -74,8 +94,6 @@ void verify_resnet(const ReferenceFile& reference, Comparisons& all);
 void verify_reconstruct(const ReferenceFile& reference, Comparisons& all);
 void verify_train_unet(const ReferenceFile& reference, Comparisons& all);
 void verify_adapt_resnet(const ReferenceFile& reference, Comparisons& all);
-void verify_dic(const ReferenceFile& reference, Comparisons& all);
 void verify_anomaly_map(const ReferenceFile& reference, Comparisons& all);
-void verify_metrics(const ReferenceFile& reference, Comparisons& all);
 
 }  // namespace program

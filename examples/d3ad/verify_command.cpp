@@ -1,6 +1,7 @@
 // d3ad verify: runs what a reference file holds and compares, tensor by tensor.
 //
 //   d3ad verify golden/unet_small.safetensors golden/resnet18.safetensors --weights data/weights
+//   d3ad verify --device cuda --precision half golden/*.safetensors
 //
 // A reference file's metadata says its `kind` and how to run it; how such files are made: weights_tools/README.md. The
 // kinds and what they pin down are METHOD's: schedule, resize, unet, vae, tae, resnet, reconstruct, train_unet,
@@ -10,7 +11,7 @@
 
 #include <cmath>
 
-#include "program.hpp"
+#include "device.hpp"
 #include "verify.hpp"
 
 namespace program {
@@ -20,21 +21,24 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-using Runner = void (*)(const ReferenceFile&, Comparisons&);
+struct Kind {
+  void (*run)(const ReferenceFile&, Comparisons&);
+  bool on_device;
+};
 
-const std::map<std::string, Runner>& runners() {
-  static const std::map<std::string, Runner> all{{"schedule", verify_schedule},
-                                                 {"resize", verify_resize},
-                                                 {"unet", verify_unet},
-                                                 {"vae", verify_vae},
-                                                 {"tae", verify_tae},
-                                                 {"resnet", verify_resnet},
-                                                 {"reconstruct", verify_reconstruct},
-                                                 {"train_unet", verify_train_unet},
-                                                 {"adapt_resnet", verify_adapt_resnet},
-                                                 {"dic", verify_dic},
-                                                 {"anomaly_map", verify_anomaly_map},
-                                                 {"metrics", verify_metrics}};
+const std::map<std::string, Kind>& kinds() {
+  static const std::map<std::string, Kind> all{{"schedule", {verify_schedule, false}},
+                                               {"resize", {verify_resize, false}},
+                                               {"unet", {verify_unet, true}},
+                                               {"vae", {verify_vae, true}},
+                                               {"tae", {verify_tae, true}},
+                                               {"resnet", {verify_resnet, true}},
+                                               {"reconstruct", {verify_reconstruct, true}},
+                                               {"train_unet", {verify_train_unet, true}},
+                                               {"adapt_resnet", {verify_adapt_resnet, true}},
+                                               {"dic", {verify_dic, false}},
+                                               {"anomaly_map", {verify_anomaly_map, true}},
+                                               {"metrics", {verify_metrics, false}}};
   return all;
 }
 
@@ -59,7 +63,7 @@ void Comparisons::add(const std::string& name, std::span<const double> got, std:
     if (std::isfinite(w)) largest = std::max(largest, std::abs(w));
   const bool close = finite && worst <= tolerance * largest;
   const double relative = largest > 0 ? worst / largest : worst > 0 ? INFINITY : 0.0;
-  fmt::print("  {:44} {:>9} values   max abs {:.3e}   max rel {:.3e}   allowed {:.0e}   {}\n", name, got.size(), worst,
+  fmt::print("  {:44} {:>9} values   max abs {:.3e}   max rel {:.3e}   allowed {:.1e}   {}\n", name, got.size(), worst,
              relative, tolerance, close ? "ok" : "OVER");
   failed_ += close ? 0 : 1;
   ++compared_;
@@ -79,8 +83,11 @@ void Comparisons::add_levels(const std::string& name, std::span<const double> go
 
 // ---- ReferenceFile ----
 
-ReferenceFile::ReferenceFile(const fs::path& path, std::vector<fs::path> look_in)
-    : file(std::make_shared<const SafetensorsFile>(path)), look_in_(std::move(look_in)) {
+ReferenceFile::ReferenceFile(const fs::path& path, std::vector<fs::path> look_in, CommonOptions options)
+    : file(std::make_shared<const SafetensorsFile>(path)),
+      common(std::move(options)),
+      allowed(tolerances(common.precision)),
+      look_in_(std::move(look_in)) {
   look_in_.insert(look_in_.begin(), {path.parent_path().empty() ? fs::path(".") : path.parent_path(), fs::path(".")});
 }
 
@@ -154,35 +161,37 @@ void ReferenceFile::compare_numbers(Comparisons& all, const std::string& name, c
 void add_verify(CLI::App& app, int& exit_code) {
   struct Options {
     std::vector<std::string> files, weights;
-    int threads = 0;
+    CommonOptions common;
   };
   auto* command = app.add_subcommand("verify", "run what reference files hold and compare, tensor by tensor");
   auto options = std::make_shared<Options>();
   command->add_option("FILE", options->files, "reference files (safetensors with a 'kind' in the metadata)")
       ->required();
   command->add_option("--weights", options->weights, "folders to look for weights and maps in, beside the file's own");
-  command->add_option("--threads", options->threads, "threads to compute with; 0: one for each core")
-      ->check(CLI::Range(0, 1024));
+  options->common.add_device(*command);
   command->footer(
-      "Tolerances: 1e-4 of the largest value for a network's output, 1e-3 for gradients, 1e-5 for schedule, "
-      "distances,\n"
-      "maps and metrics, exact for bins and T, one level for resized images.\n"
+      "Tolerances in float: 1e-4 of the largest value for a network's output, 1e-3 for gradients, 1e-5 for schedule,\n"
+      "distances, maps and metrics, exact for bins and T, one level for resized images. In tf32 and half 2e-2 for a\n"
+      "network and 5e-2 for gradients and what comes after steps, in bfloat16 1.5e-1 and 2e-1; each line says its "
+      "own.\n"
+      "schedule, resize, dic and metrics are computed on the host on any device.\n"
       "Exit code: 0 all within tolerance, 1 a tensor is over it, 2 a file could not be run.");
   command->callback([options, &exit_code] {
     std::vector<fs::path> look_in(options->weights.begin(), options->weights.end());
+    on_device(options->common, [](auto&) {});  // a device that is not there is said once
     bool broken = false;
     for (const auto& path : options->files) {
       try {
-        ReferenceFile reference(path, look_in);
-        reference.threads = options->threads;
+        const ReferenceFile reference(path, look_in, options->common);
         const std::string kind = reference.text("kind");
-        const auto it = runners().find(kind);
+        const auto it = kinds().find(kind);
         std::string known;
-        for (const auto& [name, runner] : runners()) known += (known.empty() ? "" : ", ") + name;
-        D3AD_CHECK(it != runners().end(), "'", path, "' is of kind '", kind, "'; known are ", known);
-        fmt::print("{} ({})\n", path, kind);
+        for (const auto& [name, what] : kinds()) known += (known.empty() ? "" : ", ") + name;
+        D3AD_CHECK(it != kinds().end(), "'", path, "' is of kind '", kind, "'; known are ", known);
+        const bool elsewhere = options->common.device != "cpu" && !it->second.on_device;
+        fmt::print("{} ({}{})\n", path, kind, elsewhere ? ", on the host" : "");
         Comparisons all;
-        it->second(reference, all);
+        it->second.run(reference, all);
         D3AD_CHECK(all.compared() > 0, "'", path, "' holds nothing to compare");
         if (all.failed() > 0 && exit_code == 0) exit_code = 1;
       } catch (const nlohmann::json::exception& error) {

@@ -93,6 +93,7 @@
 #include "d3ad/core/sha256.hpp"
 #include "d3ad/core/shape.hpp"
 #include "d3ad/core/tensor.hpp"
+#include "d3ad/core/tolerance.hpp"
 #include "d3ad/diffusion/denoise.hpp"
 #include "d3ad/diffusion/denoise_loop.hpp"
 #include "d3ad/diffusion/implicit_conditioning.hpp"

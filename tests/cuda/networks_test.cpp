@@ -6,6 +6,7 @@
 #include <string>
 
 #include "d3ad/autograd/convert.hpp"
+#include "d3ad/core/tolerance.hpp"
 #include "d3ad/models/resnet.hpp"
 #include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/models/unet.hpp"
@@ -18,13 +19,6 @@ using namespace d3ad;
 
 namespace {
 
-// METHOD's tolerance of a network's output in float; with operands of 10 and 7 bits of mantissa some hundred layers
-// leave this much.
-template <class T>
-constexpr double kNetwork = std::is_same_v<T, float>  ? 1e-4
-                            : std::is_same_v<T, half> ? 2e-2
-                                                      : 1.5e-1;
-
 template <class T>
 Value<T, CudaOf<T>> upload(Context<CudaOf<T>>& ctx, const Tensor<float, Cpu>& x) {
   auto numbers = ctx.arena.template make<float>(x.shape());
@@ -34,7 +28,7 @@ Value<T, CudaOf<T>> upload(Context<CudaOf<T>>& ctx, const Tensor<float, Cpu>& x)
 
 template <class T>
 void check_close(const Value<T, CudaOf<T>>& got, const Tensor<float, Cpu>& want) {
-  const auto c = test::compare(test::from_cuda<T, T>(got.view()).view(), want.view(), kNetwork<T>);
+  const auto c = test::compare(test::from_cuda<T, T>(got.view()).view(), want.view(), tolerances_of<T>().network);
   CHECK_MESSAGE(c.close, c);
 }
 
@@ -102,7 +96,7 @@ TEST_CASE_TEMPLATE("CUDA: ResNet-34 equals the reference", T, float, half, bfloa
   for (const char* name : {"bn1.running_mean", "bn1.running_var", "layer2.0.downsample.1.running_var"}) {
     CAPTURE(name);
     const auto got = test::from_cuda<T, float>(store.find(name)->edit());
-    const auto c = test::compare(got.view(), golden.tensor(concat("after.", name)).view(), kNetwork<T>);
+    const auto c = test::compare(got.view(), golden.tensor(concat("after.", name)).view(), tolerances_of<T>().network);
     CHECK_MESSAGE(c.close, c);
   }
 }
