@@ -1,5 +1,8 @@
-// CUDA variant of ops/image_input.hpp. The tables are made anew for each image: they are small beside its bytes, which
-// came the same way, and photographs come in any number of sizes.
+// CUDA variant of ops/image_input.hpp. The context keeps the tables: a camera's photographs are of one size.
+
+#include <cstddef>
+#include <map>
+#include <utility>
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/ops/image_input.hpp"
@@ -12,18 +15,31 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// An axis' table on the device, as long as the value lives.
+// Tables on the device of the axes met so far, by their lengths.
 template <class T>
-struct Table {
-  Value<std::int32_t, CudaOf<T>> numbers;
-  ResizeTable table;
-
-  Table(Context<CudaOf<T>>& ctx, std::int64_t in, std::int64_t out) {
+class Tables {
+ public:
+  ResizeTable of(std::int64_t in, std::int64_t out) {
+    const std::pair key(in, out);
+    const auto found = tables_.find(key);
+    if (found != tables_.end()) return found->second.table;
+    // Photographs may come in any number of sizes. Releasing waits for what still reads the tables.
+    constexpr std::size_t kMost = 64;
+    if (tables_.size() >= kMost) tables_.clear();
     const ResizeWeights weights = resize_weights(in, out);
-    numbers = ctx.arena.template make<std::int32_t>({.c = static_cast<std::int64_t>(weights.numbers.size())});
-    copy_from_host(numbers.view(), weights.numbers.data());
-    table = weights.table(numbers.view().data);
+    Table table{.numbers = Tensor<std::int32_t, CudaOf<T>>({.c = static_cast<std::int64_t>(weights.numbers.size())}),
+                .table = {}};
+    copy_from_host(table.numbers.view(), weights.numbers.data());
+    table.table = weights.table(table.numbers.data());
+    return tables_.emplace(key, std::move(table)).first->second.table;
   }
+
+ private:
+  struct Table {
+    Tensor<std::int32_t, CudaOf<T>> numbers;
+    ResizeTable table;
+  };
+  std::map<std::pair<std::int64_t, std::int64_t>, Table> tables_;
 };
 
 }  // namespace
@@ -32,19 +48,19 @@ template <class T>
 void image_input(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<std::uint8_t, CudaOf<T>> pixels) {
   check_image_input(out.shape, pixels.shape);
   const Shape s = pixels.shape, o = out.shape;
+  auto& tables = ctx.template plan<Tables<T>>("image_input", [] { return Tables<T>(); });
   const std::uint8_t* rows = pixels.data;
   Value<std::uint8_t, CudaOf<T>> resized;
   if (s.w != o.w) {
-    const Table<T> across(ctx, s.w, o.w);
     resized = ctx.arena.template make<std::uint8_t>({.h = s.h, .w = o.w, .c = o.c});
     kernels::launch("resize_rows", ctx.stream(), kernels::resize_rows_kernel,
                     kernels::blocks_for(resized.view().size(), kThreads), kThreads, 0, resized.view().data, pixels.data,
-                    across.table, s.h, s.w, o.w);
+                    tables.of(s.w, o.w), s.h, s.w, o.w);
     rows = resized.view().data;
   }
-  const Table<T> down(ctx, s.h, o.h);
   kernels::launch("resize_columns", ctx.stream(), kernels::resize_columns_kernel,
-                  kernels::blocks_for(out.size(), kThreads), kThreads, 0, out.data, rows, down.table, o.h, o.w * o.c);
+                  kernels::blocks_for(out.size(), kThreads), kThreads, 0, out.data, rows, tables.of(s.h, o.h), o.h,
+                  o.w * o.c);
 }
 
 #define INSTANTIATE(T) \

@@ -221,29 +221,41 @@ ValueOf<Run> scale(Run& run, ValueOf<Run> x, float factor, float offset = 0.0f) 
   return out;
 }
 
-// ((x + 1) / 2 - mean) / deviation with ImageNet's numbers: x [n, h, w, 3] in [-1, 1].
+namespace detail {
+
+// factor[c] * x + offset[c] is what imagenet_input computes; backward: factor[c] * x + zero[c].
+template <class Device>
+struct ImagenetLine {
+  Tensor<Weight<Device>, Device> factor{Shape{.c = 3}}, offset{Shape{.c = 3}}, zero{Shape{.c = 3}};
+
+  ImagenetLine() {
+    constexpr double kMean[3] = {0.485, 0.456, 0.406}, kDeviation[3] = {0.229, 0.224, 0.225};
+    Weight<Device> f[3], o[3], z[3] = {};
+    for (int c = 0; c < 3; ++c) {
+      f[c] = static_cast<Weight<Device>>(0.5 / kDeviation[c]);
+      o[c] = static_cast<Weight<Device>>((0.5 - kMean[c]) / kDeviation[c]);
+    }
+    copy_from_host(factor.view(), f);
+    copy_from_host(offset.view(), o);
+    copy_from_host(zero.view(), z);
+  }
+};
+
+}  // namespace detail
+
+// ((x + 1) / 2 - mean) / deviation with ImageNet's numbers, which the context keeps: x [n, h, w, 3] in [-1, 1].
 template <class Run>
 ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
-  using Number = Weight<typename Run::device>;
-  constexpr double kMean[3] = {0.485, 0.456, 0.406}, kDeviation[3] = {0.229, 0.224, 0.225};
+  using Line = detail::ImagenetLine<typename Run::device>;
   auto& ctx = context_of(run);
-  Number factor[3], offset[3];
-  for (int c = 0; c < 3; ++c) {
-    factor[c] = static_cast<Number>(0.5 / kDeviation[c]);
-    offset[c] = static_cast<Number>((0.5 - kMean[c]) / kDeviation[c]);
-  }
-  auto f = detail::make_weight(run, {.c = 3}), o = detail::make_weight(run, {.c = 3});
-  copy_from_host(f.view(), factor);
-  copy_from_host(o.view(), offset);
+  Line& line = ctx.template plan<Line>("imagenet_input", [] { return Line(); });
   auto out = detail::reuse(run, x);
-  ops::scale_channels(ctx, out.view(), x.view(), f.view(), o.view());
+  ops::scale_channels(ctx, out.view(), x.view(), line.factor.view(), line.offset.view());
   if constexpr (is_tape<Run>) {
     if (run.wants(x)) {
-      return run.record(std::move(out), [&run, x = run.slot(x), f](const auto& dy) {
+      return run.record(std::move(out), [&run, x = run.slot(x), &line](const auto& dy) {
         auto dx = detail::make(run, x.shape);
-        auto zero = detail::make_weight(run, {.c = 3});
-        ops::fill(run.context(), zero.view(), 0.0f);
-        ops::scale_channels(run.context(), dx.view(), dy.view(), f.view(), zero.view());
+        ops::scale_channels(run.context(), dx.view(), dy.view(), line.factor.view(), line.zero.view());
         run.accumulate(x, std::move(dx));
       });
     }

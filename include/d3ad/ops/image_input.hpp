@@ -8,7 +8,8 @@
 //   pixels [1, h, w, 3] uint8  ->  out [1, size_h, size_w, 3]        any sizes but 0, and sides below 2^31
 //
 // Pillow's arithmetic (Resample.c): weights are whole numbers with 22 bits after the point, so v is the same number on
-// every device, and out the same bits wherever it is float. May wait for the device: tables go to it.
+// every device, and out the same bits wherever it is float. May wait for the device at sizes that are new to the
+// context: tables go to it.
 
 #include <algorithm>
 #include <cmath>

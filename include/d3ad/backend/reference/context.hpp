@@ -10,6 +10,10 @@
 
 #include <omp.h>
 
+#include <memory>
+#include <string>
+#include <unordered_map>
+
 #include "d3ad/backend/reference/memory.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
@@ -34,10 +38,19 @@ class Context<Reference> {
 
   int threads() const { return threads_; }
 
+  // What is made once and kept, by a key.
+  template <class Plan, class Make>
+  Plan& plan(const std::string& key, Make&& make) {
+    auto& slot = plans_[key];
+    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
+    return *static_cast<Plan*>(slot.get());
+  }
+
   Arena<Reference> arena;
 
  private:
   int threads_;
+  std::unordered_map<std::string, std::shared_ptr<void>> plans_;
 };
 
 }  // namespace d3ad
