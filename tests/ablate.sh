@@ -17,26 +17,26 @@ of=(--model "$model" --data "$example/data" --category board)
 ablate=(ablate "${of[@]}" --quiet --out)
 
 # ---- a row is what evaluate writes with its options ----
-runs 0 "${ablate[@]}" out --grid eta2=0,4 --grid lambda=0.5:1:0.25
-counts "$(wc -l <out/ablation.csv)" 13 "lines of ablation.csv"
-counts "$(grep -c '^\*' out)" 3 "marked rows, and what the mark means"
+runs 0 "${ablate[@]}" swept --grid eta2=0,4 --grid lambda=0.5:1:0.25
+counts "$(wc -l <swept/ablation.csv)" 13 "lines of ablation.csv"
+counts "$(grep -c "^\*" out)" 3 "marked rows, and what the mark means"
 says "Paper's protocol"
-exists out/ablation.svg
+exists swept/ablation.svg
 runs 0 evaluate "${of[@]}" --eta2 4 --lambda 0.75 --out results --no-report --quiet
 for protocol in paper calibrated; do
   checks=$((checks + 1))
-  row=$(grep "^board,4,0.75,$protocol," out/ablation.csv | cut -d, -f5,9-)
+  row=$(grep "^board,4,0.75,$protocol," swept/ablation.csv | cut -d, -f5,9-)
   metrics=$(grep "^board,all,$protocol," results/metrics.csv | cut -d, -f4-)
   [ -n "$row" ] && [ "$row" = "$metrics" ] || wrong "ablate has '$row' for $protocol, evaluate '$metrics'"
 done
-cp out/ablation.csv whole.csv
+cp swept/ablation.csv whole.csv
 
 # ---- the same command has nothing left to do; another grid takes over the points there are ----
-"$program" ablate "${of[@]}" --out out --grid eta2=0,4 --grid lambda=0.5:1:0.25 >out.txt 2>err || wrong "again: $(cat err)"
+"$program" ablate "${of[@]}" --out swept --grid eta2=0,4 --grid lambda=0.5:1:0.25 >out.txt 2>err || wrong "again: $(cat err)"
 says "6 points, 6 of them done before" err
-cmp -s out/ablation.csv whole.csv || wrong "the second run changed ablation.csv"
-runs 0 "${ablate[@]}" out --grid lambda=1 --grid eta2=4 --grid sigma=4
-counts "$(wc -l <out/ablation.csv)" 3 "lines of a smaller grid"
+cmp -s swept/ablation.csv whole.csv || wrong "the second run changed ablation.csv"
+runs 0 "${ablate[@]}" swept --grid lambda=1 --grid eta2=4 --grid sigma=4
+counts "$(wc -l <swept/ablation.csv)" 3 "lines of a smaller grid"
 
 # ---- Ctrl-C, and the same command goes on ----
 grid=(--grid "eta2=0,4" --grid "lambda=0.5:1:0.25")
@@ -67,12 +67,12 @@ refuses "there is no value" "${ablate[@]}" none --grid lambda=
 refuses "expected a number" "${ablate[@]}" none --grid lambda=little
 refuses "the last would be at 0.9" "${ablate[@]}" none --grid lambda=0:1:0.3
 refuses "expected 0 to 1" "${ablate[@]}" none --grid lambda=0,2
-refuses "at most 10000" "${ablate[@]}" none --grid eta2=0:200:1 --grid lambda=0:1:0.01
+refuses "at most 2000" "${ablate[@]}" none --grid eta2=0:200:1 --grid lambda=0:1:0.01
 refuses "holds no ResNet" "${ablate[@]}" none --grid extractor="$model/unet.safetensors"
 refuses "is not a folder" ablate --model nowhere --data "$example/data" --category board --out none --grid lambda=1
 refuses "there are: board" ablate --model "$model" --data "$example/data" --category boards --out none --grid lambda=1
 [ ! -e none ] || wrong "a refused ablation left a folder"
-sed 's/"model": "/"model": "0/' out/ablation.json >changed.json && mv changed.json out/ablation.json
-refuses "holds rows of another model" "${ablate[@]}" out --grid lambda=1
+sed 's/"model": "/"model": "0/' swept/ablation.json >changed.json && mv changed.json swept/ablation.json
+refuses "holds rows of another model" "${ablate[@]}" swept --grid lambda=1
 
 finish

@@ -101,5 +101,13 @@ scores device trained
 close cpu trained 5e-2
 runs 0 evaluate --model device --data data --category board --out results --device cuda --quiet
 exists results/report.html
+runs 0 ablate --model device --data data --category board --out swept --device cuda --quiet --grid lambda=0.85,1 \
+  --grid map-layers=2+3,3
+for protocol in paper calibrated; do
+  checks=$((checks + 1))
+  row=$(grep "^board,0.85,2+3,$protocol," swept/ablation.csv | cut -d, -f9-)
+  [ -n "$row" ] && [ "$row" = "$(grep "^board,all,$protocol," results/metrics.csv | cut -d, -f5-)" ] ||
+    wrong "ablate on the GPU has '$row' for $protocol, evaluate other numbers"
+done
 
 finish

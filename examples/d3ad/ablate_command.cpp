@@ -28,8 +28,7 @@ TrainEvents show(std::optional<Progress>& progress, std::string& stage, bool qui
   e.stop = [] { return InterruptGuard::interrupted(); };
   if (quiet) return e;
   e.progress = [&](const char* name, std::int64_t done, std::int64_t total, const std::string& text) {
-    const bool finished = progress && stage == name && done <= 1;  // the same stage again, of another point
-    if (stage != name || finished) {
+    if (stage != name) {
       stage = name;
       progress.emplace(stage, total,
                        stage == "train" || stage == "adapt" ? "steps"

@@ -178,7 +178,7 @@ TEST_CASE("an ablation that was stopped goes on where it was") {
   events.stop = [&] { return stop; };
   events.progress = [&](const char* stage, std::int64_t done, std::int64_t, const std::string&) {
     if (stage == std::string("detect")) detected += done == 4, stop = stop || detected == 1;
-    if (stage == std::string("score")) stop = stop || ++scored == 3;
+    if (stage == std::string("score") && done > 0) stop = stop || ++scored == 3;
   };
   const auto run = [&] {
     stop = false;
@@ -226,6 +226,7 @@ TEST_CASE("rows of other models, images or numbers are refused, and bad images a
   const auto result = f.ablate({"lambda=1", "omega=1"});
   REQUIRE(result.skipped.size() == 1);
   CHECK(contains(result.skipped[0], "broken.png"));
+  CHECK(f.ablate({"lambda=1", "omega=1"}).skipped == result.skipped);  // also where all is done
   CHECK(result.rows.front().metrics.images == 6);
   check_same(f.evaluate_with(f.model, [](Settings& s) { s.lambda = 1, s.omega = 1; }), result, {"1", "1"});
   f.dataset.test.clear();

@@ -97,7 +97,7 @@ TEST_CASE("what is wrong with a grid is said") {
   CHECK(contains(refused({"lambda=0:1:0.3"}), "the last would be at 0.9"));
   CHECK(contains(refused({"lambda=0:inf:0.1"}), "is not a finite number"));
   CHECK(contains(refused({"k=1:2:0.5"}), "takes whole numbers"));
-  CHECK(contains(refused({"eta2=0:1e9:1"}), "more than 10000 values"));
-  CHECK(contains(refused({"eta2=0:999:1", "lambda=0:1:0.01"}), "at most 10000 are accepted"));
+  CHECK(contains(refused({"eta2=0:1e9:1"}), "more than 2000 values"));
+  CHECK(contains(refused({"eta2=0:99:1", "lambda=0:1:0.01"}), "at most 2000 are accepted"));
   CHECK(contains(refused({"lambda=0,1.5"}), "lambda is 1.5, expected 0 to 1"));
 }

@@ -50,6 +50,8 @@ class Ablation {
         events_(std::move(events)),
         models_(ctx, request_.model, request_.out / "work", dataset, events_),
         points_(grid.points(models_.config().settings)) {
+    D3AD_CHECK(!dataset_.test.empty(), "ablation: category '", dataset_.category,
+               "' has no test images (test/good, test/DEFECT)");
     models_.check(points_);
     for (const auto& point : points_) keys_.push_back(models_.difference(point));
     result_.options = grid.options();
@@ -71,7 +73,7 @@ class Ablation {
     write(/*plot=*/true);
     for (; at_ < groups_.size(); ++at_) compute(groups_[at_]);
     remove_maps("");
-    if (test_) result_.skipped = test_->skipped();
+    result_.skipped = record_->left_out();
     return result_;
   }
 
@@ -141,7 +143,7 @@ class Ablation {
     if (to_do < points_.size()) text += concat(", ", points_.size() - to_do, " of them done before");
     if (to_do) text += concat("; to do: the test images ", groups_.size(), groups_.size() == 1 ? " time" : " times");
     const std::pair<Stage, const char*> stages[] = {
-        {Stage::train, " UNets to train"}, {Stage::adapt, " adaptations"}, {Stage::condition, " calibrations"}};
+        {Stage::train, "training"}, {Stage::adapt, "adaptation"}, {Stage::condition, "calibration"}};
     for (const auto& [stage, what] : stages) {
       std::set<std::filesystem::path> folders;
       for (const auto& group : groups_) {
@@ -149,7 +151,7 @@ class Ablation {
         if (models_.changes(point, stage) && !ModelFolder(models_.place(point, stage)).finished())
           folders.insert(models_.place(point, stage));
       }
-      if (!folders.empty()) text += concat(", ", folders.size(), what);
+      if (!folders.empty()) text += concat(", ", folders.size(), ' ', what, folders.size() == 1 ? "" : "s");
     }
     events_.note(text);
   }
@@ -167,7 +169,7 @@ class Ablation {
     if (!test_ || test_->image_size() != detector_->image_size()) {
       test_.emplace(dataset_, detector_->image_size());
       judged_ = test_->judged();
-      for (const auto& error : test_->skipped()) events_.note("left out: " + error);
+      record_->set_left_out(test_->skipped());
     }
     std::vector<std::vector<int>> layers;
     for (const std::size_t p : group.points) kind_of(layers, points_[p]);
@@ -180,6 +182,7 @@ class Ablation {
 
     std::vector<std::optional<anomaly::Ranges>> ranges(layers.size());
     std::size_t scored = 0;
+    events_.progress("score", 0, static_cast<std::int64_t>(group.points.size()), left(0));
     for (const std::size_t p : group.points) {
       const auto start = Clock::now();
       if (!record_->has(keys_[p])) {
@@ -217,6 +220,11 @@ class Ablation {
     }
     const auto& paths = test_->paths();
     ImageLoader loader({paths.begin() + static_cast<std::ptrdiff_t>(store.size()), paths.end()}, test_->image_size());
+    const auto say = [&] {
+      events_.progress("detect", static_cast<std::int64_t>(store.size()), static_cast<std::int64_t>(test_->size()),
+                       concat(describe(point), left(test_->size() - store.size())));
+    };
+    if (store.size() < test_->size()) say();
     while (store.size() < test_->size()) {
       stop_here();
       const auto start = Clock::now();
@@ -241,8 +249,7 @@ class Ablation {
       ctx_.arena.settle();
       result_.reconstructed += count;
       pace_.detection += seconds_since(start), pace_.images += count;
-      events_.progress("detect", static_cast<std::int64_t>(store.size()), static_cast<std::int64_t>(test_->size()),
-                       concat(describe(point), left(test_->size() - store.size())));
+      say();
     }
   }
 

@@ -82,14 +82,16 @@ class AblationModels {
     return Stage::reconstruct;
   }
 
-  // What the point changes of the model, as JSON: {"eta2":4.0,"lambda":0.5}.
-  std::string difference(const AblationPoint& point) {
+  // What the point changes of the model up to a stage, as JSON: {"eta2":4.0,"lambda":0.5}. Networks by their checksums.
+  std::string difference(const AblationPoint& point, Stage upto = Stage::mix) {
     nlohmann::json json = nlohmann::json::object();
     const nlohmann::json own = config_.settings, wanted = point.settings;
     for (const auto& item : own.items())
-      if (wanted.at(item.key()) != item.value()) json[item.key()] = wanted.at(item.key());
+      if (stage_of(item.key()) <= upto && wanted.at(item.key()) != item.value())
+        json[item.key()] = wanted.at(item.key());
     if (vae_of(point) != config_.vae_sha256) json["vae"] = vae_of(point);
-    if (extractor_of(point) != config_.extractor_source_sha256) json["extractor"] = extractor_of(point);
+    if (upto >= Stage::adapt && extractor_of(point) != config_.extractor_source_sha256)
+      json["extractor"] = extractor_of(point);
     return json.dump();
   }
 
@@ -167,6 +169,8 @@ class AblationModels {
                                : config_.vae_path;
     r.copy_vae = copied && point.vae.empty();
     r.extractor = config_.extractor_source;
+    events_.note(concat("training the UNet for ", difference(point, Stage::train), " in '", to.string(),
+                        "', which takes as long as the model's own training"));
     Trainer<Device>(ctx_, std::move(r), events_).run();
   }
 

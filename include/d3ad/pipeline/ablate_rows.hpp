@@ -52,7 +52,10 @@ class AblationRecord {
  public:
   // belongs: texts by "model", "data" and "numbers". Throws d3ad::Error where the file's are others.
   AblationRecord(std::filesystem::path file, const nlohmann::json& belongs) : file_(std::move(file)) {
-    json_ = {{"format", 1}, {"belongs", belongs}, {"rows", nlohmann::json::object()}};
+    json_ = {{"format", 1},
+             {"belongs", belongs},
+             {"left_out", std::vector<std::string>()},
+             {"rows", nlohmann::json::object()}};
     if (!std::filesystem::exists(file_)) return;
     const auto found = nlohmann::json::parse(read_file(file_, std::size_t{64} << 20), nullptr, false);
     D3AD_CHECK(found.is_object() && found.contains("format") && found.contains("belongs") && found.contains("rows") &&
@@ -62,7 +65,16 @@ class AblationRecord {
                                      std::pair{"numbers", "computed in another --precision"}})
       D3AD_CHECK(found["belongs"].value(key, "") == belongs.value(key, ""), "'", file_.string(), "' holds rows ", words,
                  "; choose another folder, or delete the file to start afresh");
-    json_["rows"] = found["rows"];
+    json_["rows"] = found["rows"], json_["left_out"] = found.value("left_out", nlohmann::json::array());
+  }
+
+  // Sentences about images that could not be read and count for no row; kept with the next one.
+  void set_left_out(const std::vector<std::string>& sentences) { json_["left_out"] = sentences; }
+  std::vector<std::string> left_out() const {
+    std::vector<std::string> out;
+    for (const auto& sentence : json_["left_out"])
+      if (sentence.is_string()) out.push_back(sentence.get<std::string>());
+    return out;
   }
 
   bool has(const std::string& point) const { return json_["rows"].contains(point); }

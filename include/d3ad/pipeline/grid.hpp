@@ -118,7 +118,7 @@ class Grid {
     Stage stage() const { return stage_of(name); }
     bool numeric() const { return values.front().is_number(); }
   };
-  static constexpr std::size_t kMostPoints = 10000;
+  static constexpr std::size_t kMostPoints = 2000;
 
   explicit Grid(const std::vector<std::string>& options) {
     D3AD_CHECK(!options.empty(), "the grid has no option; give one, as --grid eta2=0,4");

@@ -59,7 +59,8 @@ class Progress {
     const double seconds = std::max(std::chrono::duration<double>(now - start_).count(), 1e-9);
     const double rate = static_cast<double>(done - first_) / seconds;
     const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
-    std::string rest = fixed(rate * per_step_, 1) + ' ' + unit_ + "/s  ";
+    std::string rest;  // without a rate where the first call was the last one
+    if (seconds > 0.01) rest = fixed(rate * per_step_, 1) + ' ' + unit_ + "/s  ";
     rest += done < total_ ? duration(left) + " left" : "in " + duration(seconds);
     if (!text.empty()) rest += "  " + text;
     std::fprintf(stderr, terminal_ ? "\r%s\033[K" : "%s\n",
