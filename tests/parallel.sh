@@ -230,6 +230,7 @@ fails 4 "choose a batch that is a multiple of 4" "${all[@]}" --batch 6 --model x
 fails 2 "batch / accumulate that is a multiple of 2" "${all[@]}" --accumulate 4 --model x
 fails 2 "'detect' is done by one process" detect --model m0 data/board/test/good/000.png
 fails 2 "'ablate' is done by one process" ablate --model m0 --data data --category board --grid lambda=1 --out none
+fails 2 "'figure' is done by one process" figure noising data/board/test/good/000.png --out figure.png
 fails 2 "checkpoint of a training with other" "${all[@]}" --iterations 9 --model m2
 on 2 0 --version
 counts "$(wc -l <out)" 1 "lines of --version"

@@ -18,7 +18,7 @@ small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --bat
 
 # ---- help ----
 runs 0 --help
-for command in train adapt calibrate detect evaluate ablate data verify inspect; do
+for command in train adapt calibrate detect evaluate ablate figure table data verify inspect; do
   says "$command"
   "$program" "$command" --help >help || wrong "$command --help"
   grep -q -- --help help || wrong "$command --help says nothing"

@@ -48,6 +48,7 @@ rm -rf build/example
 D3AD_BUILD=$here/build/gcc D3AD_SAMPLE="--train 24 --good 8 --faulty 4 --size 128" \
   D3AD_TRAIN="--iterations 30 --image-size 128" examples/quickstart.sh build/example
 tests/program.sh build/gcc/d3ad build/example
+tests/figures.sh build/gcc/d3ad build/example
 tests/awkward_data.sh build/gcc/d3ad build/example
 
 step "without MPI and CUDA: the program refuses to be one of several, and a GPU"

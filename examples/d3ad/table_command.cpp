@@ -58,9 +58,8 @@ void add_table(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kProtocols), std::end(kProtocols))))
       ->capture_default_str();
   command->footer(
-      "I-AUROC / P-AUROC / PRO in percent. The paper has each category of MVTec AD, of VisA the average of P-AUROC, "
-      "and\n"
-      "nothing of BTAD. Averages, the paper's too, are over the categories there are results of.");
+      "I-AUROC / P-AUROC / PRO in percent. The paper has every category of MVTec AD, the average P-AUROC of VisA and\n"
+      "nothing of BTAD. An average is over the categories there are results of, where all have the number.");
   command->callback([o, &exit_code] {
     run(*o);
     exit_code = 0;

@@ -177,6 +177,22 @@ TEST_CASE("bars are as high as their numbers") {
   CHECK(contains(refusal([&] { chart::bars(d, {0, 0, 1, 1}, {}, {}, {}); }), "nothing to draw"));
 }
 
+TEST_CASE("the bar of colours runs over the whole scale, and marks the threshold where it is on it") {
+  Drawing d(300, 40), outside(300, 40);
+  chart::colour_bar(d, 10, 10, 1, 3, 2);
+  chart::colour_bar(outside, 10, 10, 1, 3, 4);
+  const auto image = d.image(1);
+  for (std::size_t c = 0; c < 3; ++c) {  // to what resizing the strip mixes
+    CHECK(std::abs(at(image, 10, 12)[c] - heat_colour(0)[c]) < 10);
+    CHECK(std::abs(at(image, 229, 12)[c] - heat_colour(1)[c]) < 10);
+  }
+  CHECK(at(image, 120, 15) == Colour{0, 200, 60});
+  CHECK(count(outside.image(1), {0, 200, 60}) == 0);
+  CHECK(contains(d.svg(""), ">2.5</text>"));
+  chart::colour_bar(d, 10, 10, 1, 1, 1);  // no range
+  CHECK_FALSE(contains(d.svg(""), "nan"));
+}
+
 TEST_CASE("a drawing goes to the file its name asks for") {
   const test::TemporaryFolder folder;
   Drawing d(20, 10);

@@ -18,7 +18,7 @@ using test::contains, test::refusal;
 
 namespace {
 
-constexpr int kSize = 32;
+constexpr int kSize = 64;
 
 Image grey_image(int value) {
   Image image(kSize, kSize, 3);
@@ -160,7 +160,7 @@ TEST_CASE("the grid shows what the detector finds") {
   const auto dataset = open_dataset(place().data, "part");
   const auto samples = choose_samples(dataset, {.each = 2});
   std::int64_t told = 0;
-  GridOptions options{.cell = 50};
+  GridOptions options{.cell = 128};
   options.work.progress = [&](std::int64_t done, std::int64_t total) {
     CHECK(done >= told);
     told = done;
@@ -218,11 +218,15 @@ TEST_CASE("scaling and noising begin where denoising begins, and omega = 0 is wh
 
   const auto samples = choose_samples(open_dataset(place().data, "part"), {.images = {"hole/000", "good/001"}});
   const auto svg = scaling_figure(detector, samples, {.cell = 40}).svg("");
-  CHECK(count(svg, "<image ") == 2 * 7 + 1);
+  CHECK(count(svg, "<image ") == 2 * 7 + 2);
   CHECK(contains(svg, "noiseless scaling, ω = 0"));
   const auto second = perturb(detector, read_input(samples[1].image, kSize), 1, 1);
   CHECK(contains(svg, embedded(to_image(second.start, kSize))));
-  CHECK(contains(svg, embedded(heat_map(second.map, kSize, 0, detector.brightest()))));
+  // The map's colours: from the least to the largest value of both images' maps.
+  auto both = perturb(detector, read_input(samples[0].image, kSize), 1, 0).map;
+  both.insert(both.end(), second.map.begin(), second.map.end());
+  const auto range = std::minmax_element(both.begin(), both.end());
+  CHECK(contains(svg, embedded(heat_map(second.map, kSize, *range.first, *range.second))));
 }
 
 TEST_CASE("bins count every image once, and are those that detection chooses") {
@@ -274,7 +278,7 @@ TEST_CASE("a sweep of omega has evaluate's metrics and the detector's reconstruc
   REQUIRE(sweep.points().size() == 2);
   CHECK(sweep.points()[1].omega == 0.5);
   CHECK(sweep.points()[0].reconstructions[0] != sweep.points()[1].reconstructions[0]);
-  const auto svg = sweep.figure({.cell = 40, .title = "part <1>"}).svg("");
+  const auto svg = sweep.figure({.cell = 96, .title = "part <1>"}).svg("");
   CHECK(count(svg, "<image ") == 3);
   for (const char* text : {">I-AUROC<", ">P-AUROC<", ">PRO<", ">ω = 0<", ">ω = 0.5<", "part &lt;1&gt;", ">spot/000<"})
     CHECK(contains(svg, text));

@@ -21,7 +21,7 @@ struct Area {
   double x, y, w, h;
 };
 struct Around {
-  double left = 56, right = 16, top = 46, bottom = 44;
+  double left = 56, right = 16, top = 46, bottom = 54;
 };
 inline constexpr Around kAround;
 
@@ -59,13 +59,14 @@ inline void frame(Drawing& d, const Area& a, const Options& o, const Scale& y, c
     d.text(a.x - 6, y.at(t) + 4, plot::tick_text(t), {.size = 11, .anchor = Anchor::end, .colour = kInk});
   }
   d.text(a.x, a.y - 30, o.title, {.size = 13, .bold = true});
-  d.text(a.x + a.w / 2, a.y + a.h + 36, o.x_label, {.size = 11.5, .anchor = Anchor::middle, .colour = kInk});
+  d.text(a.x + a.w / 2, a.y + a.h + (o.sub_names.empty() ? 36 : 46), o.x_label,
+         {.size = 11.5, .anchor = Anchor::middle, .colour = kInk});
   d.text(a.x - 42, a.y + a.h / 2, o.y_label, {.size = 11.5, .anchor = Anchor::middle, .turned = true, .colour = kInk});
   double x = a.x;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     d.rectangle(x, a.y - 19, 12, 8, colour(i));
     d.text(x + 17, a.y - 11, labels[i], {.size = 11, .colour = kInk});
-    x += 38 + stroke_font::width(labels[i], 11);
+    x += 38 + kWidestFont * stroke_font::width(labels[i], 11);
   }
 }
 inline void axes(Drawing& d, const Area& a) { d.line({{a.x, a.y}, {a.x, a.y + a.h}, {a.x + a.w, a.y + a.h}}, kInk); }
@@ -141,8 +142,8 @@ inline void bars(Drawing& d, const Area& a, const std::vector<Bars>& sets, const
   detail::axes(d, a);
 }
 
-// The colours of heat maps from 0 to `brightest`, with the threshold marked. 230 x 34 units.
-inline void colour_bar(Drawing& d, double x, double y, float brightest, float threshold) {
+// The colours of heat maps, which run from lo to hi, with the threshold marked where it is among them. 220 x 23 units.
+inline void colour_bar(Drawing& d, double x, double y, float lo, float hi, float threshold) {
   constexpr int kSteps = 256;
   constexpr double kWide = 220, kHigh = 10;
   Image strip(kSteps, 1, 3);
@@ -151,12 +152,13 @@ inline void colour_bar(Drawing& d, double x, double y, float brightest, float th
     std::copy(c.begin(), c.end(), strip.at(i, 0));
   }
   d.picture(x, y, kWide, kHigh, strip);
-  if (!(brightest > 0)) return;
-  const detail::Scale scale{0, double{brightest}, x, x + kWide};
-  for (const double t : plot::ticks(0, double{brightest}, 4))
+  if (!(hi > lo)) return;
+  const detail::Scale scale{double{lo}, double{hi}, x, x + kWide};
+  for (const double t : plot::ticks(double{lo}, double{hi}, 4))
     d.text(scale.at(t), y + kHigh + 13, plot::tick_text(t),
            {.size = 10, .anchor = Anchor::middle, .colour = detail::kInk});
-  const double at = scale.at(std::clamp(threshold, 0.0f, brightest));
+  if (threshold < lo || threshold > hi) return;
+  const double at = scale.at(double{threshold});
   d.line({{at, y - 3}, {at, y + kHigh + 3}}, {0, 200, 60}, 2);
 }
 

@@ -24,6 +24,9 @@
 
 namespace d3ad {
 
+// The letters of an SVG are the viewer's, and may be so much wider than those of a PNG (stroke_font::width()).
+inline constexpr double kWidestFont = 1.3;
+
 enum class Anchor { start, middle, end };
 
 class Drawing {

@@ -81,12 +81,12 @@ inline Drawing bins_figure(const BinCounts& counts, const std::string& category)
     return out;
   };
   std::vector<std::string> names;
-  chart::Options options{.title = "Bins of the distance to the good images: " + category,
-                         .x_label = "bin, and the steps T̂ it is perturbed by",
+  chart::Options options{.title = "Chosen bins: " + category,
+                         .x_label = "bin of the distance to the nearest good images, and the perturbation T̂ it chooses",
                          .y_label = "share of the images, %"};
   for (std::size_t b = first; b < counts.T_hat.size(); ++b) {
     names.push_back(std::to_string(b));
-    options.sub_names.push_back(std::to_string(counts.T_hat[b]));
+    options.sub_names.push_back(concat("T̂ ", counts.T_hat[b]));
   }
   std::vector<chart::Bars> sets{bars("training", counts.training)};
   for (const auto& [label, of] : {std::pair{"good tests", &counts.good}, {"faulty tests", &counts.faulty}})

@@ -18,13 +18,11 @@ struct GridOptions {
   FigureWork work = {};
 };
 
-// Under the grid: what the colours of heat maps mean. Takes kColourNote units of height.
+// Under a grid: what the colours of its heat maps mean. Takes kColourNote units of height.
 inline constexpr double kColourNote = 44;
-inline void draw_colour_note(Drawing& d, double x, double y, float brightest, float threshold) {
-  d.text(x, y + 14, "anomaly map", {.size = 11});
-  chart::colour_bar(d, x + 72, y + 6, brightest, threshold);
-  d.text(x + 310, y + 14, "green: the threshold, " + fixed(double{threshold}, 3) + "; above it a pixel is faulty",
-         {.size = 10, .colour = {110, 110, 110}});
+inline void draw_colour_note(Drawing& d, double x, double y, float lo, float hi, float threshold) {
+  d.text(x, y + 14, "heat map", {.size = 11});
+  chart::colour_bar(d, x + 60, y + 6, lo, hi, threshold);
 }
 
 template <class Device>
@@ -46,9 +44,12 @@ Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& sampl
     grid.rows.push_back(std::move(row));
   }
   options.work.step(static_cast<std::int64_t>(samples.size()), static_cast<std::int64_t>(samples.size()));
-  Drawing d(std::max(grid.width(), 600.0), grid.height() + kColourNote);
+  Drawing d(std::max(grid.width(), 640.0), grid.height() + kColourNote);
   grid.draw(d, 0, 0);
-  draw_colour_note(d, PanelGrid::kMargin + PanelGrid::kLabels, grid.height(), detector.brightest(), threshold);
+  draw_colour_note(d, PanelGrid::kMargin + PanelGrid::kLabels, grid.height(), 0, detector.brightest(), threshold);
+  d.text(PanelGrid::kMargin + PanelGrid::kLabels + 300, grid.height() + 14,
+         "green: the threshold, " + fixed(double{threshold}, 3) + "; above it a pixel is faulty",
+         {.size = 10, .colour = {110, 110, 110}});
   return d;
 }
 

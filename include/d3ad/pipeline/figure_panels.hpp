@@ -108,7 +108,7 @@ struct PanelGrid {
   // As much of a name's end as a row's side has place for.
   std::string shortened(const std::string& text, double size) const {
     std::string out = text;
-    while (!out.empty() && stroke_font::width(out, size) > cell - 4) {
+    while (!out.empty() && kWidestFont * stroke_font::width(out, size) > cell) {
       const std::size_t drop = out.starts_with("…") ? std::string("…").size() : 0;
       std::size_t next = drop + 1;
       while (next < out.size() && (static_cast<unsigned char>(out[next]) & 0xc0) == 0x80) ++next;

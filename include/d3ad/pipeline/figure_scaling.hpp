@@ -4,10 +4,14 @@
 //
 //   Drawing d = scaling_figure(detector, choose_samples(dataset, {.each = 1}), {.cell = 128});
 //
-// Both maps have the model's own ranges and one scale of colours.
+// Both maps have the model's own ranges. Noising changes an image everywhere, so each way has its own scale of colours:
+// from the least to the largest value of its maps.
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,26 +67,38 @@ Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& sa
                              {"heat map"}},
                  .groups = {{"noiseless scaling, ω = 0", 1, 3}, {"noising, ω = 1", 4, 3}}};
   const auto total = static_cast<std::int64_t>(samples.size());
+  struct Way {
+    double omega;
+    std::size_t map_column;
+    float lo, hi;
+    std::vector<std::vector<float>> maps;
+  };
+  std::vector<Way> ways{{0.0, 3, INFINITY, -INFINITY, {}}, {1.0, 6, INFINITY, -INFINITY, {}}};
   for (std::size_t i = 0; i < samples.size(); ++i) {
     options.work.step(static_cast<std::int64_t>(i), total);
     const auto input = read_input(samples[i].image, size);
     PanelGrid::Row row{sample_name(samples[i]), "", {to_image(input, size)}};
-    std::string scores;
-    for (const double omega : {0.0, 1.0}) {
-      const Perturbed p = perturb(detector, input, omega, i);
+    for (Way& way : ways) {
+      Perturbed p = perturb(detector, input, way.omega, i);
       row.panels.push_back(to_image(p.start, size));
       row.panels.push_back(to_image(p.reconstruction, size));
-      row.panels.push_back(heat_map(p.map, size, 0, detector.brightest()));
-      scores += (scores.empty() ? concat("T̂ ", p.T_hat, ", scores ") : " / ") + fixed(double{p.score}, 2);
+      row.panels.push_back(std::nullopt);  // the map, when the scale is known
+      row.note += (row.note.empty() ? concat("T̂ ", p.T_hat, ", scores ") : ", ") + fixed(double{p.score}, 2);
+      const auto [least, most] = std::minmax_element(p.map.begin(), p.map.end());
+      way.lo = std::min(way.lo, *least), way.hi = std::max(way.hi, *most);
+      way.maps.push_back(std::move(p.map));
     }
-    row.note = scores;
     grid.rows.push_back(std::move(row));
   }
   options.work.step(total, total);
-  Drawing d(grid.width(), grid.height() + kColourNote);
+  Drawing d(std::max(grid.width(), grid.column_x(4) + 300), grid.height() + kColourNote);
+  for (const Way& way : ways) {
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      grid.rows[i].panels[way.map_column] = heat_map(way.maps[i], size, way.lo, way.hi);
+    draw_colour_note(d, grid.column_x(way.map_column - 2), grid.height(), way.lo, way.hi,
+                     detector.calibration().threshold);
+  }
   grid.draw(d, 0, 0);
-  draw_colour_note(d, PanelGrid::kMargin + PanelGrid::kLabels, grid.height(), detector.brightest(),
-                   detector.calibration().threshold);
   return d;
 }
 

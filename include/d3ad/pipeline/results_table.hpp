@@ -6,9 +6,9 @@
 //   ResultsTable table = results_table(rows, {.methods = {"D3AD"}});
 //   std::cout << table_text(table);                  or table_csv, table_markdown, table_latex
 //
-// Averages are over the categories that there are results of, the paper's too, so that what stands in a row can be
-// compared; where results of all of them are there, the paper's are the published ones, else those have a row of their
-// own.
+// Averages are over the categories that there are results of, the paper's too where it has all of these, so that what
+// stands in a row can be compared. With results of a whole data set the paper's are the published ones, else those have
+// a row of their own.
 
 #include <algorithm>
 #include <charconv>
@@ -122,18 +122,16 @@ struct TableOptions {
 
 namespace detail {
 
-// Means over those that are known.
+// Means of what all have; a mean of some would be compared with one of others.
 inline std::optional<PaperScore> mean_score(const std::vector<std::optional<PaperScore>>& all) {
+  if (std::any_of(all.begin(), all.end(), [](const auto& s) { return !s; })) return std::nullopt;
   PaperScore mean;
-  bool any = false;
   for (double PaperScore::*value : {&PaperScore::i_auroc, &PaperScore::p_auroc, &PaperScore::pro}) {
     double sum = 0;
-    int count = 0;
-    for (const auto& s : all)
-      if (s && std::isfinite((*s).*value)) sum += (*s).*value, ++count;
-    if (count) mean.*value = sum / count, any = true;
+    for (const auto& s : all) sum += (*s).*value;  // NaN where one is unknown
+    mean.*value = sum / static_cast<double>(all.size());
   }
-  return any ? std::optional(mean) : std::nullopt;
+  return mean;
 }
 
 inline std::vector<std::string> chosen_methods(const PaperDataset* dataset, const TableOptions& options) {

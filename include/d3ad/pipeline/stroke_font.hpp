@@ -152,7 +152,7 @@ inline constexpr Glyph kGlyphs[] = {
 };
 // Over the sign before them: at the height of small letters, and of capitals.
 inline constexpr char32_t kBar = 0x304, kHat = 0x302;
-inline constexpr const char *kBarStrokes = "0939", *kHatStrokes = "0:1<2:", *kBox = "0209494202";
+inline constexpr const char *kBarStrokes = "0939", *kHatStrokes = "0;1=2;", *kBox = "0209494202";
 
 inline const char* strokes_of(char32_t sign) {
   if (sign == ' ') return "";
