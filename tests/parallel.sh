@@ -150,6 +150,26 @@ diff -r s0 s3 >differences || wrong "with unreadable images: $(cat differences)"
 counts "$(own_lines)" 2 "images that were left out"
 same words <(grep '^d3ad: ' err)
 
+# ---- tiles: the same, where images take turns ----
+tiles=("${train[@]}" --tile 48 --iterations 2 --gamma 1 --held-back 0.3)
+on 0 0 "${tiles[@]}" --model t0
+on 3 0 "${tiles[@]}" --model t3
+same t0/work/latents.safetensors t3/work/latents.safetensors
+cp -r t0 t4
+on 3 0 adapt --data data --category board --model t4 --gamma 1 --threads 1 --quiet
+for file in extractor.safetensors dic.safetensors calibration.json config.json; do same t0/$file t4/$file; done
+evaluate=(evaluate --model t0 --data data --category board --threads 1 --batch 3 --heat-maps --quiet)
+on 0 0 "${evaluate[@]}" --out te0
+on 3 0 "${evaluate[@]}" --out te3
+checks=$((checks + 1))
+diff -r te0 te3 >differences || wrong "3 processes evaluate tiles differently: $(cat differences)"
+# With none held back each tile is compared with all tiles but itself.
+on 3 0 "${tiles[@]}" --held-back 0 --model t5
+cp -r t5 t6
+on 0 0 calibrate --data data --category board --model t5 --threads 1 --quiet
+on 3 0 calibrate --data data --category board --model t6 --threads 1 --quiet
+for file in dic.safetensors calibration.json config.json; do same t5/$file t6/$file; done
+
 # ---- resuming with another number of processes, stopped and killed ----
 # stop SIGNAL TARGET N MODEL OPTIONS...: training on N processes gets the signal once it has written a checkpoint; TARGET
 # is mpirun or the number of a process. All of it has to end soon. Returns mpirun's exit code.

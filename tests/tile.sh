@@ -58,10 +58,10 @@ grep -q '"tile": 64' model/config.json || wrong "config.json does not say how la
 grep -q '"tile_overlap": 0.25' model/config.json || wrong "config.json does not say how the tiles overlap"
 grep -q '"images": 1,' model/calibration.json || wrong "calibration is not of one image held back"
 cp model/unet.safetensors unet.safetensors
-refuses "with other images or settings" "${train[@]}" --model model --tile 64 --tile-overlap 0.5 --iterations 40 --quiet
 runs 0 "${train[@]}" --model model --tile 64 --iterations 40
 says "latents: taken from an earlier run" err
 cmp -s model/unet.safetensors unet.safetensors || wrong "a training of tiles that was done already changed the UNet"
+refuses "with other images or settings" "${train[@]}" --model model --tile 64 --tile-overlap 0.5 --iterations 40 --quiet
 "$program" "${train[@]}" --model stopped --tile 64 --iterations 40 --checkpoint-seconds 0 --quiet 2>err &
 pid=$!
 for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
