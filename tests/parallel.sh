@@ -64,6 +64,12 @@ losses() {
   paste -d, <(tail -n +2 "$1/loss.csv" | cut -d, -f1-4) <(tail -n +2 "$2/loss.csv" | cut -d, -f1-4) | awk -F, '
     { for (i = 1; i <= 4; ++i) { d = $i - $(i + 4); if (d < 0) d = -d; if (!(d <= 1e-5 * $i)) bad = 1 } }
     END { exit !(NR > 5 && !bad) }' || wrong "losses of $1 and $2: $(head -3 "$1/loss.csv" "$2/loss.csv")"
+  same_length "$1" "$2" events.out.tfevents.1.unet
+}
+# Event files have records of the same lengths: each is there once, whatever the number of processes.
+same_length() {
+  checks=$((checks + 1))
+  [ -s "$1/$3" ] && [ "$(stat -c %s "$1/$3")" -eq "$(stat -c %s "$2/$3")" ] || wrong "lengths of $3 in $1 and $2"
 }
 same() { checks=$((checks + 1)); cmp -s "$1" "$2" || wrong "$1 and $2 differ"; }
 differ() { checks=$((checks + 1)); cmp -s "$1" "$2" && wrong "$1 and $2 are the same"; }
@@ -118,6 +124,7 @@ cp -r m0 later0
 on 0 0 adapt --data data --category board --model later0 --gamma 2 --threads 1 --quiet
 for n in 2 4; do
   for file in extractor.safetensors dic.safetensors calibration.json config.json; do same later0/$file later$n/$file; done
+  same_length later0 later$n events.out.tfevents.2.adapt
 done
 differ m0/unet.safetensors later0/extractor.safetensors
 on 3 0 calibrate --data data --category board --model later4 --T-max 60 --threads 1 --quiet

@@ -34,6 +34,9 @@ refuses "subcommand"
 refuses "--model" detect "$good/000.png"
 refuses "frobnicate" frobnicate
 
+# ---- wrong options ----
+. "$repository/tests/command_lines.sh"
+
 # ---- detect ----
 runs 0 detect --model "$model" --threshold 1e9 "$good/000.png"
 runs 1 detect --model "$model" --threshold -1 "$good/000.png"
@@ -187,6 +190,7 @@ runs 0 calibrate --data "$data" --category board --model whole --T-max 120 --qui
 grep -q '"T_max": 120' whole/config.json || wrong "calibrate did not keep T_max"
 runs 0 adapt --data "$data" --category board --model whole --gamma 1 --quiet
 runs 0 detect --model whole --threshold 1e9 "$good/000.png"
+. "$repository/tests/training_logs.sh"
 refuses "checkpoint of a training with other" "${train[@]}" --model whole --iterations 41
 refuses "image_size" "${train[@]}" --model x --image-size 65
 refuses "one of iterations and epochs" "${train[@]}" --model x --iterations 5 --epochs 5
@@ -234,6 +238,12 @@ fi
 # ---- tiles, and images of 512 ----
 "$repository/tests/tile.sh" "$program" || wrong "tests/tile.sh failed"
 checks=$((checks + 1))
+
+# ---- other extractors ----
+. "$repository/tests/extractors.sh"
+
+# ---- files of weights that cannot be used ----
+. "$repository/tests/bad_weights.sh"
 
 # ---- inspect and verify ----
 runs 0 inspect "$vae" "$extractor"

@@ -102,8 +102,8 @@ void add_train(CLI::App& app, int&) {
   o->processes.add(*command);
   command->footer(
       "Ctrl-C saves and stops; the same command goes on where it stopped.\n"
-      "tensorboard --logdir MODEL follows training and adaptation: loss, gradient norm, learning rate, images a second,\n"
-      "as of the last checkpoint.\n"
+      "tensorboard --logdir MODEL follows loss, gradient norm, learning rate and images a second, up to the last\n"
+      "checkpoint.\n"
       "mpirun -n 4 d3ad train ... does it with four processes, each of which computes a quarter of every batch "
       "(--batch\n"
       "divided by --accumulate has to be a multiple of four); what was begun with some goes on with others or with "

@@ -42,8 +42,9 @@ TEST_CASE("a model is trained, found again and finds what is wrong") {
   request.settings.iterations = 150;
   const auto model = place.train(request, events);
   CHECK(stages == std::set<std::string>{"encode", "train", "adapt", "condition", "calibrate"});
-  for (const char* name : {"config.json", "unet.safetensors", "extractor.safetensors", "dic.safetensors",
-                           "calibration.json", "loss.csv", "loss.png"})
+  for (const char* name :
+       {"config.json", "unet.safetensors", "extractor.safetensors", "dic.safetensors", "calibration.json", "loss.csv",
+        "loss.png", "events.out.tfevents.1.unet", "events.out.tfevents.2.adapt"})
     CHECK(fs::exists(model / name));
 
   Context<Cpu> ctx({.threads = 2});
