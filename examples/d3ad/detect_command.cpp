@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <deque>
+
 #include "colour.hpp"
 #include "device.hpp"
 #include "program.hpp"
@@ -106,20 +108,30 @@ int run(Context<Device>& ctx, const Options& o) {
   int faulty = 0, unread = 0;
   std::vector<std::vector<float>> inputs;
   std::vector<fs::path> names;
-  std::uint64_t first = 0;
-  const auto flush = [&] {
-    if (inputs.empty()) return;
-    const auto found = detector(inputs, first);
-    first += inputs.size();
+  std::deque<std::vector<fs::path>> under_way;  // of the batches that were begun
+  std::uint64_t begun = 0, done = 0;
+  const auto finish = [&] {
+    const auto found = detector.finish();
     for (std::size_t i = 0; i < found.size(); ++i) {
-      print(o, names[i].string(), found[i], pictures.write(names[i], found[i]));
+      const fs::path& name = under_way.front()[i];
+      print(o, name.string(), found[i], pictures.write(name, found[i]));
       faulty += found[i].faulty;
     }
+    done += found.size();
+    under_way.pop_front();
+  };
+  const auto begin = [&] {
+    if (inputs.empty()) return;
+    const std::uint64_t first = begun;
+    begun += inputs.size();
+    detector.begin(std::move(inputs), first);
+    under_way.push_back(std::move(names));
     inputs.clear();
     names.clear();
+    while (under_way.size() > kBatchesAhead<Device>) finish();
   };
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (guard.interrupted()) throw Interrupted(concat("stopped after ", first, " of ", paths.size(), " images"));
+    if (guard.interrupted()) throw Interrupted(concat("stopped after ", done, " of ", paths.size(), " images"));
     auto item = loader.next();
     if (!item.error.empty()) {
       std::fprintf(stderr, "d3ad: %s\n", item.error.c_str());
@@ -128,9 +140,10 @@ int run(Context<Device>& ctx, const Options& o) {
     }
     inputs.push_back(std::move(item.pixels));
     names.push_back(item.path);
-    if (static_cast<int>(inputs.size()) == o.batch) flush();
+    if (static_cast<int>(inputs.size()) == o.batch) begin();
   }
-  flush();
+  begin();
+  while (!under_way.empty()) finish();
   if (!o.common.quiet && paths.size() > 1)
     fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
                paths.size() - static_cast<std::size_t>(faulty + unread), unread);

@@ -16,6 +16,7 @@
 //   baseline_mean_image, baseline_vae
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -268,12 +269,19 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   std::size_t loaded = 0, round = 0;
   std::vector<detail::Found> own;
   std::vector<std::vector<float>> inputs;
-  // Computes this process's batch of the round, whatever is in it, and gathers what all have found.
-  const auto run = [&] {
+  // Rounds of which this process's batch was begun, whatever is in it.
+  struct Round {
+    std::vector<detail::Found> own;
+    std::size_t loaded;
+  };
+  std::deque<Round> under_way;
+  struct Abandon {  // where this is left by an error
+    Detector<Device>& detector;
+    ~Abandon() { detector.abandon(); }
+  } const abandon{detector};
+  const auto begin = [&] {
     if (group.any(options.stop())) throw Interrupted("evaluate: stopped; nothing was written");
-    parallel::Packet packet;
     if (!inputs.empty()) {
-      auto found = detector(inputs, (round * processes + static_cast<std::size_t>(group.rank())) * batch);
       if (options.baselines) {
         auto& ctx = detector.context();
         const auto x = detector.upload(inputs);
@@ -282,9 +290,23 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
         for (std::size_t i = 0; i < inputs.size(); ++i)
           own[i].by_mean = detector.host(by_mean, i), own[i].by_vae = detector.host(by_vae, i);
       }
+      detector.begin(std::move(inputs), (round * processes + static_cast<std::size_t>(group.rank())) * batch);
+    }
+    ++round;
+    under_way.push_back({std::move(own), loaded});
+    own.clear();
+    inputs.clear();
+  };
+  // Gathers what all have found in the oldest round.
+  const auto finish = [&] {
+    Round done = std::move(under_way.front());
+    under_way.pop_front();
+    parallel::Packet packet;
+    if (!done.own.empty()) {
+      auto found = detector.finish();
       for (std::size_t i = 0; i < found.size(); ++i) {
-        own[i].detection = std::move(found[i]);
-        put(packet, own[i]);
+        done.own[i].detection = std::move(found[i]);
+        put(packet, done.own[i]);
       }
     }
     for (const auto& bytes : group.gather(std::move(packet).bytes()))
@@ -303,10 +325,12 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
         maps["baseline_mean_image"].push_back(std::move(f.by_mean));
         maps["baseline_vae"].push_back(std::move(f.by_vae));
       }
-    ++round;
-    own.clear();
-    inputs.clear();
-    options.progress(static_cast<std::int64_t>(std::min(loaded * processes, total)), static_cast<std::int64_t>(total));
+    options.progress(static_cast<std::int64_t>(std::min(done.loaded * processes, total)),
+                     static_cast<std::int64_t>(total));
+  };
+  const auto run = [&] {
+    begin();
+    while (under_way.size() > kBatchesAhead<Device>) finish();
   };
   for (const std::size_t i : share.own) {
     auto image = detail::test_image(dataset.test[i], loader.next(), size);
@@ -322,6 +346,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   }
   if (!inputs.empty()) run();
   while (processes > 1 && round < share.rounds) run();  // the last one, where this process has no part in it
+  while (!under_way.empty()) finish();
   if (!group.first()) return {};
   D3AD_CHECK(!out.images.empty(), "evaluate: none of the ", dataset.test.size(), " test images of '", dataset.category,
              "' could be read; the first: ", out.skipped.front());

@@ -513,12 +513,13 @@ class Trainer {
         std::move(features),
         {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
 
+    const ConditioningOn<Device> known = conditioning;
     std::vector<anomaly::MapPair> maps;
     each_batch(
         "calibrate", held_.empty() ? learned_ : held_, /*everywhere=*/false,
         [&](parallel::Packet& packet, std::int64_t first, V x) {
           // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
-          const auto good = held_.empty() ? conditioning.leaving_out(first) : conditioning;
+          const auto good = held_.empty() ? known.leaving_out(first) : known;
           const auto a = m.analyse(ctx_, std::move(x), good, static_cast<std::uint64_t>(first));
           for (const auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) anomaly::put(packet, pair);
         },
