@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <deque>
+
 #include "colour.hpp"
 #include "device.hpp"
 #include "program.hpp"
@@ -102,22 +104,32 @@ int run(Context<Device>& ctx, const Options& o) {
   int faulty = 0, unread = 0;
   std::vector<Frame> frames;
   std::vector<fs::path> names;
-  std::uint64_t first = 0;
+  std::deque<std::vector<fs::path>> under_way;  // of the batches that were begun
+  std::uint64_t begun = 0, done = 0;
   const auto stop_here = [&] {
-    if (guard.interrupted()) throw Interrupted(concat("stopped after ", first, " of ", paths.size(), " images"));
+    if (guard.interrupted()) throw Interrupted(concat("stopped after ", done, " of ", paths.size(), " images"));
   };
   detector.set_tiles(o.batch, [&](int, int) { stop_here(); });
   const std::size_t batch = detector.tiling().on() ? 1 : static_cast<std::size_t>(o.batch);
-  const auto flush = [&] {
-    if (frames.empty()) return;
-    const auto found = detector(std::move(frames), first);
-    first += found.size();
+  const auto finish = [&] {
+    const auto found = detector.finish();
     for (std::size_t i = 0; i < found.size(); ++i) {
-      print(o, names[i].string(), found[i], pictures.write(names[i], found[i]));
+      const fs::path& name = under_way.front()[i];
+      print(o, name.string(), found[i], pictures.write(name, found[i]));
       faulty += found[i].faulty;
     }
+    done += found.size();
+    under_way.pop_front();
+  };
+  const auto begin = [&] {
+    if (frames.empty()) return;
+    const std::uint64_t first = begun;
+    begun += frames.size();
+    detector.begin(std::move(frames), first);
+    under_way.push_back(std::move(names));
     frames.clear();
     names.clear();
+    while (under_way.size() > kBatchesAhead<Device>) finish();
   };
   for (std::size_t i = 0; i < paths.size(); ++i) {
     stop_here();
@@ -129,9 +141,10 @@ int run(Context<Device>& ctx, const Options& o) {
     }
     frames.push_back({item.frame_width, item.frame_height, std::move(item.pixels)});
     names.push_back(item.path);
-    if (frames.size() == batch) flush();
+    if (frames.size() == batch) begin();
   }
-  flush();
+  begin();
+  while (!under_way.empty()) finish();
   if (!o.common.quiet && paths.size() > 1)
     fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
                paths.size() - static_cast<std::size_t>(faulty + unread), unread);

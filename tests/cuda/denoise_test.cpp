@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -112,4 +113,45 @@ TEST_CASE("CUDA: recorded steps are replayed for other images, T_hat and batches
   }
   // Made once and recorded once for all images, and made once for one image: replayed for the rest.
   CHECK_EQ(denoiser.calls, 3 * 2);
+}
+
+TEST_CASE("CUDA: T_hat chosen on the device gives what T_hat of the host does, and nothing is waited for") {
+  if (!test::cuda_present()) return;
+  const test::Golden golden("reconstruct_eta2_4");
+  const auto all = golden.tensor("z0");
+  Tensor<float, Cpu> z0({2, all.shape().h, all.shape().w, all.shape().c});
+  std::copy_n(all.data(), z0.size(), z0.data());
+  Context<Cuda> ctx;
+  Denoiser<Cuda> denoiser(golden);
+  DenoiseLoop<Cuda> by_host, by_device;
+  const Schedule schedule;
+  const auto n = z0.shape().n;
+  // 25 takes three steps and the others two, so that images wait for one that is not there.
+  const std::vector<int> T_hats{10, 20, 30, 25};
+  const diffusion::DenoiseOptions options{.eta2 = 4, .steps = 2};
+  for (int round = 0; round < 2; ++round) {
+    CAPTURE(round);
+    std::vector<std::int32_t> choice;
+    std::vector<int> T_hat;
+    for (std::int64_t i = 0; i < n; ++i) {
+      choice.push_back(static_cast<std::int32_t>((i + round) % 4));
+      T_hat.push_back(T_hats[static_cast<std::size_t>(choice.back())]);
+    }
+    const auto start = upload(ctx, z0);
+    auto chosen = ctx.arena.make<std::int32_t>({.n = n});
+    copy_from_host(chosen.view(), choice.data());
+    const auto want = by_host(ctx, denoiser.model(), start, T_hat, schedule, options);
+#if defined(D3AD_CUDA_EMULATION)
+    const auto waits = emulation::waits();
+#endif
+    const auto got = by_device(ctx, denoiser.model(), start, T_hats, chosen, schedule, options);
+#if defined(D3AD_CUDA_EMULATION)
+    if (round > 0) CHECK(emulation::waits() == waits);
+#endif
+    const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(),
+                                 test::from_cuda<float, float>(want.view()).view(), 0);
+    CHECK_MESSAGE(c.close, c);
+  }
+  const std::vector<int> too_many(static_cast<std::size_t>(n) + 1, 20);
+  CHECK_THROWS_AS(by_host(ctx, denoiser.model(), upload(ctx, z0), too_many, schedule, options), Error);
 }

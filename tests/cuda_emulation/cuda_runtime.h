@@ -7,13 +7,19 @@
 // It is one device. Memory is the host's, filled with 0xff (a NaN in every float type) when it is taken. A launch runs
 // block after block; the threads of a block are fibers that change at barriers and shuffles (fibers.h). Blocks' shared
 // memory begins as 0xff too, and every other launch starts its threads from the last to the first, so that what only
-// works in one order does not. A barrier that not all threads reach is an error. Streams run at once; while a stream
-// captures, its launches are kept and run when the graph is launched.
+// works in one order does not. A barrier that not all threads reach is an error. While a stream captures, its launches
+// are kept and run when the graph is launched.
+//
+// Of the streams of both kinds (with the default stream, or apart) those of one run at once and those of the other as
+// late as they may: when an event of theirs is waited for, or they are (emulation::late()). Work that needs what
+// another stream does and does not wait for it finds something else, under one order or the other. emulation::waits()
+// and allocations() count when the host had to wait, and how often memory was taken.
 
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <new>
@@ -58,21 +64,80 @@ inline const char* cudaGetErrorString(cudaError_t e) {
 namespace emulation {
 
 using Work = std::function<void()>;
+
+enum class Kind { with_default, apart };
+// Which streams run as late as they may.
+enum class Late { with_default, apart, all };
+inline Late& late() {
+  static Late which = Late::apart;
+  return which;
+}
+inline std::int64_t& waits() {
+  static std::int64_t count = 0;
+  return count;
+}
+inline std::int64_t& allocations() {
+  static std::int64_t count = 0;
+  return count;
+}
+
+// What was put on a stream, in order. Outlives the stream where an event refers to it.
+struct Queue {
+  Kind kind;
+  std::deque<Work> left;
+  std::int64_t put = 0, run = 0;
+
+  void add(Work work) {
+    left.push_back(std::move(work));
+    ++put;
+    const Late which = late();
+    if (which != Late::all && which != (kind == Kind::apart ? Late::apart : Late::with_default)) run_until(put);
+  }
+  // Its first `count` pieces of work are done then.
+  void run_until(std::int64_t count) {
+    while (run < count) {
+      const Work work = std::move(left.front());
+      left.pop_front();
+      ++run;
+      work();
+    }
+  }
+};
+inline std::vector<std::weak_ptr<Queue>>& queues() {
+  static std::vector<std::weak_ptr<Queue>> all;
+  return all;
+}
 struct Stream {
+  std::shared_ptr<Queue> queue;
   bool capturing = false;
   std::vector<Work> captured;
 };
-struct Event {};
+// The place in a queue where it was recorded.
+struct Event {
+  std::shared_ptr<Queue> queue;
+  std::int64_t place = 0;
+};
 struct Graph {
   std::vector<Work> work;
 };
 
-// What is put on a stream: done now, or kept while it captures. Stands for library calls too.
+// The default stream's part, which waits for the streams of its kind; with apart: for all.
+inline void finish(bool apart) {
+  for (const auto& weak : std::vector(queues()))
+    if (const auto queue = weak.lock(); queue && (apart || queue->kind == Kind::with_default))
+      queue->run_until(queue->put);
+}
+
+// What is put on a stream; null: on the default one. Stands for library calls too.
 inline void enqueue(Stream* stream, Work work) {
-  if (stream && stream->capturing)
-    stream->captured.push_back(std::move(work));
-  else
+  if (!stream) {
+    finish(false);
     work();
+  } else if (stream->capturing) {
+    stream->captured.push_back(std::move(work));
+  } else {
+    stream->queue->add(std::move(work));
+  }
 }
 
 inline dim3 thread_index, block_index, block_size, grid_size;
@@ -180,17 +245,23 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr what, int) 
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
-inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+inline cudaError_t cudaDeviceSynchronize() {
+  ++emulation::waits();
+  emulation::finish(true);
+  return cudaSuccess;
+}
 
 template <class T>
 cudaError_t cudaMalloc(T** p, std::size_t bytes) {
   if (bytes > (std::size_t{1} << 40)) return cudaErrorMemoryAllocation;
   *p = static_cast<T*>(::operator new (bytes, std::align_val_t{256}, std::nothrow));
   if (!*p) return cudaErrorMemoryAllocation;
+  ++emulation::allocations();
   std::memset(static_cast<void*>(*p), 0xff, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFree(void* p) {
+  cudaDeviceSynchronize();
   ::operator delete (p, std::align_val_t{256});
   return cudaSuccess;
 }
@@ -198,9 +269,13 @@ template <class T>
 cudaError_t cudaMallocHost(T** p, std::size_t bytes) {
   return cudaMalloc(p, bytes);
 }
-inline cudaError_t cudaFreeHost(void* p) { return cudaFree(p); }
+inline cudaError_t cudaFreeHost(void* p) {
+  ::operator delete (p, std::align_val_t{256});
+  return cudaSuccess;
+}
 inline cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind) {
-  std::memcpy(to, from, bytes);
+  ++emulation::waits();
+  emulation::enqueue(nullptr, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
@@ -212,16 +287,37 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaS
   emulation::enqueue(stream, [=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned) {
-  return *s = new emulation::Stream, cudaSuccess;
+inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned flags) {
+  const auto kind = flags == cudaStreamNonBlocking ? emulation::Kind::apart : emulation::Kind::with_default;
+  *s = new emulation::Stream{std::make_shared<emulation::Queue>(emulation::Queue{kind, {}}), false, {}};
+  emulation::queues().push_back((*s)->queue);
+  return cudaSuccess;
 }
-inline cudaError_t cudaStreamDestroy(cudaStream_t s) { return delete s, cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned = 0) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+  ++emulation::waits();
+  s->queue->run_until(s->queue->put);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t s) {
+  s->queue->run_until(s->queue->put);
+  return delete s, cudaSuccess;
+}
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return *e = new emulation::Event, cudaSuccess; }
 inline cudaError_t cudaEventDestroy(cudaEvent_t e) { return delete e, cudaSuccess; }
-inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t = nullptr) { return cudaSuccess; }
-inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
+  *e = {s->queue, s->queue->put};
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned = 0) {
+  if (e->queue) emulation::enqueue(s, [event = *e] { event.queue->run_until(event.place); });
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+  if (!e->queue || e->queue->run >= e->place) return cudaSuccess;
+  ++emulation::waits();
+  e->queue->run_until(e->place);
+  return cudaSuccess;
+}
 inline cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t, cudaEvent_t) { return *ms = 0, cudaSuccess; }
 
 inline cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
@@ -236,8 +332,10 @@ inline cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* graph) {
 inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long = 0) {
   return *exec = new emulation::Graph(*graph), cudaSuccess;
 }
-inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
-  for (const auto& work : exec->work) work();
+inline cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s) {
+  emulation::enqueue(s, [work = exec->work] {
+    for (const auto& w : work) w();
+  });
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }

@@ -13,15 +13,20 @@
 
 namespace d3ad::anomaly {
 
+// An Error where one of a batch's scores is not a number.
+inline void check_scores(const std::vector<float>& scores) {
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    D3AD_CHECK(std::isfinite(scores[i]), "score: the anomaly map of image ", i + 1, " of the batch is not finite (",
+               scores[i], "); are a network's weights damaged?");
+}
+
 template <class Device>
 std::vector<float> scores(Context<Device>& ctx, const Value<float, Device>& map) {
   auto largest = ctx.arena.template make<float>({.n = map.shape().n});
   ops::max_per_image(ctx, largest.view(), map.view());
   std::vector<float> host(static_cast<std::size_t>(map.shape().n));
   copy_to_host(host.data(), View<const float, Device>(largest.view()));
-  for (std::size_t i = 0; i < host.size(); ++i)
-    D3AD_CHECK(std::isfinite(host[i]), "score: the anomaly map of image ", i + 1, " of the batch is not finite (",
-               host[i], "); are a network's weights damaged?");
+  check_scores(host);
   return host;
 }
 

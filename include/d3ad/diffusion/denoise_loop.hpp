@@ -4,10 +4,16 @@
 //   DenoiseLoop<Cuda> loop;                                                     kept as long as the network
 //   auto z = loop(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});     as diffusion::reconstruct
 //
+//   auto z = loop(ctx, model, z0, T_hats, choice, schedule, options);   T̂ of image i is T_hats[choice[i]], on the
+//   device
+//
 // On a device that replays work (core/replay.hpp) all steps of a batch are recorded once for each number of images and
-// launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table. Where
-// noise is drawn on the way (omega, eta), and on other devices, it is reconstruct() itself.
+// launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table. Chosen
+// on the device, T̂ fills that table there, and nothing is waited for; there are as many steps then as the T̂ of T_hats
+// that has most. Where noise is drawn on the way (omega, eta), and on other devices, it is reconstruct() itself, for
+// which chosen T̂ are copied to the host.
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/backend/cpu/nearest.hpp"
 #include "d3ad/core/replay.hpp"
 #include "d3ad/diffusion/denoise.hpp"
 
@@ -29,39 +36,97 @@ class DenoiseLoop {
   V operator()(Context<Device>& ctx, Model&& model, const V& z0, const std::vector<int>& T_hat,
                const Schedule& schedule, const diffusion::DenoiseOptions& options) {
     if constexpr (kReplays<Device>) {
-      if (options.eta == 0 && options.omega == 0) return replayed(ctx, model, z0, T_hat, schedule, options);
+      if (options.eta == 0 && options.omega == 0) {
+        const Numbers numbers(schedule, T_hat, options);
+        Tables& tables = tables_for(z0.shape(), numbers.steps, options.eta2);
+        tables.rows.upload(numbers);
+        return replayed(ctx, model, z0, tables, options.eta2);
+      }
     }
     return diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
   }
 
+  template <class Model>
+  V operator()(Context<Device>& ctx, Model&& model, const V& z0, const std::vector<int>& T_hats,
+               const Value<std::int32_t, Device>& choice, const Schedule& schedule,
+               const diffusion::DenoiseOptions& options) {
+    if constexpr (kReplays<Device>) {
+      if (options.eta == 0 && options.omega == 0) {
+        const Rows& from = choices(Numbers(schedule, T_hats, options));
+        Tables& tables = tables_for(z0.shape(), from.t.shape().n, options.eta2);
+        ops::pick(ctx, tables.rows.signal.view(), from.signal.view(), choice.view());
+        ops::pick(ctx, tables.rows.noise.view(), from.noise.view(), choice.view());
+        ops::pick(ctx, tables.rows.t.view(), from.t.view(), choice.view());
+        ops::pick(ctx, tables.rows.coefficients.view(), from.coefficients.view(), choice.view());
+        return replayed(ctx, model, z0, tables, options.eta2);
+      }
+    }
+    return diffusion::reconstruct(ctx, model, z0, diffusion::chosen(ctx, T_hats, choice), schedule, options);
+  }
+
  private:
-  // What the recorded work reads and writes: the start, and a row of times and coefficients for each step.
-  struct Tables {
-    Tensor<Weight<Device>, Device> z0, x, signal, noise;
+  // What differs from one T̂ to another: factors of the start, and of each step its time and coefficients; a column for
+  // each T̂, a row for each step.
+  struct Numbers {
+    std::int64_t steps, columns;
+    std::vector<float> signal, noise;
+    std::vector<std::int32_t> t;
+    std::vector<ops::StepCoefficients> coefficients;
+
+    Numbers(const Schedule& schedule, const std::vector<int>& T_hat, const diffusion::DenoiseOptions& options)
+        : columns(static_cast<std::int64_t>(T_hat.size())) {
+      const auto plan = diffusion::plan(schedule, T_hat, options.steps, 0, options.drop_first_direction);
+      for (const auto& step : plan.steps) {
+        t.insert(t.end(), step.t.begin(), step.t.end());
+        coefficients.insert(coefficients.end(), step.coefficients.begin(), step.coefficients.end());
+      }
+      steps = static_cast<std::int64_t>(plan.steps.size());
+      auto start = diffusion::start_factors(schedule, T_hat, 0);
+      signal = std::move(start.signal), noise = std::move(start.noise);
+    }
+    bool operator==(const Numbers&) const = default;
+  };
+  // The same on the device.
+  struct Rows {
+    Tensor<Weight<Device>, Device> signal, noise;
     Tensor<std::int32_t, Device> t;
     Tensor<ops::StepCoefficients, Device> coefficients;
+
+    Rows(std::int64_t steps, std::int64_t columns)
+        : signal({.c = columns}),
+          noise({.c = columns}),
+          t({.n = steps, .c = columns}),
+          coefficients({.n = steps, .c = columns}) {}
+    void upload(const Numbers& numbers) {
+      D3AD_CHECK(numbers.columns == t.shape().c, "reconstruct: ", numbers.columns, " T_hat for ", t.shape().c,
+                 " images");
+      copy_from_host(signal.view(), numbers.signal.data());
+      copy_from_host(noise.view(), numbers.noise.data());
+      copy_from_host(t.view(), numbers.t.data());
+      copy_from_host(coefficients.view(), numbers.coefficients.data());
+    }
+  };
+  // What the recorded work reads and writes: a column for each image.
+  struct Tables {
+    Tensor<Weight<Device>, Device> z0, x;
+    Rows rows;
   };
 
   template <class Model>
-  V replayed(Context<Device>& ctx, Model& model, const V& z0, const std::vector<int>& T_hat, const Schedule& schedule,
-             const diffusion::DenoiseOptions& options) {
+  V replayed(Context<Device>& ctx, Model& model, const V& z0, Tables& tables, float eta2) {
     const Shape shape = z0.shape();
-    D3AD_CHECK(static_cast<std::int64_t>(T_hat.size()) == shape.n, "reconstruct: ", T_hat.size(), " T_hat for ",
-               shape.n, " images");
-    D3AD_CHECK(std::isfinite(options.eta2), "reconstruct: eta2 is ", options.eta2, ", expected a number");
-    const auto timetable = diffusion::plan(schedule, T_hat, options.steps, 0, options.drop_first_direction);
-    const auto steps = static_cast<std::int64_t>(timetable.steps.size());
-    const std::string key = concat(shape, ' ', steps, ' ', options.eta2);
-    Tables& tables = fill_tables(ctx, key, z0, timetable, diffusion::start_factors(schedule, T_hat, 0));
-    replay_.run(ctx, key, [&](Context<Device>& c) {
+    D3AD_CHECK(std::isfinite(eta2), "reconstruct: eta2 is ", eta2, ", expected a number");
+    ops::copy(ctx, tables.z0.view(), z0.view());
+    const std::int64_t steps = tables.rows.t.shape().n;
+    replay_.run(ctx, key(shape, steps, eta2), [&](Context<Device>& c) {
       const View<Weight<Device>, Device> x = tables.x.view();
-      ops::scale_start(c, x, tables.z0.view(), {}, tables.signal.view(), tables.noise.view());
+      ops::scale_start(c, x, tables.z0.view(), {}, tables.rows.signal.view(), tables.rows.noise.view());
       for (std::int64_t i = 0; i < steps; ++i) {
-        const View<const std::int32_t, Device> t = tables.t.view().images(i, 1);
-        const View<const ops::StepCoefficients, Device> coefficients = tables.coefficients.view().images(i, 1);
+        const View<const std::int32_t, Device> t = tables.rows.t.view().images(i, 1);
+        const View<const ops::StepCoefficients, Device> coefficients = tables.rows.coefficients.view().images(i, 1);
         const Value<Real<Device>, Device> e = model(c, V::borrow(x), t.reshaped({.n = shape.n}));
         D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
-        ops::guided_step(c, x, x, e.view(), tables.z0.view(), {}, coefficients.reshaped({.n = shape.n}), options.eta2);
+        ops::guided_step(c, x, x, e.view(), tables.z0.view(), {}, coefficients.reshaped({.n = shape.n}), eta2);
       }
     });
     auto out = ctx.arena.template make<Weight<Device>>(shape);
@@ -69,33 +134,34 @@ class DenoiseLoop {
     return out;
   }
 
-  Tables& fill_tables(Context<Device>& ctx, const std::string& key, const V& z0,
-                      const diffusion::DenoisePlan& timetable, const diffusion::StartFactors& start) {
-    const Shape shape = z0.shape();
-    const Shape table{.n = static_cast<std::int64_t>(timetable.steps.size()), .c = shape.n};
-    auto& tables = tables_[key];
+  static std::string key(Shape shape, std::int64_t steps, float eta2) { return concat(shape, ' ', steps, ' ', eta2); }
+
+  Tables& tables_for(Shape shape, std::int64_t steps, float eta2) {
+    auto& tables = tables_[key(shape, steps, eta2)];
     if (!tables)
       tables = std::make_unique<Tables>(Tables{.z0 = Tensor<Weight<Device>, Device>(shape),
                                                .x = Tensor<Weight<Device>, Device>(shape),
-                                               .signal = Tensor<Weight<Device>, Device>({.n = shape.n}),
-                                               .noise = Tensor<Weight<Device>, Device>({.n = shape.n}),
-                                               .t = Tensor<std::int32_t, Device>(table),
-                                               .coefficients = Tensor<ops::StepCoefficients, Device>(table)});
-    std::vector<std::int32_t> t;
-    std::vector<ops::StepCoefficients> coefficients;
-    for (const auto& step : timetable.steps) {
-      t.insert(t.end(), step.t.begin(), step.t.end());
-      coefficients.insert(coefficients.end(), step.coefficients.begin(), step.coefficients.end());
-    }
-    copy_from_host(tables->t.view(), t.data());
-    copy_from_host(tables->coefficients.view(), coefficients.data());
-    copy_from_host(tables->signal.view(), start.signal.data());
-    copy_from_host(tables->noise.view(), start.noise.data());
-    ops::copy(ctx, tables->z0.view(), z0.view());
+                                               .rows = Rows(steps, shape.n)});
     return *tables;
   }
 
+  // What may be chosen from, which stays the same from batch to batch.
+  const Rows& choices(Numbers numbers) {
+    if (!choices_ || !(choices_->numbers == numbers)) {
+      choices_.reset();
+      Rows rows(numbers.steps, numbers.columns);
+      rows.upload(numbers);
+      choices_ = std::make_unique<Choices>(Choices{std::move(numbers), std::move(rows)});
+    }
+    return choices_->rows;
+  }
+  struct Choices {
+    Numbers numbers;
+    Rows rows;
+  };
+
   std::unordered_map<std::string, std::unique_ptr<Tables>> tables_;  // before what refers to them
+  std::unique_ptr<Choices> choices_;
   Replay<Device> replay_;
 };
 

@@ -7,6 +7,12 @@
 // features: one row a image, all of one length. An image's distance is the mean of the L1 distances to its k nearest
 // training images. The training images' own distances (each is its own first neighbour, at 0) make the bins.
 //
+// Where the images' features are on a device, so is the answer, and nothing is waited for:
+//
+//   const ConditioningOn<Cuda> there = good;                      takes the training images' features there, once
+//   auto seen = there.query(ctx, features);                       distance and bin of each image, by which T̂ is chosen
+//   good.at(distances)                                            the same of distances that went to the host
+//
 // k beyond the number of training images counts as that number. T̂ is at least 10, so that every image takes steps even
 // where T_max is so small that the lowest bins would round to 0.
 
@@ -19,7 +25,10 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/distance.hpp"
+#include "d3ad/backend/cpu/nearest.hpp"
+#include "d3ad/core/arena.hpp"
 #include "d3ad/core/check.hpp"
+#include "d3ad/core/resident.hpp"
 #include "d3ad/core/tensor.hpp"
 
 namespace d3ad {
@@ -115,13 +124,8 @@ class ImplicitConditioning {
   int bins() const { return static_cast<int>(state_->edges.size()) - 1; }
 
   std::vector<Conditioning> query(Features features) const {
-    std::vector<Conditioning> all;
-    if (features.empty()) return all;
-    for (const float distance : distances(std::move(features))) {
-      D3AD_CHECK(std::isfinite(distance), "conditioning: the features of image ", all.size() + 1,
-                 " are not finite numbers");
-      all.push_back(at(distance));
-    }
+    if (features.empty()) return {};
+    auto all = at(distances(std::move(features)));
     ctx_->arena.settle();
     return all;
   }
@@ -138,24 +142,40 @@ class ImplicitConditioning {
   // Bin and T̂ of an image at `distance`.
   Conditioning at(float distance) const {
     const auto& edges = state_->edges;
-    // Number of edges below the distance: numpy.digitize(..., right=True).
-    const auto below = static_cast<int>(std::lower_bound(edges.begin(), edges.end(), distance) - edges.begin());
-    const int bin = std::min(below - 1, bins() - 1) + 1;
-    const int used = std::min(std::max(bin, 2), bins());
-    const int T_hat = round10(static_cast<double>(used) / bins() * state_->T_max);
-    return {distance, bin, std::max(T_hat, 10)};
+    const int bin = ops::bin_of(distance, edges.data(), static_cast<std::int64_t>(edges.size()));
+    return {distance, bin, T_hat(bin)};
   }
+  // Of a batch's images; an Error where one's distance is not a finite number.
+  std::vector<Conditioning> at(const std::vector<float>& distances) const {
+    std::vector<Conditioning> all;
+    for (const float distance : distances) {
+      D3AD_CHECK(std::isfinite(distance), "conditioning: the features of image ", all.size() + 1,
+                 " are not finite numbers");
+      all.push_back(at(distance));
+    }
+    return all;
+  }
+  // T̂ of a bin, 0 ... bins().
+  int T_hat(int bin) const {
+    const int used = std::min(std::max(bin, 2), bins());
+    return std::max(round10(static_cast<double>(used) / bins() * state_->T_max), 10);
+  }
+  // The first of the training images that are left out, -1: none.
+  std::int64_t left_out() const { return left_out_; }
 
  private:
   std::vector<float> distances(Features features) const {
     const auto rows = ctx_->arena.make<float>(matrix_shape(features));
     fill_matrix(rows.view(), std::move(features));
-    D3AD_CHECK(rows.shape().c == state_->features.shape().c, "conditioning: ", rows.shape().c,
-               " features an image, the training images had ", state_->features.shape().c,
-               "; the extractor and the image size have to be the same");
+    check_length(rows.shape().c);
     return mean_distances(*ctx_, *state_, rows.view(), left_out_);
   }
 
+  void check_length(std::int64_t length) const {
+    D3AD_CHECK(length == state_->features.shape().c, "conditioning: ", length,
+               " features an image, the training images had ", state_->features.shape().c,
+               "; the extractor and the image size have to be the same");
+  }
   // One row for each image, all of one length.
   static Shape matrix_shape(const Features& rows) {
     const std::size_t length = rows.front().size();
@@ -177,29 +197,67 @@ class ImplicitConditioning {
                                            std::int64_t left_out) {
     const std::int64_t count = rows.shape.n, training = state.features.shape().n;
     const auto between = ctx.arena.make<float>({.n = count, .c = training});
-    const auto pairs = between.view();
-    ops::pairwise_l1(ctx, pairs, rows, state.features.view());
-    std::vector<float> means;
-    for (std::int64_t i = 0; i < count; ++i) {
-      std::vector<float> d(pairs.data + i * training, pairs.data + (i + 1) * training);
-      if (left_out >= 0 && left_out + i < training) d.erase(d.begin() + left_out + i);
-      // A NaN would upset sorting; the sum passes it on to whoever checks the mean.
-      if (std::any_of(d.begin(), d.end(), [](float v) { return std::isnan(v); })) {
-        means.push_back(NAN);
-        continue;
-      }
-      const auto k = static_cast<std::ptrdiff_t>(std::min<std::size_t>(static_cast<std::size_t>(state.k), d.size()));
-      std::partial_sort(d.begin(), d.begin() + k, d.end());
-      double sum = 0;
-      for (std::ptrdiff_t j = 0; j < k; ++j) sum += double{d[static_cast<std::size_t>(j)]};
-      means.push_back(k > 0 ? static_cast<float>(sum / static_cast<double>(k)) : 0.0f);
-    }
+    ops::pairwise_l1(ctx, between.view(), rows, state.features.view());
+    std::vector<float> means(static_cast<std::size_t>(count));
+    ops::nearest_mean(ctx, View<float, Cpu>(means.data(), {.n = count}), {}, between.view(), {},
+                      {.k = state.k, .left_out = left_out});
     return means;
   }
+
+  template <class>
+  friend class ConditioningOn;
 
   std::shared_ptr<const State> state_;
   std::int64_t left_out_ = -1;
   std::shared_ptr<Context<Cpu>> ctx_;  // for its memory; shared by copies, so they are used by one thread at a time
+};
+
+// What a device knows of images: of each its distance and its bin, {n}. T_hats: T̂ of bin 0, 1, ...
+template <class Device>
+struct ConditioningSeen {
+  Value<float, Device> distance;
+  Value<std::int32_t, Device> bin;
+  std::vector<int> T_hats;
+};
+
+template <class Device>
+class ConditioningOn {
+ public:
+  ConditioningOn(const ImplicitConditioning& good)  // NOLINT: implicit on purpose, it stands for it
+      : good_(good),
+        there_(std::make_shared<const There>(
+            There{Resident<float, Device>(good.state().features.view()),
+                  Resident<float, Device>(View<const float, Cpu>(
+                      good.state().edges.data(), {.c = static_cast<std::int64_t>(good.state().edges.size())}))})) {}
+
+  const ImplicitConditioning& host() const { return good_; }
+
+  // features: an image's numbers, in whatever axes, are a row.
+  ConditioningSeen<Device> query(Context<Device>& ctx, const Value<float, Device>& features) const {
+    const std::int64_t n = features.shape().n, length = features.shape().size() / n;
+    good_.check_length(length);
+    auto between = ctx.arena.template make<float>({.n = n, .c = good_.images()});
+    ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), there_->features.view());
+    ConditioningSeen<Device> seen{
+        ctx.arena.template make<float>({.n = n}), ctx.arena.template make<std::int32_t>({.n = n}), {}};
+    ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), there_->edges.view(),
+                      {.k = good_.state().k, .left_out = good_.left_out()});
+    for (int bin = 0; bin <= good_.bins(); ++bin) seen.T_hats.push_back(good_.T_hat(bin));
+    return seen;
+  }
+  // As ImplicitConditioning's. Shares the features.
+  ConditioningOn leaving_out(std::int64_t first) const {
+    ConditioningOn other = *this;
+    other.good_ = good_.leaving_out(first);
+    return other;
+  }
+
+ private:
+  struct There {
+    Resident<float, Device> features, edges;
+  };
+  ImplicitConditioning good_;
+  std::shared_ptr<const There> there_;
 };
 
 }  // namespace d3ad

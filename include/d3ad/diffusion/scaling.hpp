@@ -33,6 +33,16 @@ inline StartFactors start_factors(const Schedule& schedule, const std::vector<in
   return factors;
 }
 
+// T̂ of each image on the host, where image i's is T_hats[choice[i]]. Waits for the device.
+template <class Device>
+std::vector<int> chosen(Context<Device>&, const std::vector<int>& T_hats, const Value<std::int32_t, Device>& choice) {
+  std::vector<std::int32_t> host(static_cast<std::size_t>(choice.shape().size()));
+  copy_to_host(host.data(), View<const std::int32_t, Device>(choice.view()));
+  std::vector<int> T_hat;
+  for (const std::int32_t i : host) T_hat.push_back(T_hats[static_cast<std::size_t>(i)]);
+  return T_hat;
+}
+
 namespace detail {
 
 // Host numbers on the device.

@@ -24,6 +24,7 @@ namespace d3ad::ops {
 
 struct StepCoefficients {
   float alpha_bar, alpha_bar_next, c1, c2;
+  bool operator==(const StepCoefficients&) const = default;
 };
 
 inline constexpr StepCoefficients kIdle{1.0f, 1.0f, 0.0f, 0.0f};

@@ -10,10 +10,19 @@
 // The map is image_size x image_size, of the whole image squeezed into that square; where the model was trained with
 // tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (pipeline/tile.hpp).
 //
+// Batch after batch, where a device copies one to itself and another one's results back while it computes a third:
+//
+//   detector.begin(inputs);                            launched; another batch may be begun before its results are
+//   taken for (const Detection& d : detector.finish()) ...   of the oldest batch; at most kBatchesAhead more may be
+//   under way
+//
 // The ranges and the threshold are the model's calibration, learned on good images; a single image is enough. An image
 // gets the same score alone and in a batch (to the rounding of the libraries underneath).
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -72,7 +81,8 @@ class Detector {
   const ModelConfig& config() const { return config_; }
   const Settings& settings() const { return config_.settings; }
   const anomaly::Calibration& calibration() const { return calibration_; }
-  const ImplicitConditioning& conditioning() const { return *conditioning_; }
+  const ImplicitConditioning& conditioning() const { return conditioning_->host(); }
+  const ConditioningOn<Device>& conditioning_on_device() const { return *conditioning_; }
   int image_size() const { return config_.settings.image_size; }
   // How images are cut for this model: tiling().on() where it is one of tiles.
   Tiling tiling() const { return Tiling(config_.settings); }
@@ -88,45 +98,76 @@ class Detector {
 
   // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
   std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
-    auto found = detect(upload(inputs), inputs, first);
-    ctx_.arena.settle();  // the first image was the plan: from the second on nothing is allocated
-    return found;
+    check_idle();
+    begin(inputs, first);
+    return finish();
   }
   // photos: as they were decoded, of any sizes, RGB. The same numbers as those of to_input(photo, size), or of tiles.
   std::vector<Detection> operator()(const std::vector<Image>& photos, std::uint64_t first = 0) {
     if (tiling().on()) {
       D3AD_CHECK(!photos.empty(), "detect: there are no images");
-      std::vector<Detection> found;
+      std::vector<Frame> frames;
       for (const auto& photo : photos) {
         check_photo(photo);
-        found.push_back(detect_tiles(tiling().frame(photo), first + found.size()));
+        frames.push_back(tiling().frame(photo));
       }
-      return found;
+      return (*this)(std::move(frames), first);
     }
+    check_idle();
     auto x = upload(photos);
     std::vector<std::vector<float>> inputs;
     for (std::size_t i = 0; i < photos.size(); ++i) inputs.push_back(host(x, i));
-    auto found = detect(std::move(x), std::move(inputs), first);
-    ctx_.arena.settle();
-    return found;
+    auto& place = next_place(0, static_cast<std::int64_t>(photos.size()));
+    launch(place, std::move(x), std::move(inputs), first);
+    return finish();
   }
   Detection operator()(const Image& photo) { return std::move((*this)(std::vector{photo}).front()); }
   // As tiling().frame(photo) or a loader made them.
   std::vector<Detection> operator()(std::vector<Frame> frames, std::uint64_t first = 0) {
-    std::vector<Detection> found;
-    std::vector<std::vector<float>> inputs;
-    for (auto& frame : frames)
-      if (tiling().on())
-        found.push_back(detect_tiles(std::move(frame), first + found.size()));
-      else
-        inputs.push_back(std::move(frame.pixels));
-    return tiling().on() && !found.empty() ? std::move(found) : (*this)(inputs, first);
+    check_idle();
+    begin(std::move(frames), first);
+    return finish();
   }
   Detection operator()(std::vector<float> input) {
     std::vector<std::vector<float>> one;
     one.push_back(std::move(input));
     return std::move((*this)(one).front());
   }
+
+  // Launches what computes a batch. inputs and first: as above.
+  void begin(std::vector<std::vector<float>> inputs, std::uint64_t first = 0) {
+    const std::int64_t count = static_cast<std::int64_t>(inputs.size()), numbers = input_numbers();
+    check_inputs(inputs);
+    check_room();
+    auto& place = next_place(count * numbers, count);
+    float* host = place.inputs();
+    for (const auto& input : inputs) host = std::copy(input.begin(), input.end(), host);
+    const View<const float, Device> x(place.send(ctx_).data, {count, image_size(), image_size(), 3});
+    launch(place, Value<float, Device>::borrow(x), std::move(inputs), first);
+  }
+  // The same of frames. Those of a model of tiles are computed here and now, one after the other.
+  void begin(std::vector<Frame> frames, std::uint64_t first = 0) {
+    Batch batch;
+    if (tiling().on()) {
+      D3AD_CHECK(!frames.empty(), "detect: there are no images");
+      check_room();
+      for (auto& frame : frames) batch.found.push_back(detect_tiles(std::move(frame), first + batch.found.size()));
+      under_way_.push_back(std::move(batch));
+    } else {
+      for (auto& frame : frames) batch.inputs.push_back(std::move(frame.pixels));
+      begin(std::move(batch.inputs), first);
+    }
+  }
+  // The results of the batch that was begun first of those under way. Waits for them.
+  std::vector<Detection> finish() {
+    D3AD_CHECK(!under_way_.empty(), "detect: no batch was begun");
+    Batch batch = std::move(under_way_.front());
+    under_way_.pop_front();
+    if (!batch.place) return std::move(batch.found);
+    return results_of(batch.place->wait(), std::move(batch.inputs));
+  }
+  // Forgets the batches under way.
+  void abandon() { under_way_.clear(); }
 
   // The networks and settings at work, and the context they work on.
   Method<Device> method() const { return {*vae_, *unet_, *extractor_, schedule_, config_.settings, &loop_}; }
@@ -135,15 +176,10 @@ class Detector {
   // The inputs on the device, [n, size, size, 3].
   Value<float, Device> upload(const std::vector<std::vector<float>>& inputs) const {
     const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
-    D3AD_CHECK(count > 0, "detect: there are no images");
-    check_whole();
+    check_inputs(inputs);
     auto x = ctx_.arena.template make<float>({count, size, size, 3});
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto& input = inputs[static_cast<std::size_t>(i)];
-      D3AD_CHECK(static_cast<std::int64_t>(input.size()) == size * size * 3, "detect: an input of ", input.size(),
-                 " numbers, expected ", size, " x ", size, " x 3");
-      copy_from_host(x.view().images(i, 1), input.data());
-    }
+    for (std::int64_t i = 0; i < count; ++i)
+      copy_from_host(x.view().images(i, 1), inputs[static_cast<std::size_t>(i)].data());
     return x;
   }
   // The same of photographs, whose bytes go to the device and are resized there.
@@ -177,12 +213,24 @@ class Detector {
   }
 
  private:
+  // A batch whose results are not taken yet.
+  struct Batch {
+    StagingPlace<Device>* place = nullptr;
+    std::vector<std::vector<float>> inputs;
+    std::vector<Detection> found = {};  // of tiles, which are computed as the batch is begun
+  };
+  // Numbers of an image's results, which come one after the other: of all images the score and the distance, then the
+  // map, the raw maps and the reconstruction.
+  static constexpr std::int64_t kMaps = 3;
+  std::int64_t pixels() const { return std::int64_t{image_size()} * image_size(); }
+  std::int64_t input_numbers() const { return 3 * pixels(); }
+  std::int64_t result_numbers() const { return 2 + (kMaps + 3) * pixels(); }
+
   void check_whole() const {
     D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().tile,
                " pixels, not at whole images resized to ", image_size(),
                "; give the detector photographs (read_image) or frames");
   }
-
   static Shape check_photo(const Image& photo) {
     const Shape shape{.h = photo.height, .w = photo.width, .c = photo.channels};
     D3AD_CHECK(
@@ -191,25 +239,75 @@ class Detector {
         " bytes, expected 3 channels and a byte for each number");
     return shape;
   }
+  void check_idle() const {
+    D3AD_CHECK(under_way_.empty(), "detect: ", under_way_.size(), " batches are under way; take their results before");
+  }
+  void check_room() const {
+    D3AD_CHECK(under_way_.size() <= kBatchesAhead<Device>, "detect: ", under_way_.size(),
+               " batches are under way, which is as many as there may be; take the results of the first (finish)");
+  }
+  void check_inputs(const std::vector<std::vector<float>>& inputs) const {
+    D3AD_CHECK(!inputs.empty(), "detect: there are no images");
+    check_whole();
+    for (const auto& input : inputs)
+      D3AD_CHECK(static_cast<std::int64_t>(input.size()) == input_numbers(), "detect: an input of ", input.size(),
+                 " numbers, expected ", image_size(), " x ", image_size(), " x 3");
+  }
+
+  // All places grow with the first of a size: then nothing is allocated at the second.
+  StagingPlace<Device>& next_place(std::int64_t inputs, std::int64_t count) {
+    if (under_way_.empty())
+      for (auto& place : places_) place.reserve(ctx_, inputs, count * result_numbers());
+    auto& place = places_[turn_ % places_.size()];
+    place.reserve(ctx_, inputs, count * result_numbers());
+    return place;
+  }
 
   // x on the device, inputs the same numbers on the host.
-  std::vector<Detection> detect(Value<float, Device> x, std::vector<std::vector<float>> inputs, std::uint64_t first) {
+  void launch(StagingPlace<Device>& place, Value<float, Device> x, std::vector<std::vector<float>> inputs,
+              std::uint64_t first) {
+    compute(place, std::move(x), first);
+    place.fetch(ctx_);
+    under_way_.push_back({.place = &place, .inputs = std::move(inputs)});
+    ++turn_;
+    ctx_.arena.settle();  // the first batch was the plan: from the second on nothing is allocated
+  }
+  void compute(StagingPlace<Device>& place, Value<float, Device> x, std::uint64_t first) {
     const auto seen = method().analyse(ctx_, std::move(x), *conditioning_, first);
     const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
-    const auto scores = anomaly::scores(ctx_, map);
-    auto raw = anomaly::to_host(ctx_, seen.latent_map, seen.feature_map);
-
+    const std::int64_t count = map.shape().n;
+    float* to = place.results().data;
+    ops::max_per_image(ctx_, View<float, Device>(to, {.n = count}), map.view());
+    to += count;
+    for (const auto* part : {&seen.conditioning.distance, &map, &seen.latent_map, &seen.feature_map, &seen.repaired}) {
+      ops::copy(ctx_, View<float, Device>(to, part->shape()), part->view());
+      to += part->shape().size();
+    }
+  }
+  // found: what compute() wrote.
+  std::vector<Detection> results_of(const float* found, std::vector<std::vector<float>> inputs) const {
+    const auto next = [&found](std::int64_t count) {
+      std::vector<float> part(found, found + count);
+      found += count;
+      return part;
+    };
+    const auto count = static_cast<std::int64_t>(inputs.size());
+    const std::vector<float> scores = next(count);
+    const auto conditioning = method().chosen(conditioning_->host(), next(count));
+    anomaly::check_scores(scores);
     std::vector<Detection> out(inputs.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
-      Detection& d = out[i];
-      d.score = scores[i];
-      D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
-      d.faulty = anomaly::faulty(d.score, calibration_.threshold);
-      d.conditioning = seen.conditioning[i];
-      d.raw = std::move(raw[i]);
-      d.input = std::move(inputs[i]);
-      d.map = host(map, i);
-      d.reconstruction = host(seen.repaired, i);
+      out[i].score = scores[i];
+      out[i].faulty = anomaly::faulty(scores[i], calibration_.threshold);
+      out[i].conditioning = conditioning[i];
+      out[i].raw.h = out[i].raw.w = image_size();
+      out[i].input = std::move(inputs[i]);
+    }
+    for (Detection& d : out) d.map = next(pixels());
+    for (Detection& d : out) d.raw.latent = next(pixels());
+    for (Detection& d : out) d.raw.feature = next(pixels());
+    for (Detection& d : out) {
+      d.reconstruction = next(input_numbers());
       for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
       d.width = d.height = image_size();
     }
@@ -225,7 +323,7 @@ class Detector {
         " numbers, expected 3 for each pixel");
     TileOptions options = tiles_;
     options.first = number * kMostTiles;
-    const auto good = [this](int) -> const ImplicitConditioning& { return *conditioning_; };
+    const auto good = [this](int) -> const ConditioningOn<Device>& { return *conditioning_; };
     auto seen = analyse_tiles(ctx_, method(), frame, tiling().grid(frame.width, frame.height), options, good);
     Detection d;
     {
@@ -254,11 +352,14 @@ class Detector {
   Loaded<Autoencoder<Device>, Device> vae_;
   Loaded<UNet<Device>, Device> unet_;
   Loaded<ResNet<Device>, Device> extractor_;
-  std::optional<ImplicitConditioning> conditioning_;
+  std::optional<ConditioningOn<Device>> conditioning_;
   anomaly::Calibration calibration_;
   float brightest_ = 0;
   TileOptions tiles_;
   mutable DenoiseLoop<Device> loop_;  // as the arena: what is kept from call to call
+  std::array<StagingPlace<Device>, 1 + kBatchesAhead<Device>> places_;
+  std::deque<Batch> under_way_;
+  std::size_t turn_ = 0;
 };
 
 }  // namespace d3ad

@@ -20,6 +20,7 @@
 //   baseline_mean_image, baseline_vae
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -287,25 +288,46 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   std::size_t loaded = 0, round = 0;
   std::vector<detail::Found> own;
   std::vector<Frame> frames;
-  // Computes this process's batch of the round, whatever is in it, and gathers what all have found.
-  const auto run = [&] {
+  // Rounds of which this process's batch was begun, whatever is in it.
+  struct Round {
+    std::vector<detail::Found> own;
+    std::size_t loaded;
+  };
+  std::deque<Round> under_way;
+  struct Abandon {  // where this is left by an error
+    Detector<Device>& detector;
+    ~Abandon() { detector.abandon(); }
+  } const abandon{detector};
+  const auto begin = [&] {
     if (group.any(options.stop())) throw Interrupted("evaluate: stopped; nothing was written");
-    parallel::Packet packet;
     if (!frames.empty()) {
-      auto found = detector(std::move(frames), (round * processes + static_cast<std::size_t>(group.rank())) * batch);
       if (options.baselines) {
         auto& ctx = detector.context();
         std::vector<std::vector<float>> inputs;
-        for (const auto& d : found) inputs.push_back(d.input);
+        for (const auto& frame : frames) inputs.push_back(frame.pixels);
         const auto x = detector.upload(inputs);
         const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
         const auto by_vae = vae_only_map(ctx, detector.method(), x);
-        for (std::size_t i = 0; i < found.size(); ++i)
+        for (std::size_t i = 0; i < frames.size(); ++i)
           own[i].by_mean = detector.host(by_mean, i), own[i].by_vae = detector.host(by_vae, i);
       }
+      detector.begin(std::move(frames), (round * processes + static_cast<std::size_t>(group.rank())) * batch);
+    }
+    ++round;
+    under_way.push_back({std::move(own), loaded});
+    own.clear();
+    frames.clear();
+  };
+  // Gathers what all have found in the oldest round.
+  const auto finish = [&] {
+    Round done = std::move(under_way.front());
+    under_way.pop_front();
+    parallel::Packet packet;
+    if (!done.own.empty()) {
+      auto found = detector.finish();
       for (std::size_t i = 0; i < found.size(); ++i) {
-        own[i].detection = std::move(found[i]);
-        put(packet, own[i]);
+        done.own[i].detection = std::move(found[i]);
+        put(packet, done.own[i]);
       }
     }
     for (const auto& bytes : group.gather(std::move(packet).bytes()))
@@ -324,10 +346,12 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
         maps["baseline_mean_image"].push_back(std::move(f.by_mean));
         maps["baseline_vae"].push_back(std::move(f.by_vae));
       }
-    ++round;
-    own.clear();
-    frames.clear();
-    options.progress(static_cast<std::int64_t>(std::min(loaded * processes, total)), static_cast<std::int64_t>(total));
+    options.progress(static_cast<std::int64_t>(std::min(done.loaded * processes, total)),
+                     static_cast<std::int64_t>(total));
+  };
+  const auto run = [&] {
+    begin();
+    while (under_way.size() > kBatchesAhead<Device>) finish();
   };
   for (const std::size_t i : share.own) {
     auto image = detail::test_image(dataset.test[i], loader.next());
@@ -343,6 +367,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   }
   if (!frames.empty()) run();
   while (processes > 1 && round < share.rounds) run();  // the last one, where this process has no part in it
+  while (!under_way.empty()) finish();
   if (!group.first()) return {};
   D3AD_CHECK(!out.images.empty(), "evaluate: none of the ", dataset.test.size(), " test images of '", dataset.category,
              "' could be read; the first: ", out.skipped.front());

@@ -2,9 +2,9 @@
 // The whole method on one screen: how an image becomes two maps of what is wrong with it.
 //
 //   Method<Cpu> method{vae, unet, extractor, schedule, settings};
-//   auto conditioning = ImplicitConditioning(...);                  // of the good images' method.conditioning_features
-//   auto seen = method.analyse(ctx, x, conditioning);               // x [n, size, size, 3] in [-1, 1]
-//   auto map = method.anomaly_map(ctx, seen, ranges);               // [n, size, size, 1]
+//   ConditioningOn<Cpu> conditioning = ImplicitConditioning(...);    // of the good images'
+//   method.conditioning_features auto seen = method.analyse(ctx, x, conditioning);               // x [n, size, size,
+//   3] in [-1, 1] auto map = method.anomaly_map(ctx, seen, ranges);               // [n, size, size, 1]
 //
 // Training, calibration, detection and evaluation all go through these functions, so that the library, the command line
 // and the report give the same numbers.
@@ -38,23 +38,23 @@ struct Method {
   DenoiseLoop<Device>* loop = nullptr;  // kept between calls, where the networks are frozen
 
   struct Analysis {
-    std::vector<Conditioning> conditioning;  // distance, bin and T̂ of each image
-    V z0, repaired_z;                        // latents [n, h, w, c]: as it is, as it would be if good
-    V repaired;                              // [n, size, size, 3] in about [-1, 1]
-    V latent_map, feature_map;               // [n, size, size, 1], raw
+    ConditioningSeen<Device> conditioning;  // distance, bin and T̂ of each image
+    V z0, repaired_z;                       // latents [n, h, w, c]: as it is, as it would be if good
+    V repaired;                             // [n, size, size, 3] in about [-1, 1]
+    V latent_map, feature_map;              // [n, size, size, 1], raw
   };
 
   // x [n, size, size, 3] in [-1, 1]. first: the images' number, which their random draws depend on (with omega, eta or
   // a sampled posterior).
-  Analysis analyse(Context<Device>& ctx, V x, const ImplicitConditioning& good, std::uint64_t first = 0) const {
+  Analysis analyse(Context<Device>& ctx, V x, const ConditioningOn<Device>& good, std::uint64_t first = 0) const {
     Analysis a;
     const auto seen = features(ctx, x);
-    a.conditioning = good.query(to_rows(pooled(ctx, seen)));
+    a.conditioning = good.query(ctx, pooled(ctx, seen));
     if (!settings.dynamic)
-      for (auto& c : a.conditioning) c.T_hat = settings.T_max;
+      for (int& T_hat : a.conditioning.T_hats) T_hat = settings.T_max;
 
     a.z0 = encode(ctx, x, first);
-    a.repaired_z = reconstruct(ctx, a.z0, steps_of(a.conditioning), first);
+    a.repaired_z = reconstruct(ctx, a.z0, a.conditioning, first);
     a.repaired = decode(ctx, a.repaired_z);
     const auto expected = features(ctx, a.repaired);
 
@@ -83,12 +83,15 @@ struct Method {
   // Scales and denoises (METHOD 6). drop_direction: the first step without its direction term (METHOD 4).
   V reconstruct(Context<Device>& ctx, const V& z0, const std::vector<int>& T_hat, std::uint64_t first = 0,
                 bool drop_direction = false) const {
-    const auto model = [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
-      return unet(c, fn::to_real(c, std::move(x)), t);
-    };
     const auto options = denoise_options(first, drop_direction);
-    return loop ? (*loop)(ctx, model, z0, T_hat, schedule, options)
-                : diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
+    return loop ? (*loop)(ctx, model(), z0, T_hat, schedule, options)
+                : diffusion::reconstruct(ctx, model(), z0, T_hat, schedule, options);
+  }
+  V reconstruct(Context<Device>& ctx, const V& z0, const ConditioningSeen<Device>& seen, std::uint64_t first) const {
+    const auto options = denoise_options(first, false);
+    return loop ? (*loop)(ctx, model(), z0, seen.T_hats, seen.bin, schedule, options)
+                : diffusion::reconstruct(ctx, model(), z0, diffusion::chosen(ctx, seen.T_hats, seen.bin), schedule,
+                                         options);
   }
 
   diffusion::DenoiseOptions denoise_options(std::uint64_t first, bool drop_direction = false) const {
@@ -99,6 +102,21 @@ struct Method {
             .seed = settings.seed,
             .first_image = first,
             .drop_first_direction = drop_direction};
+  }
+
+  // Bin and T̂ of images at these distances from the good ones, as analyse() chooses them.
+  std::vector<Conditioning> chosen(const ImplicitConditioning& good, const std::vector<float>& distances) const {
+    auto all = good.at(distances);
+    if (!settings.dynamic)
+      for (auto& c : all) c.T_hat = settings.T_max;
+    return all;
+  }
+  // Those of an analysis, on the host. Waits for the device.
+  std::vector<Conditioning> chosen(const ImplicitConditioning& good, const Analysis& a) const {
+    const auto& distance = a.conditioning.distance;
+    std::vector<float> host(static_cast<std::size_t>(distance.shape().n));
+    copy_to_host(host.data(), View<const float, Device>(distance.view()));
+    return chosen(good, host);
   }
 
   // What implicit conditioning compares: the features of one layer, pooled to 16 x 16.
@@ -125,10 +143,10 @@ struct Method {
   Features features(Context<Device>& ctx, V x) const {
     return extractor.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
   }
-  static std::vector<int> steps_of(const std::vector<Conditioning>& conditioning) {
-    std::vector<int> T_hat;
-    for (const auto& c : conditioning) T_hat.push_back(c.T_hat);
-    return T_hat;
+  auto model() const {
+    return [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
+      return unet(c, fn::to_real(c, std::move(x)), t);
+    };
   }
   V pooled(Context<Device>& ctx, const Features& features) const {
     const auto& f = features[static_cast<std::size_t>(settings.dic_layer - 1)];

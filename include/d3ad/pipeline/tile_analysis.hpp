@@ -50,7 +50,9 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, const Method<Device>& method, 
     const int count = std::min(options.batch, grid.count() - start);
     auto x = ctx.arena.template make<float>({count, grid.size, grid.size, 3});
     for (int i = 0; i < count; ++i) copy_from_host(x.view().images(i, 1), cut_tile(frame, grid, start + i).data());
-    const auto seen = method.analyse(ctx, std::move(x), good(start), options.first + static_cast<std::uint64_t>(start));
+    const ConditioningOn<Device>& others = good(start);
+    const auto seen = method.analyse(ctx, std::move(x), others, options.first + static_cast<std::uint64_t>(start));
+    const auto conditioning = method.chosen(others.host(), seen);
     const auto raw = anomaly::to_host(ctx, seen.latent_map, seen.feature_map);
     std::vector<float> pixels(static_cast<std::size_t>(grid.size) * static_cast<std::size_t>(grid.size) * 3);
     for (int i = 0; i < count; ++i) {
@@ -59,7 +61,7 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, const Method<Device>& method, 
       latent.add(start + i, raw[at].latent);
       feature.add(start + i, raw[at].feature);
       repaired.add(start + i, pixels);
-      out.tiles.push_back({grid.x(start + i), grid.y(start + i), seen.conditioning[at]});
+      out.tiles.push_back({grid.x(start + i), grid.y(start + i), conditioning[at]});
     }
   }
   out.raw = {grid.height, grid.width, std::move(latent).take(), std::move(feature).take()};

@@ -519,11 +519,12 @@ class Trainer {
         std::move(features),
         {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
 
+    const ConditioningOn<Device> known = conditioning;
     std::vector<anomaly::MapPair> maps;
     const bool none_held = good_->held().empty();
     const auto& paths = none_held ? good_->learned() : good_->held();
     // A good image must not find itself among the good ones, or its distance would be smaller than a new image's.
-    const auto others = [&](std::int64_t piece) { return none_held ? conditioning.leaving_out(piece) : conditioning; };
+    const auto others = [&](std::int64_t piece) { return none_held ? known.leaving_out(piece) : known; };
     each_batch(
         "calibrate", paths.size(), tiling().on() ? 1 : kBatch, /*everywhere=*/false,
         [&](parallel::Packet& packet, std::int64_t first, std::int64_t n) {

@@ -1,0 +1,66 @@
+#pragma once
+// What implicit conditioning makes of distances (diffusion/implicit_conditioning.hpp), where they are.
+//
+// nearest_mean: how far each row is from what is nearest to it, and in which bin that lies.
+//   mean[i] = mean of the k smallest numbers of row i, or of all where there are fewer; 0 of none, NaN where one is NaN
+//   bin[i]  = how many edges lie below mean[i], but the last one        (numpy's digitize, right = True; 0 for NaN)
+//   distances {n, c = m}, edges {c = bins + 1} ascending  ->  mean {n}, bin {n}; bin.data may be null: edges are not
+//   read
+// left_out >= 0: row i is without column left_out + i, where there is one. The smallest are added up in ascending
+// order, in double; bins are comparisons. So every device gives the same bits.
+//
+// pick: out[r, i] = table[r, choice[i]]
+//   table {n = rows, c = m}, choice {n} of 0 ... m - 1  ->  out {n = rows, c = n}
+// U: float, std::int32_t or StepCoefficients.
+
+#include <cstdint>
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/context.hpp"
+#include "d3ad/core/required.hpp"
+#include "d3ad/core/rng.hpp"
+#include "d3ad/core/tensor.hpp"
+
+namespace d3ad::ops {
+
+struct Nearest {
+  Required<int> k;
+  std::int64_t left_out = -1;
+};
+
+// The bin of a value, the same on every device.
+D3AD_HOST_DEVICE inline std::int32_t bin_of(float value, const float* edges, std::int64_t count) {
+  std::int32_t below = 0;
+  for (std::int64_t i = 0; i < count - 1; ++i) below += edges[i] < value;
+  return below;
+}
+
+void nearest_mean(Context<Cpu>&, View<float, Cpu> mean, View<std::int32_t, Cpu> bin, In<float, Cpu> distances,
+                  In<float, Cpu> edges, Nearest);
+template <class U>
+void pick(Context<Cpu>&, View<U, Cpu> out, In<U, Cpu> table, In<std::int32_t, Cpu> choice);
+
+template <class T>
+void nearest_mean(Context<CudaOf<T>>&, View<float, CudaOf<T>> mean, View<std::int32_t, CudaOf<T>> bin,
+                  In<float, CudaOf<T>> distances, In<float, CudaOf<T>> edges, Nearest);
+template <class U, class T>
+void pick(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> table, In<std::int32_t, CudaOf<T>> choice);
+
+inline void check_nearest_mean(Shape mean, Shape bin, bool wants_bin, Shape distances, Shape edges, Nearest config) {
+  const Shape each{.n = distances.n};
+  D3AD_CHECK((distances == Shape{.n = distances.n, .c = distances.c}) && mean == each && (!wants_bin || bin == each),
+             "nearest_mean: mean ", mean, " and bin ", bin, " of distances ", distances,
+             ", expected a row an image and a number for each");
+  D3AD_CHECK(int{config.k} >= 1, "nearest_mean: k is ", int{config.k}, ", expected 1 or more");
+  D3AD_CHECK(!wants_bin || (edges.c >= 2 && edges == Shape{.c = edges.c}), "nearest_mean: edges ", edges,
+             " make no bin");
+}
+
+inline void check_pick(Shape out, Shape table, Shape choice) {
+  D3AD_CHECK((table == Shape{.n = table.n, .c = table.c}) && table.c >= 1 &&
+                 (out == Shape{.n = table.n, .c = choice.n}) && choice == Shape{.n = choice.n},
+             "pick: out ", out, " of table ", table, " by choices ", choice,
+             ", expected the table's rows with a column for each choice");
+}
+
+}  // namespace d3ad::ops

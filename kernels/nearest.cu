@@ -1,0 +1,37 @@
+// CUDA variant of ops/nearest.hpp.
+
+#include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/ops/diffusion_step.hpp"
+#include "d3ad/ops/nearest.hpp"
+#include "kernels/element.cuh"
+#include "kernels/nearest.cuh"
+
+namespace d3ad::ops {
+
+template <class T>
+void nearest_mean(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> mean, View<std::int32_t, CudaOf<T>> bin,
+                  In<float, CudaOf<T>> distances, In<float, CudaOf<T>> edges, Nearest config) {
+  check_nearest_mean(mean.shape, bin.shape, bin.data, distances.shape, edges.shape, config);
+  kernels::launch("nearest_mean", ctx.stream(), kernels::nearest_mean_kernel, static_cast<unsigned>(distances.shape.n),
+                  kernels::kNearestThreads, 0, mean.data, bin.data, distances.data, distances.shape.c,
+                  std::int64_t{config.k}, config.left_out, edges.data, edges.shape.c);
+}
+
+template <class U, class T>
+void pick(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> table, In<std::int32_t, CudaOf<T>> choice) {
+  check_pick(out.shape, table.shape, choice.shape);
+  kernels::launch("pick", ctx.stream(), kernels::pick_kernel<U>, kernels::blocks_for(out.size(), 256), 256, 0, out.data,
+                  table.data, choice.data, table.shape.n, table.shape.c, choice.shape.n);
+}
+
+#define INSTANTIATE_PICK(U, T) \
+  template void pick(Context<CudaOf<T>>&, View<U, CudaOf<T>>, In<U, CudaOf<T>>, In<std::int32_t, CudaOf<T>>);
+#define INSTANTIATE(T)                                                                                   \
+  template void nearest_mean(Context<CudaOf<T>>&, View<float, CudaOf<T>>, View<std::int32_t, CudaOf<T>>, \
+                             In<float, CudaOf<T>>, In<float, CudaOf<T>>, Nearest);                       \
+  INSTANTIATE_PICK(float, T)                                                                             \
+  INSTANTIATE_PICK(std::int32_t, T)                                                                      \
+  INSTANTIATE_PICK(StepCoefficients, T)
+D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+
+}  // namespace d3ad::ops
