@@ -166,8 +166,8 @@ class Ablation {
       detector_.reset();
       detector_.emplace(ctx_, folder, [&](Settings& s) { s.weights = first.settings.weights; });
     }
-    if (!test_ || test_->image_size() != detector_->image_size()) {
-      test_.emplace(dataset_, detector_->image_size());
+    if (!test_ || test_->tiling() != detector_->tiling()) {
+      test_.emplace(dataset_, detector_->tiling());
       judged_ = test_->judged();
       record_->set_left_out(test_->skipped());
     }
@@ -208,7 +208,8 @@ class Ablation {
 
   // The raw maps of all test images, those an earlier run has not left in the store.
   void reconstruct(const AblationPoint& point, const std::vector<std::vector<int>>& layers, MapStore& store) {
-    const auto batch = static_cast<std::size_t>(request_.batch);
+    // Tiles are computed image by image.
+    const auto batch = test_->tiling().on() ? std::size_t{1} : static_cast<std::size_t>(request_.batch);
     // Batches as they are in evaluate(), for the same bits.
     if (store.size() < test_->size()) store.keep(store.size() / batch * batch);
     const auto base = detector_->method();
@@ -219,38 +220,53 @@ class Ablation {
       methods.push_back({base.vae, base.unet, base.extractor, base.schedule, settings[k], base.loop});
     }
     const auto& paths = test_->paths();
-    ImageLoader loader({paths.begin() + static_cast<std::ptrdiff_t>(store.size()), paths.end()}, test_->image_size());
-    const auto say = [&] {
-      events_.progress("detect", static_cast<std::int64_t>(store.size()), static_cast<std::int64_t>(test_->size()),
-                       concat(describe(point), left(test_->size() - store.size())));
-    };
-    if (store.size() < test_->size()) say();
+    ImageLoader loader({paths.begin() + static_cast<std::ptrdiff_t>(store.size()), paths.end()}, test_->tiling());
     while (store.size() < test_->size()) {
       stop_here();
       const auto start = Clock::now();
       const std::size_t first = store.size(), count = std::min(batch, test_->size() - first);
-      std::vector<std::vector<float>> inputs;
+      std::vector<Frame> frames;
       for (std::size_t i = 0; i < count; ++i) {
         auto item = loader.next();
         D3AD_CHECK(item.error.empty(), item.error, "; a moment ago it could be read");
-        inputs.push_back(std::move(item.pixels));
+        frames.push_back({item.frame_width, item.frame_height, std::move(item.pixels)});
       }
-      const auto x = detector_->upload(inputs);
-      const auto seen = methods[0].analyse(ctx_, x, detector_->conditioning(), first);
-      std::vector<Value<float, Device>> features{seen.feature_map};
-      for (std::size_t k = 1; k < layers.size(); ++k)
-        features.push_back(methods[k].feature_difference(ctx_, x, seen.repaired));
-      const auto size = static_cast<std::int64_t>(test_->image_size());
-      for (std::size_t i = 0; i < count; ++i) {
-        std::vector<std::vector<float>> maps;
-        for (const auto& f : features) maps.push_back(Detector<Device>::host(f, i));
-        store.add(seen.conditioning[i].T_hat, size, size, Detector<Device>::host(seen.latent_map, i), maps);
-      }
+      if (test_->tiling().on())
+        add_tiles(methods, frames.front(), first, store);
+      else
+        add_whole(methods, frames, first, store);
       ctx_.arena.settle();
       result_.reconstructed += count;
       pace_.detection += seconds_since(start), pace_.images += count;
       say();
     }
+  }
+
+  void add_whole(const std::vector<Method<Device>>& methods, const std::vector<Frame>& frames, std::size_t first,
+                 MapStore& store) {
+    std::vector<std::vector<float>> inputs;
+    for (const auto& frame : frames) inputs.push_back(frame.pixels);
+    const auto x = detector_->upload(inputs);
+    const auto seen = methods[0].analyse(ctx_, x, detector_->conditioning_on_device(), first);
+    const auto conditioning = methods[0].chosen(detector_->conditioning(), seen);
+    std::vector<Value<float, Device>> features{seen.feature_map};
+    for (std::size_t k = 1; k < methods.size(); ++k)
+      features.push_back(methods[k].feature_difference(ctx_, x, seen.repaired));
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      std::vector<std::vector<float>> maps;
+      for (const auto& f : features) maps.push_back(Detector<Device>::host(f, i));
+      store.add(conditioning[i].T_hat, frames[i].height, frames[i].width, Detector<Device>::host(seen.latent_map, i),
+                maps);
+    }
+  }
+  void add_tiles(const std::vector<Method<Device>>& methods, const Frame& frame, std::size_t first, MapStore& store) {
+    auto seen = analyse_tiles(
+        ctx_, methods[0], frame, test_->tiling().grid(frame.width, frame.height),
+        {.batch = request_.batch, .first = first * kMostTiles, .progress = [this](int, int) { stop_here(); }},
+        [this](int) -> const ConditioningOn<Device>& { return detector_->conditioning_on_device(); },
+        {methods.begin() + 1, methods.end()});
+    seen.more_features.insert(seen.more_features.begin(), std::move(seen.raw.feature));
+    store.add(farthest(seen.tiles).T_hat, frame.height, frame.width, seen.raw.latent, seen.more_features);
   }
 
   // The point's rows under both protocols.
@@ -278,7 +294,7 @@ class Ablation {
         one.score = *std::max_element(one.map.begin(), one.map.end());
         set.push_back(&one);
       }
-      row.metrics = detail::metric_row(set, test_->image_size());
+      row.metrics = detail::metric_row(set);
       row.metrics.category = dataset_.category, row.metrics.defect = "all", row.metrics.protocol = protocol;
       out.push_back(row);
     }

@@ -2,7 +2,7 @@
 // What an ablation keeps of a test set: its images that can be read, and, on disk, the raw maps of one reconstruction
 // of them, so that memory holds one image's at a time and a stopped ablation goes on in the middle.
 //
-//   const TestSet test(dataset, 256);
+//   const TestSet test(dataset, detector.tiling());
 //   MapStore store("out/work/maps-0f3a", 2);          two kinds of feature maps
 //   for (std::size_t i = store.size(); i < test.size(); ++i) store.add(test[i] ...);
 //   anomaly::MapPair pair = store.pair(i, /*kind=*/1);
@@ -23,15 +23,15 @@
 
 namespace d3ad {
 
-// The test images that can be read, with their masks at the model's size. Reads every image once.
+// The test images that can be read, with their masks at the maps' size. Reads every image once.
 class TestSet {
  public:
-  TestSet(const Dataset& dataset, int size) : size_(size) {
+  TestSet(const Dataset& dataset, const Tiling& tiling) : tiling_(tiling) {
     std::vector<std::filesystem::path> paths;
     for (const auto& s : dataset.test) paths.push_back(s.image);
-    ImageLoader loader(paths, size);
+    ImageLoader loader(paths, tiling);
     for (const auto& sample : dataset.test) {
-      auto image = detail::test_image(sample, loader.next(), size);
+      auto image = detail::test_image(sample, loader.next());
       if (!image.error.empty()) {
         skipped_.push_back(image.error);
         continue;
@@ -40,13 +40,14 @@ class TestSet {
       rows_.push_back({sample.image.string(), sample.defect, sample.anomalous(), false, 0, 0.0f, 0.0f});
       masks_.push_back(std::move(image.mask));
       pixels_.push_back(image.has_pixels);
+      sizes_.push_back({image.frame.height, image.frame.width});
     }
     D3AD_CHECK(!rows_.empty(), "ablation: none of the ", dataset.test.size(), " test images of '", dataset.category,
                "' could be read; the first: ", skipped_.front());
   }
 
   std::size_t size() const { return rows_.size(); }
-  int image_size() const { return size_; }
+  const Tiling& tiling() const { return tiling_; }
   const std::vector<std::filesystem::path>& paths() const { return paths_; }
   const std::vector<std::string>& skipped() const { return skipped_; }
   bool anomalous(std::size_t i) const { return rows_[i].anomalous; }
@@ -54,16 +55,18 @@ class TestSet {
   // For the metrics of all images; maps and scores are to be filled in. Refers to this object.
   std::vector<detail::Judged> judged() const {
     std::vector<detail::Judged> out;
-    for (std::size_t i = 0; i < size(); ++i) out.push_back({&rows_[i], 0.0f, {}, masks_[i], pixels_[i]});
+    for (std::size_t i = 0; i < size(); ++i)
+      out.push_back({&rows_[i], 0.0f, {}, masks_[i], pixels_[i], sizes_[i].first, sizes_[i].second});
     return out;
   }
 
  private:
-  int size_;
+  Tiling tiling_;
   std::vector<std::filesystem::path> paths_;
   std::vector<ImageRow> rows_;
   std::vector<std::vector<std::uint8_t>> masks_;
   std::vector<bool> pixels_;
+  std::vector<std::pair<int, int>> sizes_;  // height and width of the maps
   std::vector<std::string> skipped_;
 };
 

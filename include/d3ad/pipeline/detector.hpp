@@ -334,8 +334,7 @@ class Detector {
     }
     D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
     d.faulty = anomaly::faulty(d.score, calibration_.threshold);
-    for (const auto& tile : seen.tiles)
-      if (tile.conditioning.distance >= d.conditioning.distance) d.conditioning = tile.conditioning;
+    d.conditioning = farthest(seen.tiles);
     d.raw = std::move(seen.raw);
     d.width = frame.width, d.height = frame.height;
     d.input = std::move(frame.pixels), d.reconstruction = std::move(seen.reconstruction);

@@ -37,10 +37,10 @@ Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, d
   settings.check();
   const Method<Device> own = detector.method();
   const Method<Device> method{own.vae, own.unet, own.extractor, own.schedule, settings, own.loop};
-  const auto seen =
-      method.analyse(ctx, detector.upload(std::vector<std::vector<float>>{input}), detector.conditioning(), first);
+  const auto seen = method.analyse(ctx, detector.upload(std::vector<std::vector<float>>{input}),
+                                   detector.conditioning_on_device(), first);
   const auto map = method.anomaly_map(ctx, seen, detector.calibration().ranges);
-  const std::vector<int> T_hat{seen.conditioning.front().T_hat};
+  const std::vector<int> T_hat{method.chosen(detector.conditioning(), seen).front().T_hat};
   const auto start = diffusion::start(ctx, seen.z0, T_hat, method.schedule, method.denoise_options(first));
   const auto clamped = [](std::vector<float> x) {
     for (float& v : x) v = std::clamp(v, -1.0f, 1.0f);

@@ -88,6 +88,7 @@ class Tiling {
   explicit Tiling(int size, int tile = 0, double overlap = 0) : size_(size), tile_(tile), overlap_(overlap) {}
   explicit Tiling(const Settings& s) : Tiling(s.image_size, s.tile, s.tile_overlap) {}
 
+  bool operator==(const Tiling&) const = default;
   bool on() const { return tile_ > 0; }
   int size() const { return size_; }
 

@@ -27,8 +27,9 @@ struct TileFinding {
 };
 
 struct TiledAnalysis {
-  anomaly::MapPair raw;               // [height x width]
-  std::vector<float> reconstruction;  // [height x width x 3], in about [-1, 1]
+  anomaly::MapPair raw;                           // [height x width]
+  std::vector<std::vector<float>> more_features;  // other methods' feature maps, [height x width]
+  std::vector<float> reconstruction;              // [height x width x 3], in about [-1, 1]
   std::vector<TileFinding> tiles;
 };
 
@@ -39,21 +40,40 @@ struct TileOptions {
   std::function<void(int done, int total)> progress = [](int, int) {};
 };
 
-// good(i): the good images' features to compare the tiles from the i-th on with.
+// An image of tiles counts for the tile that lies farthest from the good ones.
+inline Conditioning farthest(const std::vector<TileFinding>& tiles) {
+  Conditioning most;
+  for (const auto& tile : tiles)
+    if (tile.conditioning.distance >= most.distance) most = tile.conditioning;
+  return most;
+}
+
+// good(i): the good images' features to compare the tiles from the i-th on with. others: methods that look at the same
+// reconstructions with other layers.
 template <class Device, class Good>
 TiledAnalysis analyse_tiles(Context<Device>& ctx, const Method<Device>& method, const Frame& frame,
-                            const TileGrid& grid, const TileOptions& options, Good&& good) {
+                            const TileGrid& grid, const TileOptions& options, Good&& good,
+                            const std::vector<Method<Device>>& others = {}) {
   TiledAnalysis out;
   Stitch latent(grid, 1), feature(grid, 1), repaired(grid, 3);
+  std::vector<Stitch> more(others.size(), Stitch(grid, 1));
   for (int start = 0; start < grid.count(); start += options.batch) {
     options.progress(start, grid.count());
     const int count = std::min(options.batch, grid.count() - start);
     auto x = ctx.arena.template make<float>({count, grid.size, grid.size, 3});
     for (int i = 0; i < count; ++i) copy_from_host(x.view().images(i, 1), cut_tile(frame, grid, start + i).data());
-    const ConditioningOn<Device>& others = good(start);
-    const auto seen = method.analyse(ctx, std::move(x), others, options.first + static_cast<std::uint64_t>(start));
-    const auto conditioning = method.chosen(others.host(), seen);
+    const ConditioningOn<Device>& known = good(start);
+    const auto seen = method.analyse(ctx, x, known, options.first + static_cast<std::uint64_t>(start));
+    const auto conditioning = method.chosen(known.host(), seen);
     const auto raw = anomaly::to_host(ctx, seen.latent_map, seen.feature_map);
+    for (std::size_t k = 0; k < others.size(); ++k) {
+      const auto map = others[k].feature_difference(ctx, x, seen.repaired);
+      std::vector<float> one(static_cast<std::size_t>(map.shape().size() / count));
+      for (int i = 0; i < count; ++i) {
+        copy_to_host(one.data(), View<const float, Device>(map.view().images(i, 1)));
+        more[k].add(start + i, one);
+      }
+    }
     std::vector<float> pixels(static_cast<std::size_t>(grid.size) * static_cast<std::size_t>(grid.size) * 3);
     for (int i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);
@@ -66,6 +86,7 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, const Method<Device>& method, 
   }
   out.raw = {grid.height, grid.width, std::move(latent).take(), std::move(feature).take()};
   out.reconstruction = std::move(repaired).take();
+  for (auto& stitch : more) out.more_features.push_back(std::move(stitch).take());
   return out;
 }
 
