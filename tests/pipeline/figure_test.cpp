@@ -277,12 +277,12 @@ TEST_CASE("a sweep of omega has evaluate's metrics and the detector's reconstruc
   }
   REQUIRE(sweep.points().size() == 2);
   CHECK(sweep.points()[1].omega == 0.5);
-  CHECK(sweep.points()[0].reconstructions[0] != sweep.points()[1].reconstructions[0]);
+  CHECK(sweep.points()[0].reconstructions[0].pixels != sweep.points()[1].reconstructions[0].pixels);
   const auto svg = sweep.figure({.cell = 96, .title = "part <1>"}).svg("");
   CHECK(count(svg, "<image ") == 3);
   for (const char* text : {">I-AUROC<", ">P-AUROC<", ">PRO<", ">ω = 0<", ">ω = 0.5<", "part &lt;1&gt;", ">spot/000<"})
     CHECK(contains(svg, text));
-  CHECK(contains(svg, embedded(to_image(sweep.points()[1].reconstructions[0], kSize))));
+  CHECK(contains(svg, embedded(sweep.points()[1].reconstructions[0])));
 
   auto elsewhere = shown;
   elsewhere[0].image = "nowhere.png";

@@ -220,6 +220,11 @@ class Ablation {
       methods.push_back({base.vae, base.unet, base.extractor, base.schedule, settings[k], base.loop});
     }
     const auto& paths = test_->paths();
+    const auto say = [&] {
+      events_.progress("detect", static_cast<std::int64_t>(store.size()), static_cast<std::int64_t>(test_->size()),
+                       concat(describe(point), left(test_->size() - store.size())));
+    };
+    if (store.size() < test_->size()) say();
     ImageLoader loader({paths.begin() + static_cast<std::ptrdiff_t>(store.size()), paths.end()}, test_->tiling());
     while (store.size() < test_->size()) {
       stop_here();

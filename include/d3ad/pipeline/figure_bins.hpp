@@ -18,7 +18,7 @@ namespace d3ad {
 
 struct BinCounts {
   std::vector<int> T_hat;                            // of each bin, 0 ... bins; bin 0: nearer than any training image
-  std::vector<std::int64_t> training, good, faulty;  // images in each
+  std::vector<std::int64_t> training, good, faulty;  // images in each, or tiles, where the model looks at those
   std::vector<std::string> skipped;                  // sentences about test images that could not be read
 };
 
@@ -38,13 +38,18 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
 
   std::vector<std::filesystem::path> paths;
   for (const auto& s : dataset.test) paths.push_back(s.image);
-  ImageLoader loader(paths, detector.image_size());
+  const Tiling tiling = detector.tiling();
+  ImageLoader loader(paths, tiling);
   std::vector<std::vector<float>> inputs;
   std::vector<const Sample*> samples;
   auto& ctx = detector.context();
   const auto flush = [&] {
     if (inputs.empty()) return;
-    const auto found = conditioning.query(detector.method().conditioning_features(ctx, detector.upload(inputs)));
+    auto x =
+        ctx.arena.template make<float>({static_cast<std::int64_t>(inputs.size()), tiling.size(), tiling.size(), 3});
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      copy_from_host(x.view().images(static_cast<std::int64_t>(i), 1), inputs[i].data());
+    const auto found = conditioning.query(detector.method().conditioning_features(ctx, std::move(x)));
     for (std::size_t i = 0; i < found.size(); ++i)
       ++(samples[i]->anomalous() ? out.faulty : out.good)[static_cast<std::size_t>(found[i].bin)];
     inputs.clear();
@@ -58,9 +63,13 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
       out.skipped.push_back(item.error);
       continue;
     }
-    inputs.push_back(std::move(item.pixels));
-    samples.push_back(&dataset.test[i]);
-    if (static_cast<int>(inputs.size()) == batch) flush();
+    const Frame frame{item.frame_width, item.frame_height, std::move(item.pixels)};
+    const TileGrid grid = tiling.grid(frame.width, frame.height);
+    for (int tile = 0; tile < grid.count(); ++tile) {
+      inputs.push_back(cut_tile(frame, grid, tile));
+      samples.push_back(&dataset.test[i]);
+      if (static_cast<int>(inputs.size()) == batch) flush();
+    }
   }
   flush();
   work.step(total, total);

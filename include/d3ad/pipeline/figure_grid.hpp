@@ -28,18 +28,17 @@ inline void draw_colour_note(Drawing& d, double x, double y, float lo, float hi,
 template <class Device>
 Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
-  const int size = detector.image_size();
   const float threshold = detector.calibration().threshold;
   PanelGrid grid{.cell = options.cell,
                  .columns = {{"input"}, {"reconstruction"}, {"true mask"}, {"heat map"}, {"overlay"}}};
   for (std::size_t i = 0; i < samples.size(); ++i) {
     options.work.step(static_cast<std::int64_t>(i), static_cast<std::int64_t>(samples.size()));
     const Sample& sample = samples[i];
-    const Detection d = detector(read_input(sample.image, size));
-    auto shown = detection_panels(d.input, d.reconstruction, d.map, size, detector.brightest(), threshold);
+    const Detection d = std::move(detector(std::vector{detector.tiling().frame(read_image(sample.image))}).front());
+    auto shown = detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(), threshold);
     PanelGrid::Row row{
         sample_name(sample), "score " + fixed(double{d.score}, 3) + (d.faulty ? ", faulty" : ", good"), {}};
-    row.panels = {std::move(shown[0]), std::move(shown[1]), truth_panel(sample, size), std::move(shown[2]),
+    row.panels = {std::move(shown[0]), std::move(shown[1]), truth_panel(sample, d.width, d.height), std::move(shown[2]),
                   std::move(shown[3])};
     grid.rows.push_back(std::move(row));
   }

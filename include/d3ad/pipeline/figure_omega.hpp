@@ -26,7 +26,7 @@ namespace d3ad {
 struct OmegaPoint {
   double omega = 0;
   MetricRow metrics;
-  std::vector<std::vector<float>> reconstructions;  // of each shown image, [size x size x 3]
+  std::vector<Image> reconstructions;  // of each shown image
 };
 
 class OmegaSweep {
@@ -44,14 +44,16 @@ class OmegaSweep {
     OmegaPoint point{.omega = detector.settings().omega, .metrics = {}, .reconstructions = {}};
     point.reconstructions.resize(shown_.size());
     inputs_.resize(shown_.size());
-    size_ = detector.image_size();
     options.each = [&](const Sample& sample, const Detection& d) {
       for (std::size_t i = 0; i < shown_.size(); ++i)
-        if (shown_[i].image == sample.image) point.reconstructions[i] = d.reconstruction, inputs_[i] = d.input;
+        if (shown_[i].image == sample.image) {
+          point.reconstructions[i] = to_image(d.reconstruction, d.width, d.height);
+          inputs_[i] = to_image(d.input, d.width, d.height);
+        }
     };
     auto result = evaluate(detector, dataset, options);
     for (std::size_t i = 0; i < shown_.size(); ++i)
-      D3AD_CHECK(!point.reconstructions[i].empty(), "figure: '", shown_[i].image.string(),
+      D3AD_CHECK(!point.reconstructions[i].pixels.empty(), "figure: '", shown_[i].image.string(),
                  "' is to be shown and could not be judged");
     for (const auto& row : result.rows)
       if (row.defect == "all" && row.protocol == "paper") point.metrics = row;
@@ -66,8 +68,8 @@ class OmegaSweep {
     PanelGrid grid{.cell = options.cell, .columns = {{"input"}}, .groups = {}};
     for (const auto& p : points_) grid.columns.push_back({"ω = " + number(p.omega)});
     for (std::size_t i = 0; i < shown_.size(); ++i) {
-      PanelGrid::Row row{sample_name(shown_[i]), "", {to_image(inputs_[i], size_)}};
-      for (const auto& p : points_) row.panels.push_back(to_image(p.reconstructions[i], size_));
+      PanelGrid::Row row{sample_name(shown_[i]), "", {inputs_[i]}};
+      for (const auto& p : points_) row.panels.push_back(p.reconstructions[i]);
       grid.rows.push_back(std::move(row));
     }
 
@@ -98,8 +100,7 @@ class OmegaSweep {
 
  private:
   std::vector<Sample> shown_;
-  std::vector<std::vector<float>> inputs_;
-  int size_ = 0;
+  std::vector<Image> inputs_;
   std::vector<OmegaPoint> points_;
 };
 

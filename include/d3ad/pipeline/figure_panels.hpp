@@ -46,7 +46,7 @@ struct PanelGrid {
     std::size_t first, count;
   };
 
-  double cell = 128;  // side of a picture, in units
+  double cell = 128;  // longer side of a picture, in units
   std::vector<Column> columns = {};
   std::vector<Row> rows = {};
   std::vector<Group> groups = {};
@@ -88,7 +88,7 @@ struct PanelGrid {
       for (std::size_t c = 0; c < columns.size(); ++c) {
         const double left = x + column_x(c);
         if (row.panels[c])
-          d.picture(left, top, cell, cell, *row.panels[c]);
+          place(d, left, top, *row.panels[c]);
         else
           empty(d, left, top);
       }
@@ -100,6 +100,12 @@ struct PanelGrid {
     return std::any_of(columns.begin(), columns.end(), [](const Column& c) { return !c.note.empty(); });
   }
   double header() const { return kMargin + (groups.empty() ? 0 : 22) + (has_notes() ? 31 : 18); }
+  // As large as the cell allows, in its middle.
+  void place(Drawing& d, double left, double top, const Image& picture) const {
+    const double scale = cell / std::max(picture.width, picture.height);
+    const double wide = scale * picture.width, high = scale * picture.height;
+    d.picture(left + (cell - wide) / 2, top + (cell - high) / 2, wide, high, picture);
+  }
   void empty(Drawing& d, double left, double top) const {
     d.rectangle(left, top, cell, cell, {238, 238, 238});
     d.text(left + cell / 2, top + cell / 2 + 4, "none",
@@ -158,10 +164,10 @@ inline std::vector<Sample> choose_samples(const Dataset& dataset, const SampleCh
 }
 
 // The truth of a test image as a picture: its mask, black for a good one, none where a faulty one has no mask.
-inline std::optional<Image> truth_panel(const Sample& sample, int size) {
-  if (sample.mask) return resize(sample_mask(sample), size, size);
+inline std::optional<Image> truth_panel(const Sample& sample, int width, int height) {
+  if (sample.mask) return resize(sample_mask(sample), width, height);
   if (sample.anomalous()) return std::nullopt;
-  return Image(size, size, 1);
+  return Image(width, height, 1);
 }
 
 }  // namespace d3ad

@@ -56,6 +56,8 @@ Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, d
 template <class Device>
 Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
+  D3AD_CHECK(!detector.tiling().on(), "figure scaling: shows whole images, and this model looks at tiles; train one ",
+             "without --tile for it");
   const int size = detector.image_size();
   PanelGrid grid{.cell = options.cell,
                  .columns = {{"input"},
