@@ -398,10 +398,6 @@ class Trainer {
   // ---- 3: domain adaptation ----
 
   void adapt_extractor() {
-    if (group_.first()) {  // another adaptation's
-      std::error_code none;
-      std::filesystem::remove(folder_ / kAdaptEvents, none);
-    }
     if (settings().gamma > 0) {
       const auto m = method();
       AdamW<Device> optimizer(extractor_.store->parameters(),
@@ -452,6 +448,9 @@ class Trainer {
       if (group_.first()) log.write_events(folder_ / kAdaptEvents, "adapt/");
       extractor_.store->drop_gradients();
       share_parameters(group_, *extractor_.store);
+    } else if (group_.first()) {
+      std::error_code none;
+      std::filesystem::remove(folder_ / kAdaptEvents, none);  // another adaptation's
     }
     if (group_.first())
       save_parameters(*extractor_.store, folder_ / "extractor.safetensors",
