@@ -161,7 +161,7 @@ Options parse(int argc, char** argv) {
       fail("the option '", name, "' is not known; the head of gpu_bench.cpp lists them");
     }
   }
-  if (o.batches.empty()) o.batches = o.small ? std::vector<int>{1, 2} : std::vector<int>{1, 8, 30};
+  if (o.batches.empty()) o.batches = o.small ? std::vector<int>{2} : std::vector<int>{1, 8, 30};
   return o;
 }
 

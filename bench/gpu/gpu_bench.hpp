@@ -27,7 +27,7 @@ struct Options {
   bool small = false;               // small networks and tensors: checks the program, times mean nothing
   int threads = 0;                  // of the CPU, for what results are compared with; 0: all cores
   int repeat = 0;                   // timed calls; 0: for about a second, 10 to 200 of them
-  std::vector<int> batches;         // empty: 1, 8, 30 (small: 1, 2)
+  std::vector<int> batches;         // empty: 1, 8, 30 (small: 2)
   std::vector<std::string> rows;    // empty: all
   std::vector<std::string> types;   // empty: float, tf32, half, bfloat16
   std::filesystem::path reference;  // where results of the CPU are kept; empty: nowhere
@@ -95,7 +95,7 @@ Times measure(cudaStream_t stream, const Options& o, Work&& work, int together =
   constexpr int kWarmUps = 3, kLeast = 10, kMost = 200;
   constexpr double kMilliseconds = 1000;
   Clock clock(stream);
-  for (int i = 0; i < (o.repeat ? 1 : kWarmUps); ++i) work();
+  for (int i = 0; i < (o.small ? 0 : kWarmUps); ++i) work();
   std::vector<double> ms;
   double sum = 0;
   const auto enough = [&] {

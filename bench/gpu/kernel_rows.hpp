@@ -79,10 +79,8 @@ class KernelTable {
   Context<Cpu>& host() { return host_; }
   Context<Device>& device() { return *ctx_; }
 
-  // What is added up of rounded numbers, of the type, relative to the largest value.
-  double tolerance() const {
-    return type_ == "bfloat16" ? 1.6e-2 : std::is_same_v<T, float> && type_ != "tf32" ? 1e-5 : 2e-3;
-  }
+  // Of results that are rounded to the type; of products in tf32, their operands are.
+  double tolerance() const { return tolerances(type_ == "tf32" ? "half" : type_).no_layers; }
 
   // Calls body(shape) for both sizes, with a context of its own each.
   template <class Body>

@@ -24,7 +24,8 @@ namespace gpu {
 
 inline constexpr int kLatentChannels = 4, kReduction = 8;
 
-inline int image_size(const Options& o) { return o.small ? 32 : 256; }
+// Small: the norms have to see more than a number or two in a group, or rounding decides what they give.
+inline int image_size(const Options& o) { return o.small ? 64 : 256; }
 
 // One network at a time may be large: what is made stays until the Networks go.
 template <class Device>
@@ -36,14 +37,14 @@ class Networks {
     if (!o_.small) return UNetConfig::paper(kLatentChannels);
     return {.channels = kLatentChannels,
             .base = 32,
-            .multipliers = {1, 2, 2},
+            .multipliers = {1, 2},
             .res_blocks = 1,
             .attention = {1, 2},
             .heads = 4};
   }
   const Autoencoder<Device>& vae() {
     VaeConfig c;
-    if (o_.small) c.block_out_channels = {32, 64, 64, 64}, c.layers_per_block = 1;
+    if (o_.small) c.block_out_channels = {32, 32, 32, 32}, c.layers_per_block = 1;
     return made(vae_, "vae.", nlohmann::json(c));
   }
   const UNet<Device>& unet() { return made(unet_, "unet.", unet_config()); }

@@ -101,7 +101,7 @@ class Peer:
 
             return call
 
-        return TorchRows(self.network, 32 if self.o.small else 256, self.o.small, device=self.device,
+        return TorchRows(self.network, 64 if self.o.small else 256, self.o.small, device=self.device,
                          dtype=torch.bfloat16 if type == "bfloat16" else torch.float32,
                          compiled=as_it_is if mode == "eager" else compiled,
                          kept=kept if mode == "graphs" else as_it_is)
@@ -125,7 +125,7 @@ class Peer:
     def measured(self, call: Call) -> list[float]:
         """As gpu_bench.hpp's measure()."""
         ms: list[float] = []
-        for _ in range(1 if self.o.repeat else 3):
+        for _ in range(0 if self.o.small else 3):
             call()
         while len(ms) < self.o.repeat if self.o.repeat else len(ms) < 200 and (len(ms) < 10 or sum(ms) < 1000):
             ms.append(self.once(call))
@@ -185,7 +185,7 @@ def main() -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--small", action="store_true", help="small networks: checks the program, times mean nothing")
     o = parser.parse_args()
-    o.batches = o.batches or ([1, 2] if o.small else [1, 8, 30])
+    o.batches = o.batches or ([2] if o.small else [1, 8, 30])
     if o.device == "cuda" and not torch.cuda.is_available():
         parser.error("PyTorch finds no NVIDIA GPU; check nvidia-smi, and that this PyTorch was built with CUDA")
     return Peer(o).run()

@@ -43,12 +43,8 @@ constexpr int kLatentChannels = 4, kReduction = 8;
 
 UNetConfig unet_config(const Options& o) {
   if (!o.small) return UNetConfig::paper(kLatentChannels);
-  return {.channels = kLatentChannels,
-          .base = 32,
-          .multipliers = {1, 2, 2},
-          .res_blocks = 1,
-          .attention = {1, 2},
-          .heads = 4};
+  return {
+      .channels = kLatentChannels, .base = 32, .multipliers = {1, 2}, .res_blocks = 1, .attention = {1, 2}, .heads = 4};
 }
 UNetConfig trained_unet_config(const Options& o) {
   UNetConfig c = unet_config(o);
@@ -57,7 +53,7 @@ UNetConfig trained_unet_config(const Options& o) {
 }
 VaeConfig vae_config(const Options& o) {
   VaeConfig c;
-  if (o.small) c.block_out_channels = {32, 64, 64, 64}, c.layers_per_block = 1;
+  if (o.small) c.block_out_channels = {32, 32, 32, 32}, c.layers_per_block = 1;
   return c;
 }
 

@@ -40,9 +40,9 @@ ROWS = {
 }
 
 # The paper's networks, and small ones that only serve to check these programs.
-UNET = {False: {}, True: dict(base=32, mults=(1, 2, 2), nres=1, attn=(1, 2), heads=4)}
+UNET = {False: {}, True: dict(base=32, mults=(1, 2), nres=1, attn=(1, 2), heads=4)}
 TRAINED_UNET = {False: dict(base=64), True: UNET[True]}
-VAE = {False: {}, True: dict(block_out_channels=(32, 64, 64, 64), layers_per_block=1)}
+VAE = {False: {}, True: dict(block_out_channels=(32, 32, 32, 32), layers_per_block=1)}
 
 # Of the anomaly map; in a model they come from its calibration.
 LATENT_RANGE = (0.0, 4.0)
