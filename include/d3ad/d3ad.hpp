@@ -74,6 +74,7 @@
 #include "d3ad/backend/reference/linear.hpp"
 #include "d3ad/backend/reference/loss.hpp"
 #include "d3ad/backend/reference/memory.hpp"
+#include "d3ad/backend/reference/nearest.hpp"
 #include "d3ad/backend/reference/noise.hpp"
 #include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/backend/reference/optimizer.hpp"

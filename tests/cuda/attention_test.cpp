@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "d3ad/backend/reference/attention.hpp"
@@ -76,6 +77,42 @@ TEST_CASE_TEMPLATE("CUDA: attention and its gradient are those of the reference 
   same_as_reference<T>({2, 7, 11, 18}, 3);
   same_as_reference<T>({1, 10, 17, 6}, 1);
   same_as_reference<T>({1, 20, 17, 12}, 2);
+}
+
+// With cuDNN's engine, or on the emulation what stands for it, where it takes the shape, and without where it does not.
+TEST_CASE_TEMPLATE("CUDA: attention in one pass is that of the reference device", T, float, half, bfloat16) {
+  if (!test::cuda_present()) return;
+  Context<CudaOf<T>> ctx;
+  for (const auto& given : {std::pair{Shape{2, 6, 5, 96}, 4},
+                            {{3, 4, 4, 48}, 2},
+                            {{1, 8, 8, 72}, 1},
+                            {{2, 1, 1, 24}, 1},
+                            {{1, 17, 19, 144}, 3},
+                            {{2, 7, 11, 18}, 3}}) {
+    const Shape s = given.first, out{s.n, s.h, s.w, s.c / 3};
+    const ops::Attention config{.heads = given.second};
+    const bool whole = s.c / 3 / config.heads % 8 == 0;
+    CAPTURE(s);
+    const auto qkv = rounded<T>(s, 1, 3);
+    Context<Reference> exact;
+    Tensor<double, Reference> want(out);
+    ops::attention(exact, want.view(), test::to_reference(qkv.view()).view(), config);
+    const auto x = test::to_cuda<T>(qkv.view());
+    for (int again = 0; again < 2; ++again) {
+#if defined(D3AD_CUDA_EMULATION)
+      const auto before = cuda::fused_attentions();
+#endif
+      auto y = unwritten<T>(out);
+      ops::attention(ctx, y.view(), x.view(), config);
+      const auto got = test::compare(test::from_cuda<T>(y.view()).view(), want.view(), kTolerance<T>);
+      CHECK_MESSAGE(got.close, got);
+#if defined(D3AD_CUDA_EMULATION)
+      CHECK(cuda::fused_attentions() - before == (whole && !std::is_same_v<T, float>));
+#else
+      (void)whole;
+#endif
+    }
+  }
 }
 
 TEST_CASE_TEMPLATE("CUDA: attention in blocks of heads and of rows", T, float, half, bfloat16) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/nearest.hpp"
+#include "d3ad/backend/reference/nearest.hpp"
 #include "d3ad/ops/diffusion_step.hpp"
 #include "support/compare.hpp"
 #if defined(D3AD_CUDA)
@@ -29,19 +30,23 @@ struct Found {
 template <class Device>
 Found nearest(Context<Device>& ctx, const Tensor<float, Cpu>& distances, const std::vector<float>& edges,
               ops::Nearest config) {
+  using Number = Weight<Device>;
   const auto there = [](const float* host, Shape shape) {
-    Tensor<float, Device> x(shape);
-    copy_from_host(x.view(), host);
+    const std::vector<Number> numbers(host, host + shape.size());
+    Tensor<Number, Device> x(shape);
+    copy_from_host(x.view(), numbers.data());
     return x;
   };
   const Shape each{.n = distances.shape().n};
-  Tensor<float, Device> mean(each);
+  Tensor<Number, Device> mean(each);
   Tensor<std::int32_t, Device> bin(each);
   ops::nearest_mean(ctx, mean.view(), bin.view(), there(distances.data(), distances.shape()).view(),
                     there(edges.data(), {.c = static_cast<std::int64_t>(edges.size())}).view(), config);
   Found found{std::vector<float>(static_cast<std::size_t>(each.n)),
               std::vector<std::int32_t>(static_cast<std::size_t>(each.n))};
-  copy_to_host<float, Device>(found.mean.data(), mean.view());
+  std::vector<Number> means(found.mean.size());
+  copy_to_host<Number, Device>(means.data(), mean.view());
+  std::transform(means.begin(), means.end(), found.mean.begin(), [](Number v) { return static_cast<float>(v); });
   copy_to_host<std::int32_t, Device>(found.bin.data(), bin.view());
   return found;
 }
@@ -99,6 +104,8 @@ TEST_CASE("nearest_mean: the mean of the smallest, its bin, with ties and left o
           const auto below = std::lower_bound(edges.begin(), edges.end(), got.mean[at]) - edges.begin();
           CHECK(got.bin[at] == std::min<std::ptrdiff_t>(below, static_cast<std::ptrdiff_t>(edges.size()) - 1));
         }
+        Context<Reference> exact;
+        CHECK(same_bits(nearest(exact, d, edges, {.k = k, .left_out = left_out}).mean, got.mean));
 #if defined(D3AD_CUDA)
         if (!test::cuda_present()) continue;
         Context<CudaHalf> gpu;
@@ -125,7 +132,9 @@ TEST_CASE("nearest_mean: what is not finite") {
     CHECK(std::isfinite(nearest(ctx, d, {0, 1, 2}, {.k = 6, .left_out = 4}).mean[1]));
   };
   Context<Cpu> ctx;
+  Context<Reference> exact;
   check(ctx);
+  check(exact);
   CHECK_THROWS_AS(nearest(ctx, d, {0, 1}, {.k = 0}), Error);
   CHECK_THROWS_AS(nearest(ctx, d, {0}, {.k = 1}), Error);
 #if defined(D3AD_CUDA)
@@ -153,7 +162,9 @@ TEST_CASE("pick: columns of a table") {
     CHECK_THROWS_AS(ops::pick(ctx, out.view(), table.view(), which.view()), Error);
   };
   Context<Cpu> ctx;
+  Context<Reference> exact;
   check(ctx);
+  check(exact);
 #if defined(D3AD_CUDA)
   if (!test::cuda_present()) return;
   Context<CudaBfloat16> gpu;

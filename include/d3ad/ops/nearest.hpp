@@ -29,7 +29,8 @@ struct Nearest {
 };
 
 // The bin of a value, the same on every device.
-D3AD_HOST_DEVICE inline std::int32_t bin_of(float value, const float* edges, std::int64_t count) {
+template <class T>
+D3AD_HOST_DEVICE std::int32_t bin_of(T value, const T* edges, std::int64_t count) {
   std::int32_t below = 0;
   for (std::int64_t i = 0; i < count - 1; ++i) below += edges[i] < value;
   return below;

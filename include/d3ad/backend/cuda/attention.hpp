@@ -1,5 +1,7 @@
 #pragma once
-// CUDA variant of ops/attention.hpp: products (backend/cuda/cublas.hpp) and a softmax of our own between them.
+// CUDA variant of ops/attention.hpp: in one pass where cuDNN has an engine for it, which it has for half and bfloat16
+// and heads of whole 16 bytes on GPUs since Ampere; else products (backend/cuda/cublas.hpp) and a softmax of our own
+// between them, as in the backward pass always.
 //
 // Scores, and in the backward pass their gradients, are float; probabilities are of the activations' type, as the
 // products that read them want it. They are made for so many heads or rows at a time that the scores take at most
@@ -13,6 +15,7 @@
 #include "d3ad/backend/cuda/attention_softmax.hpp"
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/cublas.hpp"
+#include "d3ad/backend/cuda/cudnn.hpp"
 #include "d3ad/ops/attention.hpp"
 
 namespace d3ad::ops {
@@ -194,7 +197,15 @@ void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, 
 
 template <class T>
 void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention config) {
-  detail::attention(ctx, out, qkv, config, detail::kScoreBytes);
+  check_attention(out.shape, qkv.shape, config);
+  const std::int64_t heads = config.heads, width = qkv.shape.c / 3 / heads;
+  const cuda::FusedAttention fused{.images = qkv.shape.n,
+                                   .positions = qkv.shape.pixels(),
+                                   .heads = heads,
+                                   .width = width,
+                                   .scale = 1.0f / std::sqrt(static_cast<float>(width))};
+  if (!cuda::fused_attention(ctx, fused, out.data, qkv.data))
+    detail::attention(ctx, out, qkv, config, detail::kScoreBytes);
 }
 
 template <class T>

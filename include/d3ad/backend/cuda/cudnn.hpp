@@ -1,10 +1,11 @@
 #pragma once
-// Convolutions by cuDNN's graph API: channels last, float, half or bfloat16, added up in float, on the context's
-// stream.
+// Convolutions and attention by cuDNN's graph API: channels last, float, half or bfloat16, added up in float, on the
+// context's stream.
 //
 //   cuda::convolve(ctx, convolution, y, x, w);
 //   cuda::convolve_backward_data(ctx, convolution, dx, dy, w);      dx overwritten
 //   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);   dw overwritten
+//   if (!cuda::fused_attention(ctx, attention, out, qkv)) ...       nothing was done: there is no engine
 //
 // The plan for each set of shapes and alignments is made once and kept by the context: the first engine in the
 // heuristic's order that gives the same bits in every run, adds up in float and (float without Options::tf32)
@@ -30,6 +31,7 @@
 #include "d3ad/backend/cuda/check.hpp"
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/convolution.hpp"
+#include "d3ad/backend/cuda/fused_attention.hpp"
 #include "d3ad/backend/cuda/workspace.hpp"
 
 namespace d3ad::cuda {
@@ -75,6 +77,13 @@ class BackendDescriptor {
                          std::initializer_list<V> values) {
     D3AD_CUDNN_CHECK(
         cudnnBackendSetAttribute(get(), name, type, static_cast<std::int64_t>(values.size()), values.begin()));
+    return *this;
+  }
+  template <class V>
+  BackendDescriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                         const std::vector<V>& values) {
+    D3AD_CUDNN_CHECK(
+        cudnnBackendSetAttribute(get(), name, type, static_cast<std::int64_t>(values.size()), values.data()));
     return *this;
   }
   BackendDescriptor& set(cudnnBackendAttributeName_t name, std::initializer_list<std::int64_t> values) {
@@ -212,24 +221,23 @@ inline bool suits(const std::vector<cudnnBackendNumericalNote_t>& notes, bool is
   return !exact || !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 }
 
-// One convolution, ready to be run; empty where the library has no engine for it.
-struct ConvPlan {
+// Operations, ready to be run; empty where the library has no engine for them.
+struct CudnnPlan {
   std::optional<CudnnHandle> handle;      // outlives the plan
   std::optional<BackendDescriptor> plan;  // of cudnnBackendExecute
   std::int64_t workspace = 0;
 };
 
 // The first engine that suits, from the library's lists in their order.
-inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const Convolution& c, cudnnDataType_t type,
-                               const ConvPlaces& at, bool tf32) {
-  const auto operation = conv_operation(pass, c, type, at);
-  if (!operation) return {};
+inline CudnnPlan find_plan(const CudnnHandle& handle, const std::vector<BackendDescriptor>& operations, bool is_float,
+                           bool exact) {
+  std::vector<cudnnBackendDescriptor_t> places;
+  for (const auto& o : operations) places.push_back(o.get());
   BackendDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, *operation);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, places);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, {handle.get()});
   if (!graph.finalize()) return {};
-  const bool is_float = type == CUDNN_DATA_FLOAT;
-  ConvPlan large;  // the one of the smallest workspace, where none has little
+  CudnnPlan large;  // the one of the smallest workspace, where none has little
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     BackendDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -239,7 +247,7 @@ inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const C
     D3AD_CUDNN_CHECK(cudnnBackendGetAttribute(heuristic.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                               CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr));
     std::vector<BackendDescriptor> configs;
-    std::vector<cudnnBackendDescriptor_t> places;
+    places.clear();
     for (std::int64_t i = 0; i < count; ++i) {
       configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
       places.push_back(configs.back().get());
@@ -248,7 +256,7 @@ inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const C
                                               CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, places.data()));
     for (std::int64_t i = 0; i < count; ++i) {
       const auto& config = configs[static_cast<std::size_t>(i)];
-      if (!suits(numerical_notes(config), is_float, is_float && !tf32)) continue;
+      if (!suits(numerical_notes(config), is_float, exact)) continue;
       BackendDescriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
       plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
       plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, {handle.get()});
@@ -264,6 +272,24 @@ inline ConvPlan find_conv_plan(const CudnnHandle& handle, ConvPass pass, const C
   return large;
 }
 
+// Runs a plan on the memory that its tensors' numbers name.
+template <class T>
+void run_plan(Context<CudaOf<T>>& ctx, const CudnnPlan& plan, const std::vector<std::int64_t>& tensors,
+              const std::vector<const void*>& memory, const char* what) {
+  const Workspace<T> workspace(ctx, static_cast<std::size_t>(plan.workspace));
+  BackendDescriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, tensors)
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, memory)
+      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()});
+  D3AD_CHECK(operands.finalize(), "CUDA: cuDNN does not take the operands of the ", what);
+  D3AD_CUDNN_CHECK(cudnnBackendExecute(plan.handle->get(), plan.plan->get(), operands.get()));
+}
+
+template <class T>
+const CudnnHandle& cudnn_handle(Context<CudaOf<T>>& ctx) {
+  return ctx.template plan<CudnnHandle>("cudnn", [&] { return CudnnHandle(ctx.stream()); });
+}
+
 template <class T>
 void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, const ConvPlaces& at) {
   char key[192];
@@ -272,21 +298,19 @@ void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, cons
                 static_cast<long long>(c.x.h), static_cast<long long>(c.x.w), static_cast<long long>(c.x.c),
                 static_cast<long long>(c.w.n), static_cast<int>(c.config.kernel), c.config.stride, c.config.pad,
                 c.config.end(), alignment(at.x), alignment(at.w), alignment(at.y));
-  const auto& plan = ctx.template plan<ConvPlan>(key, [&] {
-    const auto& handle = ctx.template plan<CudnnHandle>("cudnn", [&] { return CudnnHandle(ctx.stream()); });
-    return find_conv_plan(handle, pass, c, cudnn_type<T>(), at, ctx.tf32());
+  const auto& plan = ctx.template plan<CudnnPlan>(key, [&] {
+    auto operation = conv_operation(pass, c, cudnn_type<T>(), at);
+    if (!operation) return CudnnPlan();
+    std::vector<BackendDescriptor> operations;
+    operations.push_back(std::move(*operation));
+    constexpr bool kFloat = std::is_same_v<T, float>;
+    return find_plan(cudnn_handle(ctx), operations, kFloat, kFloat && !ctx.tf32());
   });
   if (!plan.plan)
     fail("CUDA: cuDNN has no engine for the ", name(pass), " of x ", c.x, " with weight ", c.w, ", stride ",
          c.config.stride, " and padding ", c.config.pad, " and ", c.config.end(),
          " on this GPU (bfloat16 needs compute capability 8.0); use float activations");
-  const Workspace<T> workspace(ctx, static_cast<std::size_t>(plan.workspace));
-  BackendDescriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {std::int64_t{kOperandX}, kOperandW, kOperandY})
-      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, {at.x, at.w, at.y})
-      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()});
-  D3AD_CHECK(operands.finalize(), "CUDA: cuDNN does not take the operands of the ", name(pass));
-  D3AD_CUDNN_CHECK(cudnnBackendExecute(plan.handle->get(), plan.plan->get(), operands.get()));
+  run_plan(ctx, plan, {kOperandX, kOperandW, kOperandY}, {at.x, at.w, at.y}, name(pass));
 }
 
 }  // namespace detail
@@ -304,6 +328,155 @@ void convolve_backward_data(Context<CudaOf<T>>& ctx, const Convolution& c, T* dx
 template <class T>
 void convolve_backward_weights(Context<CudaOf<T>>& ctx, const Convolution& c, T* dw, const T* x, const T* dy) {
   detail::run_conv(ctx, ConvPass::backward_weights, c, {x, dw, dy});
+}
+
+namespace detail {
+
+// Builds a graph of operations on tensors [images, heads, rows, columns]; `right` turns false where cuDNN does not
+// take one of them.
+class AttentionGraph {
+ public:
+  using Dims = std::array<std::int64_t, 4>;
+
+  BackendDescriptor tensor(cudnnDataType_t type, Dims dims, Dims strides, std::int64_t id, const void* memory) {
+    auto t = described(type, dims, strides, id, memory ? alignment(memory) : 16);
+    right = t.finalize() && right;
+    return t;
+  }
+  // Between two operations: in no memory.
+  BackendDescriptor between(cudnnDataType_t type, Dims dims) {
+    auto t = described(type, dims, {dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1}, next_++, 16);
+    t.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, {true});
+    right = t.finalize() && right;
+    return t;
+  }
+  // A number that lies on the host.
+  BackendDescriptor number(std::int64_t id) {
+    auto t = described(CUDNN_DATA_FLOAT, {1, 1, 1, 1}, {1, 1, 1, 1}, id, 16);
+    t.set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, {true});
+    right = t.finalize() && right;
+    return t;
+  }
+
+  void multiply(const BackendDescriptor& out, const BackendDescriptor& a, const BackendDescriptor& b) {
+    BackendDescriptor how(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+    how.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
+    right = how.finalize() && right;
+    BackendDescriptor o(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+    o.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, how)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b)
+        .set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, out);
+    add(std::move(o));
+  }
+  // b: null for functions of one number.
+  void pointwise(cudnnPointwiseMode_t mode, const BackendDescriptor& out, const BackendDescriptor& x,
+                 const BackendDescriptor* b) {
+    BackendDescriptor how(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+    how.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, {mode})
+        .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
+    right = how.finalize() && right;
+    BackendDescriptor o(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+    o.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how)
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, out);
+    if (b) o.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+    add(std::move(o));
+  }
+  // Over rows: out has one column.
+  void reduce(cudnnReduceTensorOp_t mode, const BackendDescriptor& out, const BackendDescriptor& x) {
+    BackendDescriptor how(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+    how.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, {mode})
+        .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
+    right = how.finalize() && right;
+    BackendDescriptor o(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    o.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, how)
+        .set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x)
+        .set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, out);
+    add(std::move(o));
+  }
+
+  std::vector<BackendDescriptor> operations;
+  bool right = true;
+
+ private:
+  static BackendDescriptor described(cudnnDataType_t type, const Dims& dims, const Dims& strides, std::int64_t id,
+                                     std::int64_t aligned) {
+    BackendDescriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {id})
+        .set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, {type})
+        .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {aligned})
+        .set(CUDNN_ATTR_TENSOR_DIMENSIONS, {dims[0], dims[1], dims[2], dims[3]})
+        .set(CUDNN_ATTR_TENSOR_STRIDES, {strides[0], strides[1], strides[2], strides[3]});
+    return t;
+  }
+  void add(BackendDescriptor operation) {
+    right = operation.finalize() && right;
+    operations.push_back(std::move(operation));
+  }
+
+  std::int64_t next_ = 100;
+};
+
+enum : std::int64_t { kQueries = 1, kKeys, kValues, kAttended, kScale };
+
+// softmax(scale q k^T) v as the library recognises it: the softmax by its parts, the logarithm of its sum among them,
+// which nobody reads here, and probabilities of the activations' type.
+inline std::optional<std::vector<BackendDescriptor>> attention_operations(const FusedAttention& a, cudnnDataType_t type,
+                                                                          const void* out, const void* q, const void* k,
+                                                                          const void* v) {
+  const std::int64_t n = a.images, h = a.heads, s = a.positions, d = a.width, row = 3 * h * d;
+  AttentionGraph g;
+  const auto queries = g.tensor(type, {n, h, s, d}, {s * row, 3 * d, row, 1}, kQueries, q),
+             keys = g.tensor(type, {n, h, d, s}, {s * row, 3 * d, 1, row}, kKeys, k),
+             values = g.tensor(type, {n, h, s, d}, {s * row, 3 * d, row, 1}, kValues, v),
+             attended = g.tensor(type, {n, h, s, d}, {s * h * d, d, h * d, 1}, kAttended, out),
+             scale = g.number(kScale);
+  const AttentionGraph::Dims square{n, h, s, s}, column{n, h, s, 1};
+  const auto products = g.between(CUDNN_DATA_FLOAT, square), scores = g.between(CUDNN_DATA_FLOAT, square),
+             largest = g.between(CUDNN_DATA_FLOAT, column), below = g.between(CUDNN_DATA_FLOAT, square),
+             powers = g.between(CUDNN_DATA_FLOAT, square), sum = g.between(CUDNN_DATA_FLOAT, column),
+             logarithm = g.between(CUDNN_DATA_FLOAT, column), statistics = g.between(CUDNN_DATA_FLOAT, column),
+             probabilities = g.between(type, square);
+  g.multiply(products, queries, keys);
+  g.pointwise(CUDNN_POINTWISE_MUL, scores, products, &scale);
+  g.reduce(CUDNN_REDUCE_TENSOR_MAX, largest, scores);
+  g.pointwise(CUDNN_POINTWISE_SUB, below, scores, &largest);
+  g.pointwise(CUDNN_POINTWISE_EXP, powers, below, nullptr);
+  g.reduce(CUDNN_REDUCE_TENSOR_ADD, sum, powers);
+  g.pointwise(CUDNN_POINTWISE_LOG, logarithm, sum, nullptr);
+  g.pointwise(CUDNN_POINTWISE_ADD, statistics, largest, &logarithm);
+  g.pointwise(CUDNN_POINTWISE_DIV, probabilities, powers, &sum);
+  g.multiply(attended, probabilities, values);
+  if (!g.right) return std::nullopt;
+  return std::move(g.operations);
+}
+
+}  // namespace detail
+
+// Attention in one pass, without its scores ever being in memory; false where the library has no engine for it, and
+// then nothing was done. qkv and out as ops/attention.hpp has them.
+template <class T>
+bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, const T* qkv) {
+  if constexpr (std::is_same_v<T, float>) {
+    return false;  // tensor cores' products alone
+  } else {
+    const T *const k = qkv + a.width, *const v = k + a.width;
+    char key[160];
+    std::snprintf(key, sizeof key, "attention %d n%lld h%lld s%lld d%lld a%u %u %u %u",
+                  static_cast<int>(detail::cudnn_type<T>()), static_cast<long long>(a.images),
+                  static_cast<long long>(a.heads), static_cast<long long>(a.positions), static_cast<long long>(a.width),
+                  alignment(out), alignment(qkv), alignment(k), alignment(v));
+    const auto& plan = ctx.template plan<detail::CudnnPlan>(key, [&] {
+      const auto operations = detail::attention_operations(a, detail::cudnn_type<T>(), out, qkv, k, v);
+      return operations ? detail::find_plan(detail::cudnn_handle(ctx), *operations, false, false) : detail::CudnnPlan();
+    });
+    if (!plan.plan) return false;
+    const float scale = a.scale;
+    detail::run_plan(ctx, plan, {detail::kQueries, detail::kKeys, detail::kValues, detail::kAttended, detail::kScale},
+                     {qkv, k, v, out, &scale}, "attention");
+    return true;
+  }
 }
 
 }  // namespace d3ad::cuda

@@ -17,6 +17,7 @@
 #include "d3ad/backend/reference/image_input.hpp"
 #include "d3ad/backend/reference/linear.hpp"
 #include "d3ad/backend/reference/loss.hpp"
+#include "d3ad/backend/reference/nearest.hpp"
 #include "d3ad/backend/reference/noise.hpp"
 #include "d3ad/backend/reference/optimizer.hpp"
 #include "d3ad/backend/reference/pool.hpp"

@@ -1,12 +1,17 @@
 #pragma once
-// Convolutions on the emulated device: the interface of include/d3ad/backend/cuda/cudnn.hpp, which this header stands
-// in for, by plain loops in double.
+// Convolutions and attention on the emulated device: the interface of include/d3ad/backend/cuda/cudnn.hpp, which this
+// header stands in for, by plain loops in double. Attention has engines for what cuDNN's need, and rounds its
+// probabilities as they do.
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/convolution.hpp"
+#include "d3ad/backend/cuda/fused_attention.hpp"
 
 namespace d3ad::cuda {
 
@@ -95,6 +100,46 @@ void convolve_backward_weights(Context<CudaOf<T>>& ctx, const Convolution& c, T*
       });
     detail::store(dw, to);
   });
+}
+
+// How often attention() was computed here.
+inline std::int64_t& fused_attentions() {
+  static std::int64_t count = 0;
+  return count;
+}
+
+template <class T>
+bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, const T* qkv) {
+  if (std::is_same_v<T, float> || a.width % 8 != 0) return false;
+  ++fused_attentions();
+  emulation::enqueue(ctx.stream(), [=] {
+    const std::int64_t row = 3 * a.heads * a.width;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t head = 0; head < a.images * a.heads; ++head) {
+      const std::int64_t n = head / a.heads, h = head % a.heads;
+      const auto number = [&](std::int64_t position, std::int64_t part, std::int64_t c) {
+        return double{static_cast<float>(qkv[(n * a.positions + position) * row + (3 * h + part) * a.width + c])};
+      };
+      std::vector<double> p(static_cast<std::size_t>(a.positions));
+      for (std::int64_t i = 0; i < a.positions; ++i) {
+        for (std::int64_t j = 0; j < a.positions; ++j) {
+          double product = 0;
+          for (std::int64_t c = 0; c < a.width; ++c) product += number(i, 0, c) * number(j, 1, c);
+          p[static_cast<std::size_t>(j)] = double{a.scale} * product;
+        }
+        const double largest = *std::max_element(p.begin(), p.end());
+        double sum = 0;
+        for (double& v : p) sum += v = std::exp(v - largest);
+        for (double& v : p) v = static_cast<float>(static_cast<T>(static_cast<float>(v / sum)));
+        for (std::int64_t c = 0; c < a.width; ++c) {
+          double y = 0;
+          for (std::int64_t j = 0; j < a.positions; ++j) y += p[static_cast<std::size_t>(j)] * number(j, 2, c);
+          out[((n * a.positions + i) * a.heads + h) * a.width + c] = static_cast<T>(static_cast<float>(y));
+        }
+      }
+    }
+  });
+  return true;
 }
 
 }  // namespace d3ad::cuda

@@ -1,0 +1,39 @@
+#pragma once
+// Reference variant of ops/nearest.hpp.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "d3ad/backend/reference/context.hpp"
+#include "d3ad/ops/nearest.hpp"
+
+namespace d3ad::ops {
+
+inline void nearest_mean(Context<Reference>&, View<double, Reference> mean, View<std::int32_t, Reference> bin,
+                         In<double, Reference> distances, In<double, Reference> edges, Nearest config) {
+  check_nearest_mean(mean.shape, bin.shape, bin.data, distances.shape, edges.shape, config);
+  for (std::int64_t i = 0; i < distances.shape.n; ++i) {
+    std::vector<double> row;
+    for (std::int64_t j = 0; j < distances.shape.c; ++j)
+      if (config.left_out < 0 || j != config.left_out + i) row.push_back(distances.data[i * distances.shape.c + j]);
+    const bool whole = std::none_of(row.begin(), row.end(), [](double v) { return std::isnan(v); });
+    if (whole) std::sort(row.begin(), row.end());
+    row.resize(std::min(row.size(), static_cast<std::size_t>(int{config.k})));
+    double sum = 0;
+    for (const double v : row) sum += v;
+    mean.data[i] = !whole ? NAN : row.empty() ? 0 : sum / static_cast<double>(row.size());
+    if (bin.data) bin.data[i] = bin_of(mean.data[i], edges.data, edges.shape.c);
+  }
+}
+
+template <class U>
+void pick(Context<Reference>&, View<U, Reference> out, In<U, Reference> table, In<std::int32_t, Reference> choice) {
+  check_pick(out.shape, table.shape, choice.shape);
+  for (std::int64_t r = 0; r < out.shape.n; ++r)
+    for (std::int64_t i = 0; i < out.shape.c; ++i)
+      out.data[r * out.shape.c + i] = table.data[r * table.shape.c + choice.data[i]];
+}
+
+}  // namespace d3ad::ops
