@@ -116,6 +116,23 @@ fits results/wide/dot/0.png 791x112
 counts "$(grep -o '<article' results/report.html | wc -l)" 5 "images in the report"
 refuses "baselines compare whole images" evaluate --model model --data data --category wide --out x --baselines --quiet
 
+# ---- ablation and figures of it ----
+of=(--model model --data data --category wide)
+runs 0 ablate "${of[@]}" --grid lambda=0.5,0.85 --grid map_layers=2,2+3 --out swept --quiet
+for protocol in paper calibrated; do
+  checks=$((checks + 1))
+  row=$(grep "^wide,0.85,2+3,$protocol," swept/ablation.csv | cut -d, -f5,9-)
+  metrics=$(grep "^wide,all,$protocol," results/metrics.csv | cut -d, -f4-)
+  [ -n "$row" ] && [ "$row" = "$metrics" ] || wrong "ablate has '$row' for $protocol, evaluate '$metrics'"
+done
+runs 0 figure grid "${of[@]}" --out grid.png --quiet
+runs 0 figure omega "${of[@]}" --values 0,1 --out omega.svg --quiet
+runs 0 figure bins "${of[@]}" --out bins.svg --quiet
+exists grid.png
+says "<svg" omega.svg
+says "faulty tests (12)" bins.svg # two images of six tiles
+refuses "this model looks at tiles" figure scaling "${of[@]}" --out scaling.png --quiet
+
 # ---- latents of 64: images of 512 ----
 printf '%s\n' wide/train/good/0.bmp wide/train/good/1.bmp >data/two.txt
 runs 0 train --data data/two.txt "${net[@]}" --model large --image-size 512 --iterations 1 --quiet
