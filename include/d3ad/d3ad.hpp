@@ -169,6 +169,7 @@
 #include "d3ad/pipeline/image.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
 #include "d3ad/pipeline/interrupt.hpp"
+#include "d3ad/pipeline/latents.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
 #include "d3ad/pipeline/networks.hpp"

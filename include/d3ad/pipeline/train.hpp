@@ -24,9 +24,7 @@
 // atomically; config.json comes last.
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -42,6 +40,7 @@
 #include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/good_images.hpp"
 #include "d3ad/pipeline/image_loader.hpp"
+#include "d3ad/pipeline/latents.hpp"
 #include "d3ad/pipeline/method.hpp"
 #include "d3ad/pipeline/model_folder.hpp"
 #include "d3ad/pipeline/table.hpp"
@@ -177,11 +176,6 @@ class Trainer {
 
   // ---- 1: latents ----
 
-  struct Latents {
-    std::vector<float> values;  // [n, h, w, c], scaled; n = pieces x ways to turn them
-    Shape shape;
-  };
-
   // What the latents depend on: the VAE, the images' bytes and how they are read. Rank 0's.
   std::string latents_key() const {
     Sha256 hash;
@@ -246,37 +240,25 @@ class Trainer {
           out.values.data() + good_->first_piece(i) * each,
           static_cast<std::size_t>((good_->first_piece(i + 1) - good_->first_piece(i)) * each) * sizeof(float),
           static_cast<int>(i % size));
-    if (!vae_->has_own_scale()) scale_latents(out.values);
-    if (group_.first()) write_latents(out);
+    if (!vae_->has_own_scale()) vae_->set_latent_scale(scale_latents(out.values));
+    if (group_.first()) write_latents(latents_path(), latents_key_, out, vae_->latent_scale());
     share(out);
     return out;
   }
 
+  std::filesystem::path latents_path() const { return folder_ / "work" / "latents.safetensors"; }
   // Latents of an earlier run, if there are the same; only their shape is known yet.
   bool read_latents(Latents& out) {
-    const auto path = folder_ / "work" / "latents.safetensors";
-    if (!std::filesystem::exists(path)) return false;
     try {
-      const SafetensorsFile file(path);
-      const auto metadata = file.metadata();
-      if (!metadata.count("key") || metadata.at("key") != latents_key_ || !file.has("latents") ||
-          file.count("latents") != out.shape.size())
-        return false;
-      out.values = file.floats("latents");
-      vae_->set_latent_scale(number_of(metadata.at("latent_scale")));
+      const auto scale = d3ad::read_latents(latents_path(), latents_key_, out);
+      if (!scale) return false;
+      vae_->set_latent_scale(*scale);
       events_.note("latents: taken from an earlier run");
       return true;
     } catch (const std::exception&) {
       events_.note("latents: the file of an earlier run is damaged, encoding again");
       return false;
     }
-  }
-  void write_latents(const Latents& latents) const {
-    const Shape s = latents.shape;
-    SafetensorsWriter writer;
-    writer.metadata = {{"key", latents_key_}, {"latent_scale", number(vae_->latent_scale())}};
-    writer.add_floats("latents", {s.n, s.h, s.w, s.c}, latents.values.data());
-    writer.write(folder_ / "work" / "latents.safetensors");
   }
   // Rank 0's latents and their scale for all.
   void share(Latents& latents) {
@@ -285,25 +267,6 @@ class Trainer {
     float scale = vae_->latent_scale();
     group_.broadcast(&scale, sizeof(scale));
     vae_->set_latent_scale(scale);
-  }
-
-  // The tiny VAE's latents are multiplied by 1 / their standard deviation over all training images.
-  void scale_latents(std::vector<float>& values) {
-    double sum = 0, squares = 0;
-    for (const float v : values) sum += v;
-    const double mean = sum / static_cast<double>(values.size());
-    for (const float v : values) squares += (v - mean) * (v - mean);
-    const double deviation = std::sqrt(squares / static_cast<double>(values.size()));
-    const float scale = deviation > 1e-12 ? static_cast<float>(1.0 / deviation) : 1.0f;
-    for (float& v : values) v *= scale;
-    vae_->set_latent_scale(scale);
-  }
-
-  static float number_of(const std::string& text) {
-    float value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    D3AD_CHECK(error == std::errc() && end == text.data() + text.size(), "'", text, "' is not a number");
-    return value;
   }
 
   // ---- 2: the UNet ----
