@@ -27,8 +27,9 @@ is_svg() { # NAME PICTURES
 
 # ---- the names ----
 runs 0 figure --help
+cp out names
 for name in grid noising omega scaling bins; do
-  says "$name"
+  says "$name" names
   runs 0 figure "$name" --help
   says "--out"
 done

@@ -100,6 +100,9 @@ Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& sa
     draw_colour_note(d, grid.column_x(way.map_column - 2), grid.height(), way.lo, way.hi,
                      detector.calibration().threshold);
   }
+  const Drawing::TextStyle soft{.size = 9.5, .colour = {110, 110, 110}};
+  d.text(PanelGrid::kMargin, grid.height() + 13, "green: the threshold;", soft);
+  d.text(PanelGrid::kMargin, grid.height() + 26, "the scales differ", soft);
   grid.draw(d, 0, 0);
   return d;
 }
