@@ -264,7 +264,7 @@ Part part_of(const Value<U, Device>& value, int first, int count) {
   copy_to_host<U, Device>(narrow.data(), view);
   std::vector<float> wide(narrow.size());
   for (std::size_t i = 0; i < narrow.size(); ++i) wide[i] = static_cast<float>(narrow[i]);
-  return to_file_order(wide, {view.shape.n, view.shape.h, view.shape.w, view.shape.c});
+  return to_file_order(wide, {view.shape.n, view.shape.c, view.shape.h, view.shape.w});
 }
 
 template <class Device>

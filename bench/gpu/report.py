@@ -217,7 +217,7 @@ def machine_table(raw: Raw) -> str:
     peak, source = raw.bandwidth()
     facts = dict(raw.versions)
     facts |= {f"GPU: {key.replace('_', ' ')}": value for key, value in raw.device.items()
-              if not key.startswith("nominal_")}
+              if not key.startswith("nominal_") and number(value) != 0}
     facts["peak bandwidth"] = f"{peak:.0f} GB/s ({source})" if peak else source
     peaks = [f"{type} {raw.tflops(type):.0f}" for type in TYPES if raw.tflops(type)]
     facts["peak TFLOP/s, highest clock, sums in float"] = ", ".join(peaks) or "not known"
