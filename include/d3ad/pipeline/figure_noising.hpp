@@ -5,12 +5,16 @@
 //
 //   Drawing d = noising_figure({{"part", read_input("part.png", 256)}}, 256, {.t_max = 400, .columns = 9});
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/backend/cpu/noise.hpp"
+#include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/scaling.hpp"
 #include "d3ad/pipeline/figure_panels.hpp"
 
