@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "../examples/command_line.hpp"
+
 using namespace d3ad;
 
 namespace {
@@ -103,12 +105,13 @@ int main(int argc, char** argv) try {
   std::vector<std::string> models;
   int batch = 4, threads = 0;
   CLI::App app("What tiling gains, at the images' own resolution");
+  app.name("tiling");
   app.add_option("--model", models, "folders of trained models")->required();
   app.add_option("--data", data, "folder of categories in MVTec AD's layout")->required();
   app.add_option("--category", category, "category in --data")->required();
   app.add_option("--batch", batch, "tiles computed together")->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--threads", threads, "threads, 0: one for each core")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = command_line::parse(app, argc, argv)) return *code;
   Context<Cpu> ctx({.threads = threads});
   const Dataset dataset = open_dataset(data, category);
   std::printf("model,protocol,i_auroc,p_auroc,pro,aupro,small_p_auroc,small_pro,seconds\n");

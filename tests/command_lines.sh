@@ -43,9 +43,9 @@ if [ -x "$folder/d3ad_peer" ]; then
   helps "$folder/d3ad_peer"
   wrong_options "$folder/d3ad_peer" "--threads" --threads two
 fi
-if [ -x "$folder/ablation" ]; then
-  helps "$folder/ablation"
-  wrong_options "$folder/ablation" "--model is required" --data x --category y
+if [ -x "$folder/tiling" ]; then
+  helps "$folder/tiling"
+  wrong_options "$folder/tiling" "--model is required" --data x --category y
 fi
 if [ -x "$folder/bench/bench" ]; then
   helps "$folder/bench/bench"

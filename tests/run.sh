@@ -40,6 +40,10 @@ need python3-pytest mypy
 python=$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3)  # the one the packages are for
 (cd weights_tools && "$python" -m pytest -q -p no:cacheprovider tests && "$python" -m mypy --cache-dir=/dev/null .)
 
+step "the GPU's benchmark from end to end, with stand-ins for what is not here"
+(cd bench/gpu && "$python" -B -m pytest -q -p no:cacheprovider report_test.py)
+bench/gpu/run_test.sh
+
 step "the benchmarks verify what they time, at small sizes"
 for part in ops models pipeline; do build/gcc/bench/bench "$part" --small --benchmark_format=json >"build/bench_$part.json"; done
 
@@ -93,7 +97,9 @@ build build/clang --target unit ops_cuda_emulated unit_cuda_emulated d3ad_progra
 step "ASan and UBSan"
 cmake -S . -B build/asan -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF \
   -DD3AD_PRECOMPILE=ON -DD3AD_CUDA=OFF -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DD3AD_CHECK_BORDERS=1"
-build build/asan --target unit
-ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 build/asan/tests/unit
+build build/asan --target unit ops_cuda_emulated
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0
+build/asan/tests/unit
+build/asan/tests/ops_cuda_emulated
 
 step "all passed"
