@@ -27,7 +27,7 @@ git ls-files '*.hpp' '*.cpp' '*.inl' '*.h' '*.cu' '*.cuh' | xargs clang-format -
 # With nvcc and cuDNN in place this compiles and links the CUDA device for all GPUs too; its tests run on an emulated GPU.
 step "g++, warnings as errors, all tests"
 cmake -S . -B build/gcc -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
-  -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON -DD3AD_MPI=ON
+  -DD3AD_PRECOMPILE=ON -DD3AD_BENCH=ON -DD3AD_MPI=ON -DD3AD_TESTS_FLAGS=-O1
 build build/gcc
 ctest --test-dir build/gcc --output-on-failure
 [ ! -x build/gcc/tests/unit_cuda ] || build/gcc/tests/unit_cuda | tail -1  # how many comparisons want a GPU
