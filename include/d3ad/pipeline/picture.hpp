@@ -85,7 +85,7 @@ inline Image overlay(const Image& photo, const std::vector<float>& map, float lo
 }
 inline Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold) {
   D3AD_CHECK(photo.width == size && photo.height == size, "overlay: the photo is ", photo.width, " x ", photo.height,
-             ", expected ", size, " x ", size);
+             " x ", photo.channels, ", expected ", size, " x ", size, " x 3");
   return overlay(photo, map, lo, hi, threshold);
 }
 
