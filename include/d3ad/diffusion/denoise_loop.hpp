@@ -4,8 +4,7 @@
 //   DenoiseLoop<Cuda> loop;                                                     kept as long as the network
 //   auto z = loop(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});     as diffusion::reconstruct
 //
-//   auto z = loop(ctx, model, z0, T_hats, choice, schedule, options);   T̂ of image i is T_hats[choice[i]], on the
-//   device
+//   auto z = loop(ctx, model, z0, T_hats, choice, schedule, options);   T̂ of image i: T_hats[choice[i]], found there
 //
 // On a device that replays work (core/replay.hpp) all steps of a batch are recorded once for each number of images and
 // launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table. Chosen

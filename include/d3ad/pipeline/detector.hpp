@@ -12,9 +12,8 @@
 //
 // Batch after batch, where a device copies one to itself and another one's results back while it computes a third:
 //
-//   detector.begin(inputs);                            launched; another batch may be begun before its results are
-//   taken for (const Detection& d : detector.finish()) ...   of the oldest batch; at most kBatchesAhead more may be
-//   under way
+//   detector.begin(inputs);                            // launched; kBatchesAhead more may be begun before
+//   for (const Detection& d : detector.finish()) ...   // the results of the oldest one are taken
 //
 // The ranges and the threshold are the model's calibration, learned on good images; a single image is enough. An image
 // gets the same score alone and in a batch (to the rounding of the libraries underneath).
@@ -332,7 +331,6 @@ class Detector {
       d.score = anomaly::scores(ctx_, map).front();
       d.map = host(map, 0);
     }
-    D3AD_CHECK(std::isfinite(d.score), "detect: the score is not a finite number; are the model's weights damaged?");
     d.faulty = anomaly::faulty(d.score, calibration_.threshold);
     d.conditioning = farthest(seen.tiles);
     d.raw = std::move(seen.raw);

@@ -2,9 +2,9 @@
 // The whole method on one screen: how an image becomes two maps of what is wrong with it.
 //
 //   Method<Cpu> method{vae, unet, extractor, schedule, settings};
-//   ConditioningOn<Cpu> conditioning = ImplicitConditioning(...);    // of the good images'
-//   method.conditioning_features auto seen = method.analyse(ctx, x, conditioning);               // x [n, size, size,
-//   3] in [-1, 1] auto map = method.anomaly_map(ctx, seen, ranges);               // [n, size, size, 1]
+//   ConditioningOn<Cpu> good = ImplicitConditioning::fit(...);  // of the good images' method.conditioning_features
+//   auto seen = method.analyse(ctx, x, good);                   // x [n, size, size, 3] in [-1, 1]
+//   auto map = method.anomaly_map(ctx, seen, ranges);           // [n, size, size, 1]
 //
 // Training, calibration, detection and evaluation all go through these functions, so that the library, the command line
 // and the report give the same numbers.

@@ -97,9 +97,8 @@ inline Image to_rgb(const Image& image) {
   return out;
 }
 
-// What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3
-// in
-// [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
+// What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3,
+// in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
 inline std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                            const std::vector<float>& map, int width, int height, float brightest,
                                            float threshold) {
