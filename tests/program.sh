@@ -183,6 +183,7 @@ pid=$!
 sleep 0.5
 kill -KILL $pid 2>/dev/null
 wait $pid 2>/dev/null
+touch stopped/.d3ad-1-0.tmp stopped/work/.d3ad-1-1.tmp # what a kill may leave
 runs 0 "${train[@]}" --model stopped --iterations 40
 cmp -s whole/unet.safetensors stopped/unet.safetensors || wrong "a stopped training ended in another network"
 counts "$(find . -name '*.tmp*' | wc -l)" 0 "temporary files that were left"

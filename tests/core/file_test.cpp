@@ -17,6 +17,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace file_test {
+
 using namespace d3ad;
 using test::contains;
 using test::refusal;
@@ -222,5 +224,14 @@ TEST_CASE("a folder has one writer") {
     CHECK(!refusal([&] { FolderLock second(folder.path()); }).empty());
   }
   CHECK(refusal([&] { FolderLock again(folder.path()); }).empty());
+  for (const char* within : {"work", "other"}) {
+    create_folders(folder / within);
+    write_atomically(folder / within / ".d3ad-1-1.tmp", "left by a killed writer");
+  }
+  CHECK(refusal([&] { FolderLock again(folder.path(), {"work", "none"}); }).empty());
+  CHECK(std::filesystem::is_empty(folder / "work"));
+  CHECK(!std::filesystem::is_empty(folder / "other"));
   CHECK(contains(refusal([&] { FolderLock lock(folder / "none"); }), "No such file"));
 }
+
+}  // namespace file_test

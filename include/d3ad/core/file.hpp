@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -314,11 +315,12 @@ inline void create_folders(const std::filesystem::path& path) {
 }
 
 // Held by whoever writes a model: a second writer gets an Error instead of a mixture. The lock goes with the process,
-// however it ends, and leaves no file behind.
+// however it ends, and leaves no file behind. Temporary files of writers that were killed are removed, in the folder and
+// in those of its folders that are named: nobody else writes there now.
 class FolderLock {
  public:
   FolderLock() = default;
-  explicit FolderLock(const std::filesystem::path& folder)
+  explicit FolderLock(const std::filesystem::path& folder, std::initializer_list<const char*> within = {})
       : file_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (!file_) detail::fail_system("cannot open the folder", folder, errno);
     int status = 0;
@@ -327,11 +329,12 @@ class FolderLock {
     D3AD_CHECK(status == 0 || errno != EWOULDBLOCK, "the folder '", folder.string(),
                "' is being written by another process; wait until it is done or choose another folder");
     // Other failures mean a file system without locks: better to work there unprotected than not at all.
-    if (status == 0) remove_leftovers(folder);
+    if (status != 0) return;
+    remove_leftovers(folder);
+    for (const char* name : within) remove_leftovers(folder / name);
   }
 
  private:
-  // Temporary files of writers that were killed: nobody else writes here now.
   static void remove_leftovers(const std::filesystem::path& folder) {
     std::error_code ignored;
     for (std::filesystem::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored)) {

@@ -60,7 +60,7 @@ class Ablation {
     for (const auto& option : grid.options())
       result_.own.push_back(own.contains(option.name) ? Grid::text(own.at(option.name)) : "model");
     create_folders(request_.out);
-    lock_ = FolderLock(request_.out);
+    lock_ = FolderLock(request_.out, {"work"});
     record_.emplace(request_.out / "ablation.json",
                     nlohmann::json{{"model", file_sha256(request_.model / "config.json")},
                                    {"data", checksum_of_images()},

@@ -82,7 +82,7 @@ class Trainer {
     if (!group_.first()) return;
     if (tiling().on()) events_.note(good_->tiles_text());
     create_folders(folder_ / "work");
-    lock_.emplace(folder_.path());
+    lock_ = FolderLock(folder_.path(), {"work"});
   }
 
   // All stages.
