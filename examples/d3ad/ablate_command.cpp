@@ -15,7 +15,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct AblateOptions {
   std::string model, data, category, out;
   std::vector<std::string> grid;
   int batch = 4;
@@ -46,7 +46,7 @@ TrainEvents show(std::optional<Progress>& progress, std::string& stage, bool qui
 }
 
 template <class Device>
-int run(Context<Device>& ctx, const Options& o) {
+int run(Context<Device>& ctx, const AblateOptions& o) {
   const Grid grid(o.grid);
   const Dataset dataset = open_dataset(o.data, o.category);
   InterruptGuard guard;
@@ -74,7 +74,7 @@ int run(Context<Device>& ctx, const Options& o) {
 void add_ablate(CLI::App& app, int& exit_code) {
   auto* command =
       app.add_subcommand("ablate", "metrics of a model over a grid of options: table, ablation.csv, ablation.svg");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AblateOptions>();
   command->add_option("--model", o->model, "folder of a trained model")->required();
   command->add_option("--data", o->data, "folder of categories (MVTec AD, VisA, BTAD)")->required();
   command->add_option("--category", o->category, "category in --data; none: --data is the category's own folder");

@@ -14,7 +14,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct DataOptions {
   std::string data;
   std::vector<std::string> categories;
   bool json = false, quiet = false;
@@ -38,7 +38,7 @@ nlohmann::ordered_json json_of(const DatasetCheck& c) {
       {"unreadable", c.unreadable},    {"warnings", c.warnings}};
 }
 
-int run(const Options& o) {
+int run(const DataOptions& o) {
   std::vector<std::string> categories = o.categories;
   const bool folder = fs::is_directory(o.data);
   if (categories.empty() && folder) categories = list_categories(o.data);
@@ -82,7 +82,7 @@ int run(const Options& o) {
 
 void add_data(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("data", "what a dataset holds, and what will hurt");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<DataOptions>();
   command->add_option("DIR", o->data, "folder of categories (MVTec AD, VisA, BTAD), a folder or a list of good images")
       ->required();
   command->add_option("--category", o->categories, "categories in DIR; none: all of them");

@@ -15,7 +15,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct DetectOptions {
   std::string model, out, format = "text";
   std::vector<fs::path> images;
   bool heat = false, overlay = false, mask = false, panel = false;
@@ -29,7 +29,7 @@ struct Options {
 class Pictures {
  public:
   template <class Device>
-  Pictures(const Options& o, const Detector<Device>& detector)
+  Pictures(const DetectOptions& o, const Detector<Device>& detector)
       : o_(o), brightest_(detector.brightest()), threshold_(detector.calibration().threshold) {
     if (any()) create_folders(o.out);
   }
@@ -58,12 +58,12 @@ class Pictures {
   }
 
  private:
-  const Options& o_;
+  const DetectOptions& o_;
   float brightest_, threshold_;
   std::map<std::string, int> seen_;
 };
 
-void print(const Options& o, const std::string& file, const Detection& d,
+void print(const DetectOptions& o, const std::string& file, const Detection& d,
            const std::map<std::string, std::string>& pictures) {
   const char* verdict = d.faulty ? "faulty" : "good";
   if (o.format == "jsonl") {
@@ -85,7 +85,7 @@ void print(const Options& o, const std::string& file, const Detection& d,
 }
 
 template <class Device>
-int run(Context<Device>& ctx, const Options& o) {
+int run(Context<Device>& ctx, const DetectOptions& o) {
   Detector<Device> detector(ctx, o.model, [&](Settings& s) { o.settings.apply(s); });
   if (!o.threshold.empty()) {
     float value = 0;
@@ -155,7 +155,7 @@ int run(Context<Device>& ctx, const Options& o) {
 
 void add_detect(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("detect", "say for each image how wrong it is, and show where");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<DetectOptions>();
   command->add_option("--model", o->model, "folder of a trained model")->required();
   command->add_option("IMAGE", o->images, "images, folders of images, or lists (.txt, a path a line)")->required();
   command->add_option("--format", o->format, "what stdout gets: text, jsonl or csv")

@@ -15,7 +15,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct EvaluateOptions {
   std::string model, data, out;
   std::vector<std::string> categories;
   int batch = 4;
@@ -25,7 +25,7 @@ struct Options {
   ProcessOptions processes;
 };
 
-void write_results(const Options& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
+void write_results(const EvaluateOptions& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
   std::vector<std::string> header{"category", "defect", "protocol", "images"};
   for (const Metric& m : kMetrics) header.push_back(m.key);
   std::string metrics = csv_row(header);
@@ -100,7 +100,7 @@ void print_json(const std::vector<MetricRow>& rows, const std::vector<Verdicts>&
 }
 
 template <class Device>
-int run(Context<Device>& ctx, const Options& o) {
+int run(Context<Device>& ctx, const EvaluateOptions& o) {
   const bool writes = processes().first();
   if (writes) create_folders(o.out);
   InterruptGuard guard;
@@ -190,7 +190,7 @@ fs::path model_of(const fs::path& model, const std::string& category) {
 void add_evaluate(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand(
       "evaluate", "metrics of a model on a labelled test set: table, metrics.csv, scores.csv, report.html");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EvaluateOptions>();
   command->add_option("--model", o->model, "folder of a trained model, or of one model for each category")->required();
   command->add_option("--data", o->data, "folder of categories (MVTec AD, VisA, BTAD)")->required();
   command->add_option("--category", o->categories, "categories in --data; none: --data is the category's own folder");

@@ -14,7 +14,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct FigureOptions {
   std::string out, model, data, category;
   std::vector<std::string> images, defects;
   int each = 1, tests = 0, batch = 4;
@@ -59,7 +59,7 @@ int report_skipped(const std::vector<std::string>& skipped) {
   return skipped.empty() ? 0 : 2;
 }
 
-Dataset test_set(const Options& o) {
+Dataset test_set(const FigureOptions& o) {
   Dataset dataset = open_dataset(o.data, o.category);
   for (const auto& w : dataset.warnings)
     std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
@@ -67,17 +67,17 @@ Dataset test_set(const Options& o) {
 }
 
 template <class Device>
-Detector<Device> detector_of(Context<Device>& ctx, const Options& o, std::optional<double> omega = {}) {
+Detector<Device> detector_of(Context<Device>& ctx, const FigureOptions& o, std::optional<double> omega = {}) {
   return Detector<Device>(ctx, model_of(o.model, o.category), [&](Settings& s) {
     o.settings.apply(s);
     if (omega) s.omega = *omega;
   });
 }
 
-SampleChoice choice_of(const Options& o) { return {.images = o.images, .defects = o.defects, .each = o.each}; }
+SampleChoice choice_of(const FigureOptions& o) { return {.images = o.images, .defects = o.defects, .each = o.each}; }
 
 template <class Device>
-void draw_rows(Context<Device>& ctx, const Options& o, bool scaling) {
+void draw_rows(Context<Device>& ctx, const FigureOptions& o, bool scaling) {
   prepare(o.out);
   const InterruptGuard guard;
   const auto samples = choose_samples(test_set(o), choice_of(o));
@@ -92,7 +92,7 @@ void draw_rows(Context<Device>& ctx, const Options& o, bool scaling) {
 }
 
 template <class Device>
-int draw_bins(Context<Device>& ctx, const Options& o) {
+int draw_bins(Context<Device>& ctx, const FigureOptions& o) {
   prepare(o.out);
   const InterruptGuard guard;
   const Dataset dataset = test_set(o);
@@ -104,7 +104,7 @@ int draw_bins(Context<Device>& ctx, const Options& o) {
 }
 
 template <class Device>
-int draw_omega(Context<Device>& ctx, const Options& o) {
+int draw_omega(Context<Device>& ctx, const FigureOptions& o) {
   prepare(o.out);
   const InterruptGuard guard;
   std::vector<double> values = o.values;
@@ -137,7 +137,7 @@ int draw_omega(Context<Device>& ctx, const Options& o) {
   return report_skipped(skipped);
 }
 
-void draw_noising(const Options& o) {
+void draw_noising(const FigureOptions& o) {
   prepare(o.out);
   noising_times(o.noising.t_max, o.noising.columns);
   std::vector<NamedInput> inputs;
@@ -147,21 +147,21 @@ void draw_noising(const Options& o) {
   write_drawing(o.out, noising_figure(inputs, o.size, options), "Forward noising and noiseless scaling");
 }
 
-void add_out(CLI::App& figure, Options& o) {
+void add_out(CLI::App& figure, FigureOptions& o) {
   figure.add_option("--out", o.out, "file to write: .png or .svg, with the pictures in it")->required();
 }
-void add_cell(CLI::App& figure, Options& o) {
+void add_cell(CLI::App& figure, FigureOptions& o) {
   figure
       .add_option("--cell", o.cell, "side of each picture in the figure, in pixels of an SVG; a PNG has twice as many")
       ->check(CLI::Range(16.0, 1024.0))
       ->capture_default_str();
 }
-void add_model(CLI::App& figure, Options& o) {
+void add_model(CLI::App& figure, FigureOptions& o) {
   figure.add_option("--model", o.model, "folder of a trained model, or of one model for each category")->required();
   figure.add_option("--data", o.data, "folder of categories (MVTec AD, VisA, BTAD)")->required();
   figure.add_option("--category", o.category, "category in --data; none: --data is the category's own folder");
 }
-void add_choice(CLI::App& figure, Options& o) {
+void add_choice(CLI::App& figure, FigureOptions& o) {
   auto* images = figure.add_option("--image", o.images, "test images to show, by kind and name, as scratch/000");
   figure.add_option("--defects", o.defects, "kinds of test images to show (good is one), comma-separated; none: all")
       ->delimiter(',')
@@ -171,7 +171,7 @@ void add_choice(CLI::App& figure, Options& o) {
       ->capture_default_str()
       ->excludes(images);
 }
-void add_batch(CLI::App& figure, Options& o) {
+void add_batch(CLI::App& figure, FigureOptions& o) {
   figure.add_option("--batch", o.batch, "images computed together")->check(CLI::Range(1, 1024))->capture_default_str();
 }
 
@@ -183,7 +183,7 @@ void add_figure(CLI::App& app, int& exit_code) {
   command->footer("d3ad figure NAME --help has the options of each.");
   const auto add = [&](const char* name, const char* what) {
     auto* figure = command->add_subcommand(name, what);
-    auto o = std::make_shared<Options>();
+    auto o = std::make_shared<FigureOptions>();
     add_out(*figure, *o);
     return std::pair{figure, o};
   };

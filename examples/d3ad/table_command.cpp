@@ -11,13 +11,13 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct TableCommandOptions {
   std::vector<fs::path> results;
   std::string format = "text", out, protocol = "paper";
   TableOptions table;
 };
 
-void run(const Options& o) {
+void run(const TableCommandOptions& o) {
   const ResultsTable table = results_table(read_results(o.results, o.protocol), o.table);
   const std::string text = o.format == "csv"        ? table_csv(table)
                            : o.format == "markdown" ? table_markdown(table)
@@ -33,7 +33,7 @@ void run(const Options& o) {
 
 void add_table(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("table", "results of evaluate as the paper's table, its numbers beside ours");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TableCommandOptions>();
   command
       ->add_option("RESULTS", o->results, "folders that d3ad evaluate wrote (--out), of one category each or several")
       ->required();

@@ -14,7 +14,7 @@ namespace {
 using namespace d3ad;
 namespace fs = std::filesystem;
 
-struct Options {
+struct TrainOptions {
   std::string data, category, vae, extractor, model;
   bool copy_vae = false;
   double checkpoint_seconds = 60;
@@ -57,7 +57,7 @@ class Console {
   InterruptGuard guard_;
 };
 
-std::vector<fs::path> good_images(const Options& o, std::string& category) {
+std::vector<fs::path> good_images(const TrainOptions& o, std::string& category) {
   const Dataset data = open_dataset(o.data, o.category);
   category = data.category;
   std::vector<fs::path> good;
@@ -65,7 +65,7 @@ std::vector<fs::path> good_images(const Options& o, std::string& category) {
   return good;
 }
 
-void add_data_options(CLI::App& command, Options& o) {
+void add_data_options(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--data", o.data, "folder of categories (MVTec AD, VisA, BTAD), a folder or a list of good images")
       ->required();
@@ -73,7 +73,7 @@ void add_data_options(CLI::App& command, Options& o) {
   command.add_option("--model", o.model, "folder of the model")->required();
 }
 
-void finish(const Options& o) {
+void finish(const TrainOptions& o) {
   if (!o.common.quiet) fmt::print(stderr, "model: {}\n", o.model);
 }
 
@@ -82,7 +82,7 @@ void finish(const Options& o) {
 void add_train(CLI::App& app, int&) {
   auto* command =
       app.add_subcommand("train", "learn from good images: latents, UNet, adaptation, conditioning, calibration");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainOptions>();
   add_data_options(*command, *o);
   command->add_option(
       "--vae", o->vae,
@@ -135,7 +135,7 @@ namespace {
 template <class Stage>
 void add_stage(CLI::App& app, const char* name, const char* text, Stage stage) {
   auto* command = app.add_subcommand(name, text);
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainOptions>();
   add_data_options(*command, *o);
   o->settings.add(*command, SettingsOptions::Part::later_stages);
   o->common.add(*command);

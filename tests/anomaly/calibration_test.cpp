@@ -13,6 +13,8 @@
 #include "d3ad/core/rng.hpp"
 #include "support/compare.hpp"
 
+namespace calibration_test {
+
 using namespace d3ad;
 using anomaly::Calibration;
 using anomaly::MapPair;
@@ -154,3 +156,5 @@ TEST_CASE("a damaged calibration is refused with the field's name") {
   refused("scores", {3, 2, 1}, "ascending");
   CHECK_THROWS_AS(nlohmann::json::array().get<Calibration>(), Error);
 }
+
+}  // namespace calibration_test

@@ -12,6 +12,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace map_test {
+
 using namespace d3ad;
 using anomaly::MapPair;
 using V = Value<float, Cpu>;
@@ -113,3 +115,5 @@ TEST_CASE("maps refuse what makes no sense") {
   CHECK(anomaly::faulty(1.5f, 1.0f));
   CHECK_FALSE(anomaly::faulty(1.0f, 1.0f));
 }
+
+}  // namespace map_test

@@ -12,6 +12,8 @@
 #include "d3ad/core/rng.hpp"
 #include "support/golden.hpp"
 
+namespace metrics_test {
+
 using namespace d3ad;
 using anomaly::PixelScores;
 using anomaly::rank_metrics;
@@ -249,3 +251,5 @@ TEST_CASE("metrics refuse what makes no sense") {
   CHECK_THROWS_AS(pixels.add(Floats{1, 2}, {}, 2, 2), Error);
   CHECK_THROWS_AS(pixels.add(Floats{1, 2}, Bytes{1, 0, 0}, 1, 2), Error);
 }
+
+}  // namespace metrics_test

@@ -9,6 +9,8 @@
 
 #include "d3ad/core/rng.hpp"
 
+namespace regions_test {
+
 using namespace d3ad;
 
 namespace {
@@ -115,3 +117,5 @@ TEST_CASE("a mask of another size is refused") {
   CHECK_THROWS_AS(anomaly::label_regions(std::vector<std::uint8_t>(5), 2, 3, region), Error);
   CHECK_THROWS_AS(anomaly::label_regions({}, -1, 0, region), Error);
 }
+
+}  // namespace regions_test

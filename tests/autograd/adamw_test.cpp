@@ -13,6 +13,8 @@
 
 #include "support/compare.hpp"
 
+namespace adamw_test {
+
 using namespace d3ad;
 
 namespace {
@@ -157,3 +159,5 @@ TEST_CASE("an optimizer that takes another's state over goes on bit for bit") {
   a.take_averages(whole.ctx);
   CHECK_EQ(resumed.second, whole.value());
 }
+
+}  // namespace adamw_test

@@ -11,6 +11,8 @@
 #include "d3ad/nn/layers.hpp"
 #include "support/compare.hpp"
 
+namespace functions_test {
+
 using namespace d3ad;
 
 namespace {
@@ -287,3 +289,5 @@ TEST_CASE("backward wants a scalar that is on the tape") {
   const auto loose = fn::mse(ctx, Value<float, Cpu>::borrow(x.view()), Value<float, Cpu>::borrow(x.view()));
   CHECK_THROWS_WITH_AS(tape.backward(loose), doctest::Contains("not on this tape"), Error);
 }
+
+}  // namespace functions_test

@@ -15,6 +15,8 @@
 #include "support/golden_parameters.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace autograd_training_test {
+
 using namespace d3ad;
 
 namespace {
@@ -198,3 +200,5 @@ TEST_CASE("NaN in the latents stops the training with a sentence") {
   run.trainer.set_latents(z, shape);
   CHECK_THROWS_WITH_AS(run.trainer.step(), doctest::Contains("not finite"), Error);
 }
+
+}  // namespace autograd_training_test

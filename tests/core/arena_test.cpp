@@ -11,6 +11,8 @@
 #include "d3ad/backend/cpu/memory.hpp"
 #include "d3ad/core/rng.hpp"
 
+namespace arena_test {
+
 using namespace d3ad;
 
 namespace {
@@ -163,3 +165,5 @@ TEST_CASE("trim gives the memory back when nothing is alive") {
   CHECK(arena.slab_bytes() == 0);
   pass(arena, 1, 50);
 }
+
+}  // namespace arena_test

@@ -12,6 +12,8 @@
 #include "d3ad/backend/cpu/memory.hpp"
 #include "d3ad/core/arena.hpp"
 
+namespace border_test {
+
 using namespace d3ad;
 
 namespace {
@@ -49,3 +51,5 @@ TEST_CASE("a write past the end of a block ends the program, one up to its end d
   CHECK(write_tensor(4) == 0);
   CHECK(write_tensor(5) == SIGABRT);
 }
+
+}  // namespace border_test

@@ -6,6 +6,8 @@
 
 #include <string>
 
+namespace crc32c_test {
+
 using d3ad::crc32c;
 
 TEST_CASE("CRC-32C gives the published checksums") {
@@ -18,3 +20,5 @@ TEST_CASE("CRC-32C gives the published checksums") {
   CHECK(crc32c(up) == 0x46dd794e);
   CHECK(crc32c(down) == 0x113fdb5c);
 }
+
+}  // namespace crc32c_test

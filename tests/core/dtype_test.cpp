@@ -10,6 +10,8 @@
 #include <limits>
 #include <string>
 
+namespace dtype_test {
+
 using namespace d3ad;
 
 namespace {
@@ -118,3 +120,5 @@ TEST_CASE("types have safetensors' names and sizes") {
   CHECK(size_of(dtype_of<std::int32_t>()) == 4);
   CHECK(size_of(DType::boolean) == 1);
 }
+
+}  // namespace dtype_test

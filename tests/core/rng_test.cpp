@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+namespace rng_test {
+
 using namespace d3ad;
 
 TEST_CASE("Philox4x32-10 gives the published numbers") {
@@ -72,3 +74,5 @@ TEST_CASE("streams, seeds and places are different numbers; below stays below") 
   CHECK(same == 0);
   CHECK(a.normal(5) == a.normal4(1)[1]);
 }
+
+}  // namespace rng_test

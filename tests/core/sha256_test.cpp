@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace sha256_test {
+
 using d3ad::Sha256;
 
 TEST_CASE("SHA-256 gives the published digests") {
@@ -30,3 +32,5 @@ TEST_CASE("SHA-256 does not depend on the pieces") {
     CHECK(hash.hex() == want);
   }
 }
+
+}  // namespace sha256_test

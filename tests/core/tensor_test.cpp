@@ -11,6 +11,8 @@
 #include "d3ad/core/parameter.hpp"
 #include "support/compare.hpp"
 
+namespace tensor_test {
+
 using namespace d3ad;
 
 // What must not compile: data of one device where another's is expected, a write through a read-only view.
@@ -76,3 +78,5 @@ TEST_CASE("a parameter in bfloat16 gives up its floats") {
   Context<Cpu> ctx({.threads = 1});
   CHECK(ops::plain_value(ctx, p).view().data[3] == 1.5f);
 }
+
+}  // namespace tensor_test

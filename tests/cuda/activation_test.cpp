@@ -8,6 +8,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_activation_test {
+
 using namespace d3ad;
 
 TEST_CASE_TEMPLATE("CUDA: activations are those of the reference device", T, float, half, bfloat16) {
@@ -72,3 +74,5 @@ TEST_CASE("CUDA: activations refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::activate_backward(ctx, a.view(), b.view(), a.view(), ops::Activation::relu),
                        Contains("activate: the output"), Error);
 }
+
+}  // namespace cuda_activation_test

@@ -14,6 +14,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_attention_test {
+
 using namespace d3ad;
 
 namespace {
@@ -203,3 +205,5 @@ TEST_CASE("CUDA: attention refuses shapes that do not fit") {
   CHECK_THROWS_AS(ops::attention_backward(ctx, qkv.view(), other.view(), qkv.view(), {.heads = 2}), Error);
   CHECK_THROWS_AS(ops::attention_backward(ctx, out.view(), out.view(), qkv.view(), {.heads = 2}), Error);
 }
+
+}  // namespace cuda_attention_test

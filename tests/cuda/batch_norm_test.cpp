@@ -10,6 +10,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_batch_norm_test {
+
 using namespace d3ad;
 
 namespace {
@@ -196,3 +198,5 @@ TEST_CASE("CUDA: batch_norm refuses shapes that do not fit") {
                                                       eight.view(), eight.view(), config),
                        Contains("gradients of scale"), Error);
 }
+
+}  // namespace cuda_batch_norm_test

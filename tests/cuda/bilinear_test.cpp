@@ -11,6 +11,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_bilinear_test {
+
 using namespace d3ad;
 
 namespace {
@@ -68,3 +70,5 @@ TEST_CASE("CUDA: bilinear_align_corners refuses other batches and empty images; 
   CHECK_THROWS_AS(ops::bilinear_align_corners(ctx, other.view(), empty.view()), Error);
   CHECK_NOTHROW(ops::bilinear_align_corners(ctx, none.view(), none.view()));
 }
+
+}  // namespace cuda_bilinear_test

@@ -13,6 +13,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_blur_test {
+
 using namespace d3ad;
 
 namespace {
@@ -200,3 +202,5 @@ TEST_CASE_TEMPLATE("CUDA: min_max and max_per_image find extremes wherever they 
   CHECK_THROWS_AS(ops::min_max(ctx, {}, lo, hi), Error);
   CHECK_NOTHROW(ops::max_per_image(ctx, most.view().images(0, 0), none.view()));
 }
+
+}  // namespace cuda_blur_test

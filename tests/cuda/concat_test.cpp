@@ -4,6 +4,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_concat_test {
+
 using namespace d3ad;
 
 TEST_CASE_TEMPLATE("CUDA: concat and split are those of the reference device", T, float, half, bfloat16) {
@@ -25,3 +27,5 @@ TEST_CASE("CUDA: concat and split refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::concat(ctx, a.view(), a.view(), b.view()), Contains("differ in more than channels"), Error);
   CHECK_THROWS_WITH_AS(ops::split(ctx, b.view(), {}, a.view()), Contains("are not the parts of"), Error);
 }
+
+}  // namespace cuda_concat_test

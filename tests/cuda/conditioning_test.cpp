@@ -12,6 +12,8 @@
 #include "support/cuda.hpp"
 #include "support/golden.hpp"
 
+namespace cuda_conditioning_test {
+
 using namespace d3ad;
 
 namespace {
@@ -106,3 +108,5 @@ TEST_CASE("CUDA: conditioning refuses other features, and those that are not fin
   broken[1][5] = NAN;
   CHECK_THROWS_WITH_AS(asked(ctx, there, broken), doctest::Contains("image 2 are not finite"), Error);
 }
+
+}  // namespace cuda_conditioning_test

@@ -13,6 +13,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_conv_block_test {
+
 using namespace d3ad;
 using ops::Resample;
 
@@ -238,3 +240,5 @@ TEST_CASE("a NaN goes through conv_block, and what does not fit is refused") {
   CHECK_THROWS_WITH_AS(ops::conv_block(ctx, {.y = small.view()}, {.x = x.view()}, w, {.kernel = 1}),
                        Contains("expected [n 1, h 8, w 8, c 16]"), Error);
 }
+
+}  // namespace cuda_conv_block_test

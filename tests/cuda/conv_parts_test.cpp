@@ -11,6 +11,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_conv_parts_test {
+
 using namespace d3ad;
 using ops::Resample;
 
@@ -266,3 +268,5 @@ TEST_CASE("CUDA: a convolution's input refuses what does not fit") {
                        Error);
   CHECK_THROWS_WITH_AS(cuda::gather(ctx, out.view(), {}), Contains("there is no input"), Error);
 }
+
+}  // namespace cuda_conv_parts_test

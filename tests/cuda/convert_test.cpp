@@ -8,6 +8,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_convert_test {
+
 using namespace d3ad;
 
 namespace {
@@ -111,3 +113,5 @@ TEST_CASE_TEMPLATE("CUDA: time embeddings are those of the reference device", T,
     CHECK_THROWS_WITH_AS(ops::time_embedding(ctx, odd.view(), t.view()), doctest::Contains("even number"), Error);
   }
 }
+
+}  // namespace cuda_convert_test

@@ -14,6 +14,8 @@
 #include "support/cuda.hpp"
 #include "support/golden.hpp"
 
+namespace cuda_denoise_test {
+
 using namespace d3ad;
 
 namespace {
@@ -155,3 +157,5 @@ TEST_CASE("CUDA: T_hat chosen on the device gives what T_hat of the host does, a
   const std::vector<int> too_many(static_cast<std::size_t>(n) + 1, 20);
   CHECK_THROWS_AS(by_host(ctx, denoiser.model(), upload(ctx, z0), too_many, schedule, options), Error);
 }
+
+}  // namespace cuda_denoise_test

@@ -15,6 +15,8 @@
 #include "support/cuda.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace cuda_detector_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 using test::contains, test::refusal;
@@ -145,3 +147,5 @@ TEST_CASE("CUDA: a detector's batches travel while others are computed") {
   CHECK(same(detector.finish(), want[2]));
   CHECK(same(detector(batches[3]), want[3]));
 }
+
+}  // namespace cuda_detector_test

@@ -12,6 +12,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_diffusion_step_test {
+
 using namespace d3ad;
 
 namespace {
@@ -176,3 +178,5 @@ TEST_CASE("steps on the GPU refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::scale_start(c.ctx, c.out.view(), c.z0.view().images(0, 2), {}, c.x.view(), c.x.view()),
                        doctest::Contains("is not the shape of z0"), Error);
 }
+
+}  // namespace cuda_diffusion_step_test

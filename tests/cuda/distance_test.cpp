@@ -13,6 +13,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_distance_test {
+
 using namespace d3ad;
 
 namespace {
@@ -158,3 +160,5 @@ TEST_CASE("CUDA: distances refuse other shapes") {
   CHECK_THROWS_AS(ops::pairwise_l1(ctx, two.view(), a.view(), b.view()), Error);
   CHECK_THROWS_AS(ops::pairwise_l1(ctx, map.view(), a.view(), a.view()), Error);
 }
+
+}  // namespace cuda_distance_test

@@ -7,6 +7,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_group_norm_test {
+
 using namespace d3ad;
 
 namespace {
@@ -131,3 +133,5 @@ TEST_CASE("CUDA: group_norm refuses shapes that do not fit") {
                                                 eight.view(), eight.view(), {.groups = 2, .eps = 1e-5f}),
                        Contains("gradients of scale"), Error);
 }
+
+}  // namespace cuda_group_norm_test

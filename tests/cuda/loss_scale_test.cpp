@@ -13,6 +13,8 @@
 #include "support/cuda.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace cuda_loss_scale_test {
+
 using namespace d3ad;
 
 namespace {
@@ -91,3 +93,5 @@ TEST_CASE("CUDA: a training in half that was stopped goes on as if it had not be
   CHECK_EQ(rest[0], want[2]);
   CHECK_EQ(rest[1], want[3]);
 }
+
+}  // namespace cuda_loss_scale_test

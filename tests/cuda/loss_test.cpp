@@ -14,6 +14,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_loss_test {
+
 using namespace d3ad;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("losses on the GPU refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::cross_entropy(ctx, one.view(), a.view(), labels.view()), Contains("one for each row"),
                        Error);
 }
+
+}  // namespace cuda_loss_test

@@ -15,6 +15,8 @@
 #include "support/cuda.hpp"
 #include "support/golden.hpp"
 
+namespace cuda_networks_test {
+
 using namespace d3ad;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE_TEMPLATE("CUDA: ResNet-34 equals the reference", T, float, half, bfloa
     CHECK_MESSAGE(c.close, c);
   }
 }
+
+}  // namespace cuda_networks_test

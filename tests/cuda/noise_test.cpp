@@ -10,6 +10,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_noise_test {
+
 using namespace d3ad;
 
 namespace {
@@ -83,3 +85,5 @@ TEST_CASE("noise on the GPU refuses shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::add_noise(ctx, x.view(), x.view(), x.view(), one.view(), one.view()),
                        doctest::Contains("expected one an image"), Error);
 }
+
+}  // namespace cuda_noise_test

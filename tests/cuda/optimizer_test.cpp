@@ -12,6 +12,8 @@
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_optimizer_test {
+
 using namespace d3ad;
 
 namespace {
@@ -210,3 +212,5 @@ TEST_CASE("the optimizer's operations on the GPU refuse what does not fit") {
   CHECK_THROWS_WITH_AS(ops::adamw_all<float>(ctx, {a.tensor()}, {}, 0, 1, 0), Contains("expected 1 or more"), Error);
   CHECK_THROWS_WITH_AS(ops::ema(ctx, x, y, 0.5f), Contains("ema: average"), Error);
 }
+
+}  // namespace cuda_optimizer_test

@@ -7,6 +7,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_pool_test {
+
 using namespace d3ad;
 
 TEST_CASE_TEMPLATE("CUDA: means are those of the reference device", T, float, half, bfloat16) {
@@ -110,3 +112,5 @@ TEST_CASE("CUDA: pooling refuses shapes that do not fit") {
   Tensor<float, Cuda> other({2, 2, 2, 2});
   CHECK_THROWS_WITH_AS(ops::adaptive_avg_pool(ctx, other.view(), x.view()), Contains("adaptive_avg_pool"), Error);
 }
+
+}  // namespace cuda_pool_test

@@ -7,6 +7,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_posterior_test {
+
 using namespace d3ad;
 
 TEST_CASE_TEMPLATE("CUDA: draws and their gradients are those of the reference device", T, float, half, bfloat16) {
@@ -54,3 +56,5 @@ TEST_CASE("CUDA: posterior refuses shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::posterior_backward(ctx, z.view(), z.view(), moments.view(), {}),
                        Contains("posterior: gradient"), Error);
 }
+
+}  // namespace cuda_posterior_test

@@ -15,6 +15,8 @@
 #include "d3ad/backend/cuda/packed_weights.hpp"
 #include "support/cuda_types.hpp"
 
+namespace cuda_products_test {
+
 using namespace d3ad;
 
 namespace {
@@ -310,3 +312,5 @@ TEST_CASE("products and convolutions can be captured in a graph") {
     D3AD_CUDA_CHECK(cudaGraphDestroy(graph));
   });
 }
+
+}  // namespace cuda_products_test

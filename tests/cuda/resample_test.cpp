@@ -4,6 +4,8 @@
 
 #include "support/cuda_types.hpp"
 
+namespace cuda_resample_test {
+
 using namespace d3ad;
 
 TEST_CASE_TEMPLATE("CUDA: upsampling is that of the reference device", T, float, half, bfloat16) {
@@ -25,3 +27,5 @@ TEST_CASE("CUDA: upsampling refuses shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::upsample_nearest2_backward(ctx, a.view(), b.view()),
                        Contains("upsample_nearest2: the output"), Error);
 }
+
+}  // namespace cuda_resample_test

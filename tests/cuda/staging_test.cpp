@@ -13,6 +13,8 @@
 #include "d3ad/backend/cuda/ops.hpp"
 #include "support/cuda.hpp"
 
+namespace cuda_staging_test {
+
 using namespace d3ad;
 
 namespace {
@@ -148,3 +150,5 @@ TEST_CASE("the emulation finds what is not waited for") {
   }
 }
 #endif
+
+}  // namespace cuda_staging_test

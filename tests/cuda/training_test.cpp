@@ -16,6 +16,8 @@
 #include "support/golden.hpp"
 #include "support/golden_parameters.hpp"
 
+namespace cuda_training_test {
+
 using namespace d3ad;
 
 namespace {
@@ -96,3 +98,5 @@ TEST_CASE("CUDA: the trainer draws what the CPU's draws, and its losses are the 
   REQUIRE_EQ(got.size(), want.size());
   for (std::size_t i = 0; i < want.size(); ++i) CHECK(got[i] == doctest::Approx(want[i]).epsilon(1e-4));
 }
+
+}  // namespace cuda_training_test

@@ -11,6 +11,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace denoise_test {
+
 using namespace d3ad;
 using diffusion::DenoiseOptions;
 using V = Value<float, Cpu>;
@@ -267,3 +269,5 @@ TEST_CASE("reconstruct refuses what makes no sense") {
   };
   CHECK_THROWS_AS(diffusion::reconstruct(ctx, wrong, test::borrow(z0), kT_hat, kSchedule, {}), Error);
 }
+
+}  // namespace denoise_test

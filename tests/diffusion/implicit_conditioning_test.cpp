@@ -11,6 +11,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace implicit_conditioning_test {
+
 using namespace d3ad;
 using Features = ImplicitConditioning::Features;
 
@@ -201,3 +203,5 @@ TEST_CASE("conditioning refuses what makes no sense, with a sentence") {
   CHECK_THROWS_AS(ImplicitConditioning(state({0, 1}, 2, 0)), Error);
   CHECK_THROWS_AS(ImplicitConditioning(ImplicitConditioning::State{}), Error);
 }
+
+}  // namespace implicit_conditioning_test

@@ -11,6 +11,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace reconstruct_test {
+
 using namespace d3ad;
 
 namespace {
@@ -95,3 +97,5 @@ TEST_CASE("another guidance, T, number of steps or start would be noticed in a r
   CHECK(noticed("reconstruct_eta2_4", [](auto& o, auto&) { o.drop_first_direction = true; }));
   CHECK(noticed("reconstruct_omega_half", [](auto& o, auto&) { o.omega = 0.45f; }));
 }
+
+}  // namespace reconstruct_test

@@ -8,6 +8,8 @@
 
 #include "support/golden.hpp"
 
+namespace schedule_test {
+
 using namespace d3ad;
 
 namespace {
@@ -54,3 +56,5 @@ TEST_CASE("the schedule's ends and limits") {
   CHECK_THROWS_AS(Schedule({.beta_first = 0}), Error);
   CHECK_THROWS_AS(Schedule({.beta_last = 1}), Error);
 }
+
+}  // namespace schedule_test

@@ -12,6 +12,8 @@
 #include "make_sample/links.hpp"
 #include "make_sample/render.hpp"
 
+namespace make_sample_test {
+
 using namespace d3ad;
 using sample::Fault;
 
@@ -95,3 +97,5 @@ void check_product() {
 TEST_CASE("the sample's cloth") { check_product<sample::Cloth>(); }
 TEST_CASE("the sample's board") { check_product<sample::Board>(); }
 TEST_CASE("the sample's links") { check_product<sample::Links>(); }
+
+}  // namespace make_sample_test

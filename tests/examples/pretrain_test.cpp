@@ -10,6 +10,8 @@
 #include "pretrain/vae.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace pretrain_test {
+
 using namespace d3ad;
 using namespace pretrain;
 
@@ -122,3 +124,5 @@ TEST_CASE("the networks that come with d3ad are what the documentation says") {
   CHECK(a.textures > 0.25);  // chance is 0.05
   CHECK(a.shapes > 0.2);     // chance is 0.067
 }
+
+}  // namespace pretrain_test

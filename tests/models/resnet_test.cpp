@@ -8,6 +8,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace resnet_test {
+
 using namespace d3ad;
 
 namespace {
@@ -74,3 +76,5 @@ TEST_CASE("ResNet: every named architecture has torchvision's number of paramete
     CHECK_EQ(trained, network.second);
   }
 }
+
+}  // namespace resnet_test

@@ -16,6 +16,8 @@
 #include "d3ad/weights/source.hpp"
 #include "support/compare.hpp"
 
+namespace models_training_test {
+
 using namespace d3ad;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("two half batches accumulate to the gradient of the whole one") {
   }
   CHECK(worst < 1e-5 * double{largest});
 }
+
+}  // namespace models_training_test

@@ -8,6 +8,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace unet_test {
+
 using namespace d3ad;
 
 namespace {
@@ -84,3 +86,5 @@ TEST_CASE("UNet at the paper's size has 281.1 million parameters") {
   const UNet<Cpu> unet(Params<Cpu>(store, source), UNetConfig::paper());
   CHECK_EQ((store.values() + 50'000) / 100'000, 2811);
 }
+
+}  // namespace unet_test

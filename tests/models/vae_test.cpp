@@ -12,6 +12,8 @@
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 
+namespace vae_test {
+
 using namespace d3ad;
 
 namespace {
@@ -103,3 +105,5 @@ TEST_CASE("VAE and tiny VAE: sizes that do not fit are refused") {
   CHECK_THROWS_WITH_AS(tiny.encode(ctx, test::borrow(grey)), doctest::Contains("3 channels"), Error);
   CHECK_THROWS_WITH_AS(tiny.decode(ctx, test::borrow(odd)), doctest::Contains("4 channels"), Error);
 }
+
+}  // namespace vae_test

@@ -10,6 +10,8 @@
 #include "support/finite_difference.hpp"
 #include "support/simd_levels.hpp"
 
+namespace ops_batch_norm_test {
+
 using namespace d3ad;
 
 namespace {
@@ -175,3 +177,5 @@ TEST_CASE("batch_norm refuses shapes that do not fit") {
   CHECK_THROWS_WITH_AS(t.eval(), doctest::Contains("scale and shift are [n 1, h 1, w 1, c 7]"), Error);
   CHECK_THROWS_WITH_AS(t.train(), doctest::Contains("expected 8 values each"), Error);
 }
+
+}  // namespace ops_batch_norm_test

@@ -9,6 +9,8 @@
 
 #include "support/compare.hpp"
 
+namespace ops_bilinear_test {
+
 using namespace d3ad;
 
 namespace {
@@ -85,3 +87,5 @@ TEST_CASE("bilinear_align_corners refuses other batches and empty images") {
   CHECK_THROWS_AS(ops::bilinear_align_corners(ctx, other.view(), x.view()), Error);
   CHECK_THROWS_AS(ops::bilinear_align_corners(ctx, fine.view(), empty.view()), Error);
 }
+
+}  // namespace ops_bilinear_test

@@ -9,6 +9,8 @@
 
 #include "support/compare.hpp"
 
+namespace ops_blur_test {
+
 using namespace d3ad;
 
 namespace {
@@ -134,3 +136,5 @@ TEST_CASE("min_max and max_per_image find extremes and pass NaN on") {
   CHECK_THROWS_AS(ops::max_per_image(ctx, most.view().images(0, 2), x.view()), Error);
   CHECK_THROWS_AS(ops::min_max(ctx, {}, lo, hi), Error);
 }
+
+}  // namespace ops_blur_test

@@ -15,6 +15,8 @@
 #include "support/both_devices.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace ops_conv_block_test {
+
 using namespace d3ad;
 using conv::Algorithm;
 using ops::Resample;
@@ -530,3 +532,5 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
   refuses("block n1 h64 w64 c256 o256 k3 s2 p1 e1 winograd4", "computes 3x3");
   CHECK_THROWS_AS(conv::Plan().load(folder.path() / "none.plan"), Error);
 }
+
+}  // namespace ops_conv_block_test

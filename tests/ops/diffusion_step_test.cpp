@@ -9,6 +9,8 @@
 
 #include "support/compare.hpp"
 
+namespace ops_diffusion_step_test {
+
 using namespace d3ad;
 
 namespace {
@@ -112,3 +114,5 @@ TEST_CASE("scale_start mixes latent and noise with each image's factors") {
   CHECK(test::compare(c.out.view(), want(false).view(), 1e-6).close);
   CHECK_THROWS_AS(ops::scale_start(c.ctx, c.out.view(), c.z0.view(), {}, {a, {.n = 2}}, bv), Error);
 }
+
+}  // namespace ops_diffusion_step_test

@@ -9,6 +9,8 @@
 
 #include "support/compare.hpp"
 
+namespace ops_distance_test {
+
 using namespace d3ad;
 
 namespace {
@@ -114,3 +116,5 @@ TEST_CASE("distances refuse other shapes") {
   CHECK_THROWS_AS(ops::pairwise_l1(ctx, two.view(), a.view(), b.view()), Error);
   CHECK_THROWS_AS(ops::pairwise_l1(ctx, map.view(), a.view(), a.view()), Error);
 }
+
+}  // namespace ops_distance_test

@@ -9,6 +9,8 @@
 
 #include "support/both_devices.hpp"
 
+namespace ops_elementary_test {
+
 using namespace d3ad;
 
 namespace {
@@ -265,3 +267,5 @@ TEST_CASE("elementary operations refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::cross_entropy(ctx, one.view(), View<float, Cpu>(a.data(), {.c = 2}), labels),
                        Contains("label 2, expected 0 to 1"), Error);
 }
+
+}  // namespace ops_elementary_test

@@ -11,6 +11,8 @@
 #include "support/finite_difference.hpp"
 #include "support/simd_levels.hpp"
 
+namespace ops_group_norm_test {
+
 using namespace d3ad;
 
 namespace {
@@ -148,3 +150,5 @@ TEST_CASE("group_norm refuses shapes that do not fit") {
   t.scale = test::random({.c = 7}, 1);
   CHECK_THROWS_WITH_AS(t.run(), doctest::Contains("expected 8 values each"), Error);
 }
+
+}  // namespace ops_group_norm_test

@@ -21,6 +21,8 @@
 #include "support/cuda.hpp"
 #endif
 
+namespace ops_image_input_test {
+
 using namespace d3ad;
 
 namespace {
@@ -176,3 +178,5 @@ TEST_CASE("image_input refuses other shapes than one image of 3 channels, and em
   CHECK_THROWS_WITH_AS(ops::image_input(gpu, to.view(), from.view()), doctest::Contains("3 channels"), Error);
 #endif
 }
+
+}  // namespace ops_image_input_test

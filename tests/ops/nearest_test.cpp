@@ -18,6 +18,8 @@
 #include "support/cuda.hpp"
 #endif
 
+namespace ops_nearest_test {
+
 using namespace d3ad;
 
 namespace {
@@ -171,3 +173,5 @@ TEST_CASE("pick: columns of a table") {
   check(gpu);
 #endif
 }
+
+}  // namespace ops_nearest_test

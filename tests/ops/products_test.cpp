@@ -8,6 +8,8 @@
 #include "d3ad/core/parameter.hpp"
 #include "support/both_devices.hpp"
 
+namespace ops_products_test {
+
 using namespace d3ad;
 
 namespace {
@@ -197,3 +199,5 @@ TEST_CASE("products refuse shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::attention(ctx, out.view(), x.view(), {.heads = 2}), Contains("expected a multiple of 6"),
                        Error);
 }
+
+}  // namespace ops_products_test

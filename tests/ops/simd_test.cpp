@@ -10,6 +10,8 @@
 
 #include "support/simd_levels.hpp"
 
+namespace ops_simd_test {
+
 using namespace d3ad;
 
 namespace {
@@ -72,3 +74,5 @@ TEST_CASE("a vector width this machine lacks is refused") {
                        Error);
   CHECK(simd::level() == simd::best());
 }
+
+}  // namespace ops_simd_test

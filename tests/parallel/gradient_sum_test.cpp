@@ -13,6 +13,8 @@
 #include "d3ad/diffusion/unet_trainer.hpp"
 #include "support/thread_group.hpp"
 
+namespace gradient_sum_test {
+
 using namespace d3ad;
 
 namespace {
@@ -195,3 +197,5 @@ TEST_CASE("a batch that does not split over the processes is refused") {
   CHECK_THROWS_WITH_AS(train(3, {.iterations = 1, .batch = 8}),
                        doctest::Contains("choose a batch that is a multiple of 3"), Error);
 }
+
+}  // namespace gradient_sum_test

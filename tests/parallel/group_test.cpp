@@ -10,6 +10,8 @@
 #include "d3ad/parallel/packet.hpp"
 #include "support/thread_group.hpp"
 
+namespace group_test {
+
 using namespace d3ad;
 
 TEST_CASE("one process alone is a group in which nothing has to be waited for") {
@@ -95,3 +97,5 @@ TEST_CASE("a packet gives back what was put in, and refuses what is not there") 
   parallel::PacketReader lied(liar.bytes());
   CHECK_THROWS_WITH_AS(lied.get(numbers), doctest::Contains("not of the same build"), Error);
 }
+
+}  // namespace group_test

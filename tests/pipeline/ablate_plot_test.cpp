@@ -9,6 +9,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace ablate_plot_test {
+
 using namespace d3ad;
 using test::contains;
 
@@ -110,3 +112,5 @@ TEST_CASE("the best row of a table is marked, and the record gives back what it 
     CHECK(contains(test::refusal([&] { AblationRecord(folder / "r.json", other); }), "holds rows"));
   }
 }
+
+}  // namespace ablate_plot_test

@@ -12,6 +12,8 @@
 #include "support/stripes.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace ablate_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 using test::contains, test::refusal, test::Place;
@@ -233,3 +235,5 @@ TEST_CASE("rows of other models, images or numbers are refused, and bad images a
   f.out = f.place.folder / "none";
   CHECK(contains(refusal([&] { f.ablate({"lambda=1"}); }), "has no test images"));
 }
+
+}  // namespace ablate_test

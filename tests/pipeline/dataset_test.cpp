@@ -8,6 +8,8 @@
 #include "d3ad/pipeline/image_loader.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace dataset_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 
@@ -268,3 +270,5 @@ TEST_CASE("the eight turns of an image are eight, and turning twice comes back")
     if (turn < 5) CHECK(turn_image(all.back(), size, turn) == image);
   }
 }
+
+}  // namespace dataset_test

@@ -7,6 +7,8 @@
 #include "d3ad/pipeline/chart.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace drawing_test {
+
 using namespace d3ad;
 using test::contains, test::refusal;
 
@@ -207,3 +209,5 @@ TEST_CASE("a drawing goes to the file its name asks for") {
     CHECK(contains(refusal([&] { write_drawing(folder / name, d, "t"); }), "has to end in .png or .svg"));
   CHECK(folder.entries() == 2);
 }
+
+}  // namespace drawing_test

@@ -12,6 +12,8 @@
 #include "d3ad/pipeline/train.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace figure_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 using test::contains, test::refusal;
@@ -304,3 +306,5 @@ TEST_CASE("a grid of panels refuses rows of another length, and shortens long na
   Drawing again(grid.width(), grid.height());
   CHECK(contains(refusal([&] { grid.draw(again, 0, 0); }), "1 pictures for 2 columns"));
 }
+
+}  // namespace figure_test

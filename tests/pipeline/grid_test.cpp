@@ -9,6 +9,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace grid_test {
+
 using namespace d3ad;
 using test::contains, test::refusal;
 
@@ -101,3 +103,5 @@ TEST_CASE("what is wrong with a grid is said") {
   CHECK(contains(refused({"eta2=0:99:1", "lambda=0:1:0.01"}), "at most 2000 are accepted"));
   CHECK(contains(refused({"lambda=0,1.5"}), "lambda is 1.5, expected 0 to 1"));
 }
+
+}  // namespace grid_test

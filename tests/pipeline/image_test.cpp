@@ -12,6 +12,8 @@
 #include "support/golden.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace image_test {
+
 using namespace d3ad;
 
 namespace {
@@ -231,3 +233,5 @@ TEST_CASE("inputs lie in [-1, 1], masks are 0 and 1, constant images stay consta
   CHECK_THROWS_WITH_AS(resize(Image(), 5, 5), doctest::Contains("the image is empty"), Error);
   CHECK_THROWS_WITH_AS(resize(half, 0, 5), doctest::Contains("is not a size"), Error);
 }
+
+}  // namespace image_test

@@ -14,6 +14,8 @@
 #include "support/stripes.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace model_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 using test::contains, test::refusal, test::kSize, test::stripes, test::Place;
@@ -410,3 +412,5 @@ TEST_CASE("a model of tiles judges a large image tile by tile, and is evaluated 
   options.baselines = true;
   CHECK(contains(refusal([&] { evaluate(detector, open_dataset(place.data, "wide"), options); }), "whole images"));
 }
+
+}  // namespace model_test

@@ -14,6 +14,8 @@
 #include "support/compare.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace networks_test {
+
 using namespace d3ad;
 namespace fs = std::filesystem;
 using test::contains;
@@ -343,3 +345,5 @@ TEST_CASE("ResNets of other shapes are refused with what they are") {
   CHECK(contains(refusal([&] { load_extractor<Cpu>(file); }),
                  "a ResNet of 3-5-6-0 basic blocks is none of the known architectures; the nearest is resnet34"));
 }
+
+}  // namespace networks_test

@@ -6,6 +6,8 @@
 
 #include "d3ad/pipeline/plot.hpp"
 
+namespace picture_test {
+
 using namespace d3ad;
 
 namespace {
@@ -102,3 +104,5 @@ TEST_CASE("a plot shows its line, whatever the numbers") {
     CHECK(odd.height == 540);
   }
 }
+
+}  // namespace picture_test

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace progress_test {
+
 using namespace d3ad;
 
 TEST_CASE("a line of progress has a bar that fits, and none without a terminal") {
@@ -21,3 +23,5 @@ TEST_CASE("a line of progress has a bar that fits, and none without a terminal")
       CHECK_LT(line.size(), static_cast<std::size_t>(columns));
     }
 }
+
+}  // namespace progress_test

@@ -6,6 +6,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace report_test {
+
 using namespace d3ad;
 using test::contains;
 
@@ -77,3 +79,5 @@ TEST_CASE("charts hold their labels, escaped, and only finite numbers") {
   CHECK(contains(bars, "<title>good, 30: 5</title>"));
   CHECK_THROWS_AS(svg::bars({}, {}, {}), Error);
 }
+
+}  // namespace report_test

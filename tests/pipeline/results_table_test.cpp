@@ -6,6 +6,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace results_table_test {
+
 using namespace d3ad;
 using test::contains, test::refusal;
 
@@ -202,3 +204,5 @@ TEST_CASE("a table as text, CSV, Markdown and LaTeX") {
   CHECK(count(latex, " & ") == 2 * (1 + table.rows.size()));
   CHECK(latex_escape("~^#$\n") == "\\textasciitilde{}\\textasciicircum{}\\#\\$ ");
 }
+
+}  // namespace results_table_test

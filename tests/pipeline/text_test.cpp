@@ -10,6 +10,8 @@
 #include "d3ad/pipeline/table.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace text_test {
+
 using namespace d3ad;
 
 TEST_CASE("numbers as text") {
@@ -106,3 +108,5 @@ TEST_CASE("the first Ctrl-C sets a flag, and the handler goes with its guard") {
   const InterruptGuard again;
   CHECK_FALSE(InterruptGuard::interrupted());
 }
+
+}  // namespace text_test

@@ -10,6 +10,8 @@
 #include "d3ad/core/rng.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace tile_test {
+
 using namespace d3ad;
 using test::contains, test::refusal;
 
@@ -195,3 +197,5 @@ TEST_CASE("a bright dot stays at its place") {
   }
   CHECK(contains(refusal([&] { Stitch(grid, 1).add(0, std::vector<float>(63 * 64)); }), "expected 64 x 64 x 1"));
 }
+
+}  // namespace tile_test

@@ -13,6 +13,8 @@
 #include "support/event_reader.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace training_log_test {
+
 using namespace d3ad;
 
 namespace {
@@ -175,3 +177,5 @@ TEST_CASE("an event file grows in place, and is made anew where it was cut, dama
     CHECK(bytes_of(path) == ten);
   }
 }
+
+}  // namespace training_log_test

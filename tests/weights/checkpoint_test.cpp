@@ -9,6 +9,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace checkpoint_test {
+
 using namespace d3ad;
 using test::contains;
 using test::refusal;
@@ -115,3 +117,5 @@ TEST_CASE("files of PyTorch's are refused with the command that converts them") 
     CHECK(contains(refusal([&] { const Checkpoint checkpoint(name); }),
                    concat("python3 weights_tools convert ", name, " -o w.safetensors")));
 }
+
+}  // namespace checkpoint_test

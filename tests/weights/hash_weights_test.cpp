@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace hash_weights_test {
+
 using namespace d3ad;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("a large tensor, made by several threads, equals the small one's begin
   CHECK(std::equal(small.begin(), small.end(), large.begin()));
   CHECK(large == made("w.bias", {200'000}));
 }
+
+}  // namespace hash_weights_test

@@ -9,6 +9,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace layout_test {
+
 using namespace d3ad;
 using test::contains;
 
@@ -66,3 +68,5 @@ TEST_CASE("each element goes to its place and back") {
   CHECK(contains(test::refusal([] { to_channels_last({1.0f}, {2}); }), "1 values for [2]"));
   CHECK(contains(test::refusal([] { to_file_order({1.0f}, {2}); }), "1 values for [2]"));
 }
+
+}  // namespace layout_test

@@ -12,6 +12,8 @@
 #include "d3ad/backend/cpu/memory.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace parameters_test {
+
 using namespace d3ad;
 using test::contains;
 using test::refusal;
@@ -194,3 +196,5 @@ TEST_CASE("a store kept narrow holds its weights in bfloat16 and its vectors in 
   }
   keep_narrow(ctx, store);  // once more changes nothing
 }
+
+}  // namespace parameters_test

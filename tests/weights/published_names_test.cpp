@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace published_names_test {
+
 using namespace d3ad;
 
 TEST_CASE("CompVis' names of the autoencoder") {
@@ -108,3 +110,5 @@ TEST_CASE("what looks like a spelling but is none stays as it is") {
     CHECK(own_name(name, 4) == name);
   }
 }
+
+}  // namespace published_names_test

@@ -8,6 +8,8 @@
 #include "d3ad/core/rng.hpp"
 #include "support/safetensors_bytes.hpp"
 
+namespace safetensors_fuzz_test {
+
 using namespace d3ad;
 
 namespace {
@@ -105,3 +107,5 @@ TEST_CASE("a damaged safetensors file is read or refused, never worse") {
   CHECK(read > 50);  // damage to the data alone is no damage
   CHECK(refused > 3000);
 }
+
+}  // namespace safetensors_fuzz_test

@@ -15,6 +15,8 @@
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
 
+namespace safetensors_test {
+
 using namespace d3ad;
 using test::contains;
 
@@ -338,3 +340,5 @@ TEST_CASE("every golden file is read") {
   const auto histogram = dic.ints("histogram");
   CHECK(std::accumulate(histogram.begin(), histogram.end(), std::int64_t{0}) == 64);
 }
+
+}  // namespace safetensors_test

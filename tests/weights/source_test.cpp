@@ -13,6 +13,8 @@
 
 #include "support/temporary_folder.hpp"
 
+namespace source_test {
+
 using namespace d3ad;
 using test::contains;
 using test::refusal;
@@ -179,3 +181,5 @@ TEST_CASE("the nearest names are the nearest") {
   CHECK(nearest_names({}, "y").empty());
   CHECK(printable("a\x1b[2J\x7f") == "a?[2J?");
 }
+
+}  // namespace source_test
