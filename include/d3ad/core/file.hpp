@@ -315,8 +315,8 @@ inline void create_folders(const std::filesystem::path& path) {
 }
 
 // Held by whoever writes a model: a second writer gets an Error instead of a mixture. The lock goes with the process,
-// however it ends, and leaves no file behind. Temporary files of writers that were killed are removed, in the folder and
-// in those of its folders that are named: nobody else writes there now.
+// however it ends, and leaves no file behind. Temporary files of writers that were killed are removed, in the folder
+// and in those of its folders that are named: nobody else writes there now.
 class FolderLock {
  public:
   FolderLock() = default;
