@@ -557,7 +557,7 @@ class Trainer {
   std::optional<GoodImages> good_;
   TrainEvents events_;
   ModelFolder folder_;
-  std::optional<FolderLock> lock_;
+  FolderLock lock_;
   Schedule schedule_;
   Loaded<Autoencoder<Device>, Device> vae_;
   Loaded<ResNet<Device>, Device> extractor_;
