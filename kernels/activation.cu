@@ -44,5 +44,6 @@ void activate_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, Cud
                                   Activation);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

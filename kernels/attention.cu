@@ -9,9 +9,9 @@ namespace d3ad::cuda {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kAttentionThreads = 256;
 
-unsigned warps_for(std::int64_t rows) { return kernels::blocks_for(rows * 32, kThreads); }
+unsigned warps_for(std::int64_t rows) { return kernels::blocks_for(rows * 32, kAttentionThreads); }
 unsigned row_blocks_for(std::int64_t rows) { return static_cast<unsigned>(std::min(rows, kernels::kMostBlocks)); }
 
 }  // namespace
@@ -21,13 +21,14 @@ void softmax_rows(Context<CudaOf<T>>& ctx, T* p, const float* scores, ScoreRows 
   using namespace kernels;
   const char* const name = "attention";
   if (s.columns > kShortRow)
-    return launch(name, ctx.stream(), softmax_long_kernel<T>, row_blocks_for(s.rows), kThreads, 0, p, scores, s.rows,
-                  s.columns, s.stride, s.scale);
+    return launch(name, ctx.stream(), softmax_long_kernel<T>, row_blocks_for(s.rows), kAttentionThreads, 0, p, scores,
+                  s.rows, s.columns, s.stride, s.scale);
   const auto kernel = s.columns <= 128   ? softmax_short_kernel<1, T>
                       : s.columns <= 256 ? softmax_short_kernel<2, T>
                       : s.columns <= 512 ? softmax_short_kernel<4, T>
                                          : softmax_short_kernel<8, T>;
-  launch(name, ctx.stream(), kernel, warps_for(s.rows), kThreads, 0, p, scores, s.rows, s.columns, s.stride, s.scale);
+  launch(name, ctx.stream(), kernel, warps_for(s.rows), kAttentionThreads, 0, p, scores, s.rows, s.columns, s.stride,
+         s.scale);
 }
 
 template <class T>
@@ -35,22 +36,22 @@ void softmax_rows_gradient(Context<CudaOf<T>>& ctx, T* p, T* ds, const float* sc
   using namespace kernels;
   const char* const name = "attention_backward";
   if (s.columns > kShortRow)
-    return launch(name, ctx.stream(), softmax_gradient_long_kernel<T>, row_blocks_for(s.rows), kThreads, 0, p, ds,
-                  scores, dp, s.rows, s.columns, s.stride, s.scale);
+    return launch(name, ctx.stream(), softmax_gradient_long_kernel<T>, row_blocks_for(s.rows), kAttentionThreads, 0, p,
+                  ds, scores, dp, s.rows, s.columns, s.stride, s.scale);
   const auto kernel = s.columns <= 128   ? softmax_gradient_short_kernel<1, T>
                       : s.columns <= 256 ? softmax_gradient_short_kernel<2, T>
                       : s.columns <= 512 ? softmax_gradient_short_kernel<4, T>
                                          : softmax_gradient_short_kernel<8, T>;
-  launch(name, ctx.stream(), kernel, warps_for(s.rows), kThreads, 0, p, ds, scores, dp, s.rows, s.columns, s.stride,
-         s.scale);
+  launch(name, ctx.stream(), kernel, warps_for(s.rows), kAttentionThreads, 0, p, ds, scores, dp, s.rows, s.columns,
+         s.stride, s.scale);
 }
 
 template <class T>
 void store_matrices(Context<CudaOf<T>>& ctx, T* out, const float* x, std::int64_t batch, std::int64_t rows,
                     std::int64_t columns, std::int64_t stride, std::int64_t step) {
   kernels::launch("attention_backward", ctx.stream(), kernels::store_matrices_kernel<T>,
-                  kernels::blocks_for(batch * rows * columns, kThreads), kThreads, 0, out, x, batch, rows, columns,
-                  stride, step);
+                  kernels::blocks_for(batch * rows * columns, kAttentionThreads), kAttentionThreads, 0, out, x, batch,
+                  rows, columns, stride, step);
 }
 
 #define INSTANTIATE(T)                                                                                          \
@@ -59,5 +60,6 @@ void store_matrices(Context<CudaOf<T>>& ctx, T* out, const float* x, std::int64_
   template void store_matrices(Context<CudaOf<T>>&, T*, const float*, std::int64_t, std::int64_t, std::int64_t, \
                                std::int64_t, std::int64_t);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::cuda

@@ -7,9 +7,11 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kBatchNormThreads = 128;
 
-unsigned blocks_of(std::int64_t channels) { return static_cast<unsigned>((channels + kThreads - 1) / kThreads); }
+unsigned blocks_of(std::int64_t channels) {
+  return static_cast<unsigned>((channels + kBatchNormThreads - 1) / kBatchNormThreads);
+}
 
 kernels::Bend bend_of(BatchNorm config) { return config.relu ? kernels::Bend::relu : kernels::Bend::none; }
 
@@ -27,11 +29,11 @@ void gradients(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaO
   const auto totals = ctx.arena.template make<double>({.n = 2, .c = channels});
   const auto coefficients = ctx.arena.template make<float>({.n = 2, .c = channels});
   kernels::launch("batch_norm_backward", ctx.stream(), kernels::batch_norm_table_kernel<double>, blocks_of(channels),
-                  kThreads, 0, table.view().data, statistics, scale.data, shift.data, channels, true);
+                  kBatchNormThreads, 0, table.view().data, statistics, scale.data, shift.data, channels, true);
   kernels::gradient_sums(ctx, totals.view().data, dy.data, x.data, table.view().data, bend_of(config), 1, rows,
                          channels);
   kernels::launch("batch_norm_backward", ctx.stream(), kernels::batch_norm_coefficients_kernel<double>,
-                  blocks_of(channels), kThreads, 0, coefficients.view().data, dscale.data, dshift.data,
+                  blocks_of(channels), kBatchNormThreads, 0, coefficients.view().data, dscale.data, dshift.data,
                   totals.view().data, statistics, scale.data, rows, channels, of_batch);
   kernels::norm_gradient(ctx, dx.data, dy.data, x.data, table.view().data, coefficients.view().data, bend_of(config), 1,
                          rows, channels);
@@ -49,7 +51,7 @@ void batch_norm_eval(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, Cuda
   const auto lines = ctx.arena.template make<float>({.n = 2, .c = channels});
   const kernels::BatchStatistics statistics{mean.data, nullptr, var.data, float{config.eps}};
   kernels::launch("batch_norm_eval", ctx.stream(), kernels::batch_norm_table_kernel<double>, blocks_of(channels),
-                  kThreads, 0, lines.view().data, statistics, scale.data, shift.data, channels, false);
+                  kBatchNormThreads, 0, lines.view().data, statistics, scale.data, shift.data, channels, false);
   kernels::apply_lines(ctx, out.data, x.data, lines.view().data, bend_of(config), 1, x.shape.rows(), channels);
 }
 
@@ -65,8 +67,8 @@ void batch_norm_train(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<floa
   const auto lines = ctx.arena.template make<float>({.n = 2, .c = channels});
   channel_moments(ctx, moments.view(), x.reshaped({.n = 1, .h = rows, .c = channels}));
   kernels::launch("batch_norm_train", ctx.stream(), kernels::batch_norm_train_kernel<double>, blocks_of(channels),
-                  kThreads, 0, lines.view().data, stats.data, running_mean.data, running_var.data, moments.view().data,
-                  scale.data, shift.data, float{config.eps}, config.momentum, rows, channels);
+                  kBatchNormThreads, 0, lines.view().data, stats.data, running_mean.data, running_var.data,
+                  moments.view().data, scale.data, shift.data, float{config.eps}, config.momentum, rows, channels);
   kernels::apply_lines(ctx, out.data, x.data, lines.view().data, bend_of(config), 1, rows, channels);
 }
 
@@ -106,5 +108,6 @@ void batch_norm_eval_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, Vi
                                          In<float, CudaOf<T>>, In<float, CudaOf<T>>, In<float, CudaOf<T>>,       \
                                          In<float, CudaOf<T>>, BatchNorm);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -20,5 +20,6 @@ void bilinear_align_corners(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out,
 #define INSTANTIATE(T) \
   template void bilinear_align_corners(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<float, CudaOf<T>>);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -2,7 +2,7 @@
 // CUDA kernel of ops/bilinear.hpp: each thread makes kWidth neighbouring channels of an output pixel at a time.
 
 #include "d3ad/core/shape.hpp"
-#include "kernels/element.cuh"
+#include "kernels/channels.cuh"
 #include "kernels/launch.cuh"
 
 namespace d3ad::kernels {
@@ -21,13 +21,8 @@ struct BilinearTap {
 };
 
 template <int kWidth>
-struct alignas(4 * kWidth) Channels {
-  float value[kWidth];
-};
-
-template <int kWidth>
 __global__ void bilinear_kernel(float* out, const float* x, Shape to, Shape from) {
-  using Some = Channels<kWidth>;
+  using Some = Channels<float, kWidth>;
   const std::int64_t groups = to.c / kWidth, count = to.rows() * groups;
   for (std::int64_t i = grid_thread(); i < count; i += grid_threads()) {
     const std::int64_t c = i % groups * kWidth, pixel = i / groups, row = pixel / to.w;
@@ -40,9 +35,9 @@ __global__ void bilinear_kernel(float* out, const float* x, Shape to, Shape from
                e = at(v.second, u.second);
     Some y;
     for (int k = 0; k < kWidth; ++k) {
-      const float above = a.value[k] + u.weight * (b.value[k] - a.value[k]);
-      const float below = d.value[k] + u.weight * (e.value[k] - d.value[k]);
-      y.value[k] = above + v.weight * (below - above);
+      const float above = a.element[k] + u.weight * (b.element[k] - a.element[k]);
+      const float below = d.element[k] + u.weight * (e.element[k] - d.element[k]);
+      y.element[k] = above + v.weight * (below - above);
     }
     *reinterpret_cast<Some*>(out + i * kWidth) = y;
   }

@@ -15,7 +15,7 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kBlurThreads = 256;
 constexpr std::int64_t kSharedFloats = 48 * 1024 / 4;
 
 // The 2 radius + 1 weights of the blur on the device, made once.
@@ -54,8 +54,8 @@ void blur_axis(cudaStream_t stream, float* out, const float* x, const float* wei
     launch(name, stream, blur_across_kernel, static_cast<unsigned>(blocks), dim3(32, kAcrossThreads),
            static_cast<std::size_t>(across) * sizeof(float), out, x, weights, axis, radius);
   } else {
-    launch(name, stream, blur_plain_kernel, blocks_for(axis.size(), kThreads), kThreads, 0, out, x, weights, axis,
-           radius);
+    launch(name, stream, blur_plain_kernel, blocks_for(axis.size(), kBlurThreads), kBlurThreads, 0, out, x, weights,
+           axis, radius);
   }
 }
 
@@ -75,8 +75,8 @@ void mix_maps(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, Cud
   const kernels::MixMaps mix{factor(x_range, lambda), x_range.lo, factor(y_range, 1.0f - lambda), y_range.lo};
   const bool packs = kernels::packed<float>({out.data, x.data, y.data}, 0);
   kernels::launch("mix_maps", ctx.stream(), kernels::map_elements<float, kernels::MixMaps, float, float>,
-                  kernels::blocks_for(packs ? (x.size() + 3) / 4 : x.size(), kThreads), kThreads, 0, out.data, x.size(),
-                  packs, mix, x.data, y.data);
+                  kernels::blocks_for(packs ? (x.size() + 3) / 4 : x.size(), kBlurThreads), kBlurThreads, 0, out.data,
+                  x.size(), packs, mix, x.data, y.data);
 }
 
 template <class T>
@@ -99,9 +99,9 @@ void min_max(Context<CudaOf<T>>& ctx, In<float, CudaOf<T>> x, float& lo, float& 
   const bool packs = kernels::packed<float>({x.data}, count);
   const auto scratch = ctx.arena.template make<float>({.c = 2 * slices + 2});
   float* const found = scratch.view().data;  // smallest and largest of all; smallest of each slice; largest
-  kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(slices), kThreads, 0,
+  kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(slices), kBlurThreads, 0,
                   found + 2, found + 2 + slices, x.data, count, slices, packs);
-  kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, 1, kThreads, 0, found, found + 1, found + 2,
+  kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, 1, kBlurThreads, 0, found, found + 1, found + 2,
                   2 * slices, 1, false);
   float both[2];
   copy_to_host<float, CudaOf<T>>(both, View<const float, CudaOf<T>>(found, {.c = 2}));
@@ -119,10 +119,10 @@ void max_per_image(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float
   if (slices > 1) scratch = ctx.arena.template make<float>({.n = images, .c = slices});
   float* const found = slices > 1 ? scratch.view().data : out.data;
   kernels::launch("max_per_image", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(images * slices),
-                  kThreads, 0, nullptr, found, x.data, count, slices, packs);
+                  kBlurThreads, 0, nullptr, found, x.data, count, slices, packs);
   if (slices > 1)
-    kernels::launch("max_per_image", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(images), kThreads, 0,
-                    nullptr, out.data, found, slices, 1, false);
+    kernels::launch("max_per_image", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(images),
+                    kBlurThreads, 0, nullptr, out.data, found, slices, 1, false);
 }
 
 #define INSTANTIATE(T)                                                                                            \
@@ -132,5 +132,6 @@ void max_per_image(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float
   template void min_max(Context<CudaOf<T>>&, In<float, CudaOf<T>>, float&, float&);                               \
   template void max_per_image(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<float, CudaOf<T>>);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -42,5 +42,6 @@ void add_column_sums(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> sums, In<T,
 
 #define INSTANTIATE(T) template void add_column_sums(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<T, CudaOf<T>>);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::cuda

@@ -33,5 +33,6 @@ void split(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> a, View<T, CudaOf<T>> b, 
   template void split(Context<CudaOf<T>>&, View<T, CudaOf<T>>, View<T, CudaOf<T>>, In<T, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -174,5 +174,6 @@ namespace d3ad::kernels {
   template void apply_lines(Context<CudaOf<T>>&, T*, const T*, const float*, Bend, std::int64_t, std::int64_t,       \
                             std::int64_t);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::kernels

@@ -40,5 +40,6 @@ void narrow(Context<CudaOf<T>>& ctx, View<bfloat16, CudaOf<T>> out, In<float, Cu
   template void narrow(Context<CudaOf<T>>&, View<bfloat16, CudaOf<T>>, In<float, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

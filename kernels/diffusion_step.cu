@@ -8,7 +8,7 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kStepThreads = 256;
 
 }  // namespace
 
@@ -20,8 +20,8 @@ void scale_start(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
   const std::int64_t image = z0.size() / z0.shape.n;
   const bool packs = kernels::packed<float>({out.data, z0.data, noise.data}, image);
   kernels::launch("scale_start", ctx.stream(), kernels::scale_start_kernel<float>,
-                  kernels::blocks_for(packs ? z0.size() / kernels::kPack<float> : z0.size(), kThreads), kThreads, 0,
-                  out.data, z0.data, noise.data, a.data, b.data, z0.size(), image, packs);
+                  kernels::blocks_for(packs ? z0.size() / kernels::kPack<float> : z0.size(), kStepThreads),
+                  kStepThreads, 0, out.data, z0.data, noise.data, a.data, b.data, z0.size(), image, packs);
 }
 
 template <class T>
@@ -33,8 +33,8 @@ void guided_step(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
   const std::int64_t image = x.size() / x.shape.n;
   const bool packs = kernels::packed<T>({out.data, x.data, e.data, z0.data, noise.data}, image);
   kernels::launch("guided_step", ctx.stream(), kernels::guided_step_kernel<T>,
-                  kernels::blocks_for(packs ? x.size() / kernels::kPack<T> : x.size(), kThreads), kThreads, 0, out.data,
-                  x.data, e.data, z0.data, noise.data, coefficients.data, eta2, x.size(), image, packs);
+                  kernels::blocks_for(packs ? x.size() / kernels::kPack<T> : x.size(), kStepThreads), kStepThreads, 0,
+                  out.data, x.data, e.data, z0.data, noise.data, coefficients.data, eta2, x.size(), image, packs);
 }
 
 #define INSTANTIATE(T)                                                                                               \
@@ -44,5 +44,6 @@ void guided_step(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
                             In<float, CudaOf<T>>, In<float, CudaOf<T>>, In<StepCoefficients, CudaOf<T>>, float);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

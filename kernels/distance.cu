@@ -69,5 +69,6 @@ void pairwise_l1(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
   template void channel_cosine(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>);     \
   template void pairwise_l1(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<float, CudaOf<T>>, In<float, CudaOf<T>>);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

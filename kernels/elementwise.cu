@@ -8,47 +8,39 @@ namespace d3ad::ops {
 
 namespace {
 
-template <class T, class U, class F, class... X>
-void map(const char* name, Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, F f, const X*... x) {
-  constexpr int kThreads = 256;
-  const bool packs = kernels::packed<U>({out.data, x...}, 0);
-  const std::int64_t count = out.size(), items = packs ? count / kernels::kPack<U> + kernels::kPack<U> : count;
-  kernels::launch(name, ctx.stream(), kernels::map_elements<U, F, X...>, kernels::blocks_for(items, kThreads), kThreads,
-                  0, out.data, count, packs, f, x...);
-}
-
-constexpr int kThreads = 256;
+constexpr int kElementThreads = 256;
 
 }  // namespace
 
 template <class U, class T>
 void fill(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, float value) {
-  if (out.size()) map("fill", ctx, out, kernels::Constant{value});
+  if (out.size()) kernels::map("fill", ctx, out, kernels::Constant{value});
 }
 
 template <class U, class T>
 void copy(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x) {
   check_elementwise("copy", out.shape, x.shape);
-  if (x.size()) map("copy", ctx, out, kernels::Same{}, x.data);
+  if (x.size()) kernels::map("copy", ctx, out, kernels::Same{}, x.data);
 }
 
 template <class U, class T>
 void add(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, In<U, CudaOf<T>> y) {
   check_elementwise("add", out.shape, x.shape);
   check_elementwise("add", out.shape, y.shape);
-  if (x.size()) map("add", ctx, out, kernels::Sum{}, x.data, y.data);
+  if (x.size()) kernels::map("add", ctx, out, kernels::Sum{}, x.data, y.data);
 }
 
 template <class U, class T>
 void scale(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor, float offset) {
   check_elementwise("scale", out.shape, x.shape);
-  if (x.size()) map("scale", ctx, out, kernels::Line{factor, offset}, x.data);
+  if (x.size()) kernels::map("scale", ctx, out, kernels::Line{factor, offset}, x.data);
 }
 
 template <class U, class T>
 void add_scaled(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor) {
   check_elementwise("add_scaled", out.shape, x.shape);
-  if (x.size()) map("add_scaled", ctx, out, kernels::PlusScaled{factor}, static_cast<const U*>(out.data), x.data);
+  if (x.size())
+    kernels::map("add_scaled", ctx, out, kernels::PlusScaled{factor}, static_cast<const U*>(out.data), x.data);
 }
 
 template <class T>
@@ -56,8 +48,8 @@ void scale_channels(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaO
                     In<float, CudaOf<T>> offset) {
   check_scale_channels(out.shape, x.shape, factor.shape, offset.shape);
   kernels::launch("scale_channels", ctx.stream(), kernels::scale_channels_kernel<T>,
-                  kernels::blocks_for(x.size(), kThreads), kThreads, 0, out.data, x.data, factor.data, offset.data,
-                  x.size(), x.shape.c);
+                  kernels::blocks_for(x.size(), kElementThreads), kElementThreads, 0, out.data, x.data, factor.data,
+                  offset.data, x.size(), x.shape.c);
 }
 
 template <class T>
@@ -65,8 +57,8 @@ void add_per_image(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf
   check_elementwise("add_per_image", out.shape, x.shape);
   check_per_image("add_per_image", x.shape, shift.shape);
   kernels::launch("add_per_image", ctx.stream(), kernels::add_per_image_kernel<T>,
-                  kernels::blocks_for(x.size(), kThreads), kThreads, 0, out.data, x.data, shift.data, x.size(),
-                  x.shape.pixels() * x.shape.c, x.shape.c);
+                  kernels::blocks_for(x.size(), kElementThreads), kElementThreads, 0, out.data, x.data, shift.data,
+                  x.size(), x.shape.pixels() * x.shape.c, x.shape.c);
 }
 
 template <class T>
@@ -93,5 +85,6 @@ void sum_pixels(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
 INSTANTIATE_FOR(float, half)
 INSTANTIATE_FOR(float, bfloat16)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -2,6 +2,7 @@
 // CUDA kernels of ops/elementwise.hpp. The limit is bandwidth: each element is read and written once, sixteen bytes at
 // a time where the pointers allow it.
 
+#include "d3ad/backend/cuda/context.hpp"
 #include "kernels/element.cuh"
 #include "kernels/launch.cuh"
 
@@ -23,6 +24,16 @@ __global__ void map_elements(U* out, std::int64_t count, bool packs, F f, const 
     store(out + i * kPack<U>, y);
   }
   for (std::int64_t i = whole * kPack<U> + first; i < count; i += threads) out[i] = narrow<U>(f(widen(x[i])...));
+}
+
+// Launches map_elements for out = f(x, ...), each x of out's size.
+template <class T, class U, class F, class... X>
+void map(const char* name, Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, F f, const X*... x) {
+  constexpr int kThreads = 256;
+  const bool packs = packed<U>({out.data, x...}, 0);
+  const std::int64_t count = out.size(), items = packs ? count / kPack<U> + kPack<U> : count;
+  launch(name, ctx.stream(), map_elements<U, F, X...>, blocks_for(items, kThreads), kThreads, 0, out.data, count, packs,
+         f, x...);
 }
 
 struct Constant {

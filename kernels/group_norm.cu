@@ -96,5 +96,6 @@ void group_norm_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<fl
                                     View<float, CudaOf<T>>, In<T, CudaOf<T>>, In<T, CudaOf<T>>, In<float, CudaOf<T>>, \
                                     In<float, CudaOf<T>>, In<float, CudaOf<T>>, GroupNorm);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

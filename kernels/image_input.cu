@@ -13,7 +13,7 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kImageInputThreads = 256;
 
 // Tables on the device of the axes met so far, by their lengths.
 template <class T>
@@ -54,17 +54,18 @@ void image_input(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<std::ui
   if (s.w != o.w) {
     resized = ctx.arena.template make<std::uint8_t>({.h = s.h, .w = o.w, .c = o.c});
     kernels::launch("resize_rows", ctx.stream(), kernels::resize_rows_kernel,
-                    kernels::blocks_for(resized.view().size(), kThreads), kThreads, 0, resized.view().data, pixels.data,
-                    tables.of(s.w, o.w), s.h, s.w, o.w);
+                    kernels::blocks_for(resized.view().size(), kImageInputThreads), kImageInputThreads, 0,
+                    resized.view().data, pixels.data, tables.of(s.w, o.w), s.h, s.w, o.w);
     rows = resized.view().data;
   }
   kernels::launch("resize_columns", ctx.stream(), kernels::resize_columns_kernel,
-                  kernels::blocks_for(out.size(), kThreads), kThreads, 0, out.data, rows, tables.of(s.h, o.h), o.h,
-                  o.w * o.c);
+                  kernels::blocks_for(out.size(), kImageInputThreads), kImageInputThreads, 0, out.data, rows,
+                  tables.of(s.h, o.h), o.h, o.w * o.c);
 }
 
 #define INSTANTIATE(T) \
   template void image_input(Context<CudaOf<T>>&, View<float, CudaOf<T>>, In<std::uint8_t, CudaOf<T>>);
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -9,7 +9,7 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kLossThreads = 256;
 
 // loss = sum of term(x, y) over all elements / divisor
 template <class T, class F>
@@ -21,15 +21,6 @@ void mean_of_terms(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>>
                   partial.view().data, x.size(), kernels::packed<T>({x.data, y.data}, 0), term, x.data, y.data);
   kernels::launch(name, ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
                   partial.view().data, blocks, static_cast<double>(divisor));
-}
-
-// out = f(x, ...)
-template <class T, class F, class... X>
-void map(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, F f, const X*... x) {
-  const bool packs = kernels::packed<T>({out.data, x...}, 0);
-  const std::int64_t count = out.size(), items = packs ? count / kernels::kPack<T> + kernels::kPack<T> : count;
-  kernels::launch(name, ctx.stream(), kernels::map_elements<T, F, X...>, kernels::blocks_for(items, kThreads), kThreads,
-                  0, out.data, count, packs, f, x...);
 }
 
 // The losses of the images and the factors of their gradients; null: not wanted.
@@ -62,7 +53,7 @@ void mse_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T
   check_loss("mse", {}, x.shape, t.shape);
   check_loss("mse", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(2.0 * double{d} / static_cast<double>(x.size()));
-  map("mse_backward", ctx, dx, kernels::ScaledDifference{f}, x.data, t.data);
+  kernels::map("mse_backward", ctx, dx, kernels::ScaledDifference{f}, x.data, t.data);
 }
 
 template <class T>
@@ -76,7 +67,7 @@ void l1_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>
   check_loss("l1", {}, x.shape, t.shape);
   check_loss("l1", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(double{d} / static_cast<double>(x.size()));
-  map("l1_backward", ctx, dx, kernels::SignOfDifference{f}, x.data, t.data);
+  kernels::map("l1_backward", ctx, dx, kernels::SignOfDifference{f}, x.data, t.data);
 }
 
 template <class T>
@@ -100,8 +91,8 @@ void cosine_loss_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<T
             double{d} / static_cast<double>(x.shape.n));
   const bool packs = kernels::packed<T>({dx.data, dy.data, x.data, y.data}, image);
   kernels::launch("cosine_loss_backward", ctx.stream(), kernels::cosine_gradient_kernel<T>,
-                  kernels::blocks_for(packs ? x.size() / kernels::kPack<T> : x.size(), kThreads), kThreads, 0, dx.data,
-                  dy.data, x.data, y.data, factors.view().data, x.size(), image, packs);
+                  kernels::blocks_for(packs ? x.size() / kernels::kPack<T> : x.size(), kLossThreads), kLossThreads, 0,
+                  dx.data, dy.data, x.data, y.data, factors.view().data, x.size(), image, packs);
 }
 
 template <class T>
@@ -117,11 +108,11 @@ void kl_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmean, View<T, Cuda
   const float f = d / static_cast<float>(mean.shape.n);
   if (dmean.data) {
     check_loss("kl", {}, dmean.shape, mean.shape);
-    map("kl_backward", ctx, dmean, kernels::Times{f}, mean.data);
+    kernels::map("kl_backward", ctx, dmean, kernels::Times{f}, mean.data);
   }
   if (dlogvar.data) {
     check_loss("kl", {}, dlogvar.shape, mean.shape);
-    map("kl_backward", ctx, dlogvar, kernels::HalfExpMinusOne{f}, logvar.data);
+    kernels::map("kl_backward", ctx, dlogvar, kernels::HalfExpMinusOne{f}, logvar.data);
   }
 }
 
@@ -169,5 +160,6 @@ void cross_entropy_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T
                                        In<std::int32_t, CudaOf<T>>, float);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

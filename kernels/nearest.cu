@@ -33,5 +33,6 @@ void pick(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> tabl
   INSTANTIATE_PICK(std::int32_t, T)                                                                      \
   INSTANTIATE_PICK(StepCoefficients, T)
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

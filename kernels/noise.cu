@@ -10,7 +10,7 @@ namespace d3ad::ops {
 
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kNoiseThreads = 256;
 
 }  // namespace
 
@@ -18,8 +18,9 @@ template <class T>
 void normal(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first) {
   if (!out.size()) return;
   const bool packs = kernels::packed<float>({out.data}, static_cast<std::int64_t>(first % 4));
-  kernels::launch("normal", ctx.stream(), kernels::normal_kernel, kernels::blocks_for(out.size() / 4 + 2, kThreads),
-                  kThreads, 0, out.data, out.size(), rng, first, packs);
+  kernels::launch("normal", ctx.stream(), kernels::normal_kernel,
+                  kernels::blocks_for(out.size() / 4 + 2, kNoiseThreads), kNoiseThreads, 0, out.data, out.size(), rng,
+                  first, packs);
 }
 
 template <class T>
@@ -30,8 +31,8 @@ void add_noise(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, Cu
   const std::int64_t image = z.size() / z.shape.n;
   const bool packs = kernels::packed<float>({out.data, z.data, e.data}, image);
   kernels::launch("add_noise", ctx.stream(), kernels::add_noise_kernel<float>,
-                  kernels::blocks_for(packs ? z.size() / kernels::kPack<float> : z.size(), kThreads), kThreads, 0,
-                  out.data, z.data, e.data, a.data, b.data, z.size(), image, packs);
+                  kernels::blocks_for(packs ? z.size() / kernels::kPack<float> : z.size(), kNoiseThreads),
+                  kNoiseThreads, 0, out.data, z.data, e.data, a.data, b.data, z.size(), image, packs);
 }
 
 #define INSTANTIATE(T)                                                                                             \
@@ -40,5 +41,6 @@ void add_noise(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, Cu
                           In<float, CudaOf<T>>, In<float, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -131,5 +131,6 @@ double sum_squares_all(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<Cu
   template double sum_squares_all(Context<CudaOf<T>>&, const std::vector<AdamWTensor<CudaOf<T>>>&);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -97,5 +97,6 @@ void adaptive_avg_pool(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, Cu
   template void adaptive_avg_pool(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -34,5 +34,6 @@ void posterior_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmoments, In
                                    In<T, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

@@ -23,5 +23,6 @@ void upsample_nearest2_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, 
   template void upsample_nearest2_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<T, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops

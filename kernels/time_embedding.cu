@@ -19,5 +19,6 @@ void time_embedding(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<std::int
   template void time_embedding(Context<CudaOf<T>>&, View<T, CudaOf<T>>, In<std::int32_t, CudaOf<T>>);
 
 D3AD_FOR_ACTIVATIONS(INSTANTIATE)
+#undef INSTANTIATE
 
 }  // namespace d3ad::ops
