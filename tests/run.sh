@@ -2,8 +2,8 @@
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu), then format check, builds with g++ and clang
 # with warnings as errors, all tests, the tests under ASan and UBSan, the program on the reference files, weights_tools,
 # the example from end to end on small data with its report in a browser, the program on several processes
-# (tests/parallel.sh, one of CTest's), without MPI and without CUDA, the package in projects of their own, and the kernels
-# on AArch64.
+# (tests/parallel.sh, one of CTest's), without MPI and without CUDA, what cuDNN has for every GPU (cuda_plans/), the
+# package in projects of their own, and the kernels on AArch64.
 #
 #   tests/run.sh            everything
 #   D3AD_JOBS=4 tests/run.sh
@@ -29,9 +29,9 @@ git ls-files '*.hpp' '*.cpp' '*.inl' '*.h' '*.cu' '*.cuh' | xargs clang-format -
 # With nvcc and cuDNN in place this compiles and links the CUDA device for all GPUs too; its tests run on an emulated GPU.
 step "g++, warnings as errors, all tests"
 configure build/gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON \
-  -DD3AD_BENCH=ON -DD3AD_MPI=ON -DD3AD_TESTS_FLAGS=-O1
+  -DD3AD_BENCH=ON -DD3AD_MPI=ON -DD3AD_TESTS_FLAGS=-O1 -DD3AD_BENCH_FLAGS=-O0
 build build/gcc
-ctest --test-dir build/gcc --output-on-failure
+ctest --test-dir build/gcc --output-on-failure -j "$jobs"
 [ ! -x build/gcc/tests/unit_cuda ] || build/gcc/tests/unit_cuda | tail -1  # how many comparisons want a GPU
 
 step "the program on the reference files"
@@ -56,13 +56,6 @@ D3AD_BUILD=$here/build/gcc D3AD_SAMPLE="--train 24 --good 8 --faulty 4 --size 12
 tests/program.sh build/gcc/d3ad build/example
 tests/figures.sh build/gcc/d3ad build/example
 tests/awkward_data.sh build/gcc/d3ad build/example
-
-step "without MPI and CUDA: the program refuses to be one of several, and a GPU"
-configure build/without_mpi -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=g++ \
-  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_TESTS=OFF -DD3AD_MPI=OFF -DD3AD_CUDA=OFF
-build build/without_mpi --target d3ad_program
-tests/without_mpi.sh build/without_mpi/d3ad
-tests/device.sh build/without_mpi/d3ad
 
 step "the example's report in a browser"
 need chromium
@@ -91,10 +84,12 @@ step "AArch64"
 need g++-aarch64-linux-gnu qemu-user
 tests/aarch64/run.sh build/aarch64
 
-step "clang, warnings as errors"
+step "clang, warnings as errors; without MPI and CUDA the program refuses to be one of several, and a GPU"
 configure build/clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=-O0 -DCMAKE_CXX_COMPILER=clang++ \
-  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_CUDA=OFF
+  -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_MPI=OFF -DD3AD_CUDA=OFF
 build build/clang --target unit ops_cuda_emulated d3ad_program first_tensor detect pretrain make_sample
+tests/without_mpi.sh build/clang/d3ad
+tests/device.sh build/clang/d3ad
 
 step "ASan and UBSan"
 configure build/asan -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF -DD3AD_CUDA=OFF \

@@ -13,7 +13,8 @@
 // Of the streams of both kinds (with the default stream, or apart) those of one run at once and those of the other as
 // late as they may: when an event of theirs is waited for, or they are (emulation::late()). Work that needs what
 // another stream does and does not wait for it finds something else, under one order or the other. emulation::waits()
-// and allocations() count when the host had to wait, and how often memory was taken.
+// and allocations() count when the host had to wait, and how often memory was taken. While emulation::dry(), nothing
+// that is put on a stream is done: what launches it can be followed at any size.
 
 #include <cmath>
 #include <cstdint>
@@ -81,6 +82,11 @@ inline std::int64_t& allocations() {
   return count;
 }
 
+inline bool& dry() {
+  static bool nothing_is_done = false;
+  return nothing_is_done;
+}
+
 // What was put on a stream, in order. Outlives the stream where an event refers to it.
 struct Queue {
   Kind kind;
@@ -130,6 +136,7 @@ inline void finish(bool apart) {
 
 // What is put on a stream; null: on the default one. Stands for library calls too.
 inline void enqueue(Stream* stream, Work work) {
+  if (dry()) return;
   if (!stream) {
     finish(false);
     work();
@@ -257,7 +264,9 @@ cudaError_t cudaMalloc(T** p, std::size_t bytes) {
   *p = static_cast<T*>(::operator new (bytes, std::align_val_t{256}, std::nothrow));
   if (!*p) return cudaErrorMemoryAllocation;
   ++emulation::allocations();
-  std::memset(static_cast<void*>(*p), 0xff, bytes);
+  // Dry, numbers that are read back are zero; what is large is not touched, so that it may be larger than the host's.
+  constexpr std::size_t kSmall = std::size_t{1} << 20;
+  if (!emulation::dry() || bytes <= kSmall) std::memset(static_cast<void*>(*p), emulation::dry() ? 0 : 0xff, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFree(void* p) {
