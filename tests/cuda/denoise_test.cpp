@@ -61,6 +61,10 @@ Value<float, Device> upload(Context<Device>& ctx, const Tensor<float, Cpu>& x) {
   return upload(ctx, x.view());
 }
 
+// Without noise; with noise at the start and in every step.
+const std::vector<diffusion::DenoiseOptions> kOptions{
+    {.eta2 = 4, .steps = 2}, {.eta2 = 4, .eta = 0.8f, .omega = 0.5f, .steps = 2, .seed = 3, .first_image = 5}};
+
 // A quarter of the first images' latents, times `factor`: enough where devices are compared with each other.
 Tensor<float, Cpu> corner(const Tensor<float, Cpu>& z, std::int64_t images, float factor = 1) {
   const Shape s = z.shape();
@@ -119,21 +123,27 @@ TEST_CASE("CUDA: recorded steps are replayed for other images, T_hat and batches
   Denoiser<Cuda> denoiser(golden);
   DenoiseLoop<Cuda> loop;
   const Schedule schedule;
-  for (int round = 0; round < 5; ++round) {
-    CAPTURE(round);
-    // Rounds 0, 1, 2 and 4: all images, of other strengths each time; round 3 one image.
-    const std::int64_t count = round == 3 ? 1 : kImages;
-    const auto start = corner(z0, count, 1.0f + 0.1f * static_cast<float>(round));
-    std::vector<int> T_hat;
-    for (std::int64_t i = 0; i < count; ++i) T_hat.push_back(10 * (1 + (static_cast<int>(i) + 2 * round) % 7));
-    const diffusion::DenoiseOptions options{.eta2 = 4, .steps = 2};
-    const auto want = diffusion::reconstruct(host, plain.model(), test::borrow(start), T_hat, schedule, options);
-    const auto got = loop(ctx, denoiser.model(), upload(ctx, start), T_hat, schedule, options);
-    const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(), want.view(), kNetwork);
-    CHECK_MESSAGE(c.close, c);
+  for (const auto& options : kOptions) {
+    CAPTURE(options.omega);
+    CAPTURE(options.eta);
+    denoiser.calls = 0;
+    for (int round = 0; round < 5; ++round) {
+      CAPTURE(round);
+      // Rounds 0, 1, 2 and 4: all images, of other strengths each time; round 3 one image.
+      const std::int64_t count = round == 3 ? 1 : kImages;
+      const auto start = corner(z0, count, 1.0f + 0.1f * static_cast<float>(round));
+      std::vector<int> T_hat;
+      for (std::int64_t i = 0; i < count; ++i) T_hat.push_back(10 * (1 + (static_cast<int>(i) + 2 * round) % 7));
+      auto this_round = options;
+      this_round.first_image += static_cast<std::uint64_t>(round);
+      const auto want = diffusion::reconstruct(host, plain.model(), test::borrow(start), T_hat, schedule, this_round);
+      const auto got = loop(ctx, denoiser.model(), upload(ctx, start), T_hat, schedule, this_round);
+      const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(), want.view(), kNetwork);
+      CHECK_MESSAGE(c.close, c);
+    }
+    // Made once and recorded once for all images, and made once for one image: replayed for the rest.
+    CHECK_EQ(denoiser.calls, 3 * 2);
   }
-  // Made once and recorded once for all images, and made once for one image: replayed for the rest.
-  CHECK_EQ(denoiser.calls, 3 * 2);
 }
 
 TEST_CASE("CUDA: T_hat chosen on the device gives what T_hat of the host does, and nothing is waited for") {
@@ -147,32 +157,35 @@ TEST_CASE("CUDA: T_hat chosen on the device gives what T_hat of the host does, a
   const auto n = z0.shape().n;
   // 25 takes three steps and the others two, so that images wait for one that is not there.
   const std::vector<int> T_hats{10, 20, 30, 25};
-  const diffusion::DenoiseOptions options{.eta2 = 4, .steps = 2};
-  for (int round = 0; round < 2; ++round) {
-    CAPTURE(round);
-    std::vector<std::int32_t> choice;
-    std::vector<int> T_hat;
-    for (std::int64_t i = 0; i < n; ++i) {
-      choice.push_back(static_cast<std::int32_t>((i + round) % 4));
-      T_hat.push_back(T_hats[static_cast<std::size_t>(choice.back())]);
+  for (const auto& options : kOptions) {
+    CAPTURE(options.omega);
+    CAPTURE(options.eta);
+    for (int round = 0; round < 2; ++round) {
+      CAPTURE(round);
+      std::vector<std::int32_t> choice;
+      std::vector<int> T_hat;
+      for (std::int64_t i = 0; i < n; ++i) {
+        choice.push_back(static_cast<std::int32_t>((i + round) % 4));
+        T_hat.push_back(T_hats[static_cast<std::size_t>(choice.back())]);
+      }
+      const auto start = upload(ctx, z0);
+      auto chosen = ctx.arena.make<std::int32_t>({.n = n});
+      copy_from_host(chosen.view(), choice.data());
+      const auto want = by_host(ctx, denoiser.model(), start, T_hat, schedule, options);
+#if defined(D3AD_CUDA_EMULATION)
+      const auto waits = emulation::waits();
+#endif
+      const auto got = by_device(ctx, denoiser.model(), start, T_hats, chosen, schedule, options);
+#if defined(D3AD_CUDA_EMULATION)
+      if (round > 0) CHECK(emulation::waits() == waits);
+#endif
+      const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(),
+                                   test::from_cuda<float, float>(want.view()).view(), 0);
+      CHECK_MESSAGE(c.close, c);
     }
-    const auto start = upload(ctx, z0);
-    auto chosen = ctx.arena.make<std::int32_t>({.n = n});
-    copy_from_host(chosen.view(), choice.data());
-    const auto want = by_host(ctx, denoiser.model(), start, T_hat, schedule, options);
-#if defined(D3AD_CUDA_EMULATION)
-    const auto waits = emulation::waits();
-#endif
-    const auto got = by_device(ctx, denoiser.model(), start, T_hats, chosen, schedule, options);
-#if defined(D3AD_CUDA_EMULATION)
-    if (round > 0) CHECK(emulation::waits() == waits);
-#endif
-    const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(),
-                                 test::from_cuda<float, float>(want.view()).view(), 0);
-    CHECK_MESSAGE(c.close, c);
   }
   const std::vector<int> too_many(static_cast<std::size_t>(n) + 1, 20);
-  CHECK_THROWS_AS(by_host(ctx, denoiser.model(), upload(ctx, z0), too_many, schedule, options), Error);
+  CHECK_THROWS_AS(by_host(ctx, denoiser.model(), upload(ctx, z0), too_many, schedule, kOptions[0]), Error);
 }
 
 }  // namespace cuda_denoise_test

@@ -99,6 +99,19 @@ inline std::uint64_t first_number(const DenoiseOptions& options, Shape z0) {
 
 }  // namespace detail
 
+// The seed's noise of a batch's latents: of the start (omega), and of the step from which on `left` are left, itself
+// included (eta); so numbered, an image's does not depend on how long it waited for others.
+template <class Device>
+void draw_start_noise(Context<Device>& ctx, View<Weight<Device>, Device> noise, const DenoiseOptions& options) {
+  ops::normal(ctx, noise, Rng(options.seed, Rng::stream("denoise.start")), detail::first_number(options, noise.shape));
+}
+template <class Device>
+void draw_step_noise(Context<Device>& ctx, View<Weight<Device>, Device> noise, std::size_t left,
+                     const DenoiseOptions& options) {
+  ops::normal(ctx, noise, Rng(options.seed, Rng::stream("denoise.step") + left),
+              detail::first_number(options, noise.shape));
+}
+
 // Where reconstruct() starts: z0 scaled, with the noise that omega asks for. noise: as z0, instead of the seed's.
 template <class Device>
 Value<Weight<Device>, Device> start(Context<Device>& ctx, const Value<Weight<Device>, Device>& z0,
@@ -108,8 +121,7 @@ Value<Weight<Device>, Device> start(Context<Device>& ctx, const Value<Weight<Dev
   Value<Weight<Device>, Device> drawn;
   if (options.omega != 0 && !noise.data) {
     drawn = ctx.arena.template make<Weight<Device>>(shape);
-    ops::normal(ctx, drawn.view(), Rng(options.seed, Rng::stream("denoise.start")),
-                detail::first_number(options, shape));
+    draw_start_noise(ctx, drawn.view(), options);
     noise = drawn.view();
   }
   return scaled(ctx, z0, T_hat, schedule, options.omega, noise);
@@ -144,12 +156,9 @@ Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, c
     const auto coefficients = detail::upload(ctx, step.coefficients);
     const Value<Real<Device>, Device> e = model(ctx, x, View<const std::int32_t, Device>(t.view()));
     D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
-    // Numbered by the steps left, which does not depend on how long the image waited.
-    const std::size_t left = timetable.steps.size() - static_cast<std::size_t>(done);
     if (options.eta > 0) {
       if (!noise) noise = ctx.arena.template make<Weight<Device>>(shape);
-      ops::normal(ctx, noise.view(), Rng(options.seed, Rng::stream("denoise.step") + left),
-                  detail::first_number(options, shape));
+      draw_step_noise(ctx, noise.view(), timetable.steps.size() - static_cast<std::size_t>(done), options);
     }
     // The model may have kept x; then it is not ours to overwrite.
     auto out = x.unique() ? x : ctx.arena.template make<Weight<Device>>(shape);

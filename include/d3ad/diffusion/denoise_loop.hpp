@@ -7,10 +7,10 @@
 //   auto z = loop(ctx, model, z0, T_hats, choice, schedule, options);   T̂ of image i: T_hats[choice[i]], found there
 //
 // On a device that replays work (core/replay.hpp) all steps of a batch are recorded once for each number of images and
-// launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table. Chosen
-// on the device, T̂ fills that table there, and nothing is waited for; there are as many steps then as the T̂ of T_hats
-// that has most. Where noise is drawn on the way (omega, eta), and on other devices, it is reconstruct() itself, for
-// which chosen T̂ are copied to the host.
+// launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table; the
+// noise that omega and eta ask for is drawn before. Chosen on the device, T̂ fills that table there, and nothing is
+// waited for; there are as many steps then as the T̂ of T_hats that has most. On other devices it is reconstruct()
+// itself, for which chosen T̂ are copied to the host.
 
 #include <cmath>
 #include <cstdint>
@@ -35,14 +35,13 @@ class DenoiseLoop {
   V operator()(Context<Device>& ctx, Model&& model, const V& z0, const std::vector<int>& T_hat,
                const Schedule& schedule, const diffusion::DenoiseOptions& options) {
     if constexpr (kReplays<Device>) {
-      if (options.eta == 0 && options.omega == 0) {
-        const Numbers numbers(schedule, T_hat, options);
-        Tables& tables = tables_for(z0.shape(), numbers.steps, options.eta2);
-        tables.rows.upload(numbers);
-        return replayed(ctx, model, z0, tables, options.eta2);
-      }
+      const Numbers numbers(schedule, T_hat, options);
+      Tables& tables = tables_for(z0.shape(), numbers.steps, options);
+      tables.rows.upload(numbers);
+      return replayed(ctx, model, z0, tables, options);
+    } else {
+      return diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
     }
-    return diffusion::reconstruct(ctx, model, z0, T_hat, schedule, options);
   }
 
   template <class Model>
@@ -50,17 +49,16 @@ class DenoiseLoop {
                const Value<std::int32_t, Device>& choice, const Schedule& schedule,
                const diffusion::DenoiseOptions& options) {
     if constexpr (kReplays<Device>) {
-      if (options.eta == 0 && options.omega == 0) {
-        const Rows& from = choices(Numbers(schedule, T_hats, options));
-        Tables& tables = tables_for(z0.shape(), from.t.shape().n, options.eta2);
-        ops::pick(ctx, tables.rows.signal.view(), from.signal.view(), choice.view());
-        ops::pick(ctx, tables.rows.noise.view(), from.noise.view(), choice.view());
-        ops::pick(ctx, tables.rows.t.view(), from.t.view(), choice.view());
-        ops::pick(ctx, tables.rows.coefficients.view(), from.coefficients.view(), choice.view());
-        return replayed(ctx, model, z0, tables, options.eta2);
-      }
+      const Rows& from = choices(Numbers(schedule, T_hats, options));
+      Tables& tables = tables_for(z0.shape(), from.t.shape().n, options);
+      ops::pick(ctx, tables.rows.signal.view(), from.signal.view(), choice.view());
+      ops::pick(ctx, tables.rows.noise.view(), from.noise.view(), choice.view());
+      ops::pick(ctx, tables.rows.t.view(), from.t.view(), choice.view());
+      ops::pick(ctx, tables.rows.coefficients.view(), from.coefficients.view(), choice.view());
+      return replayed(ctx, model, z0, tables, options);
+    } else {
+      return diffusion::reconstruct(ctx, model, z0, diffusion::chosen(ctx, T_hats, choice), schedule, options);
     }
-    return diffusion::reconstruct(ctx, model, z0, diffusion::chosen(ctx, T_hats, choice), schedule, options);
   }
 
  private:
@@ -74,13 +72,13 @@ class DenoiseLoop {
 
     Numbers(const Schedule& schedule, const std::vector<int>& T_hat, const diffusion::DenoiseOptions& options)
         : columns(static_cast<std::int64_t>(T_hat.size())) {
-      const auto plan = diffusion::plan(schedule, T_hat, options.steps, 0, options.drop_first_direction);
+      const auto plan = diffusion::plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
       for (const auto& step : plan.steps) {
         t.insert(t.end(), step.t.begin(), step.t.end());
         coefficients.insert(coefficients.end(), step.coefficients.begin(), step.coefficients.end());
       }
       steps = static_cast<std::int64_t>(plan.steps.size());
-      auto start = diffusion::start_factors(schedule, T_hat, 0);
+      auto start = diffusion::start_factors(schedule, T_hat, options.omega);
       signal = std::move(start.signal), noise = std::move(start.noise);
     }
     bool operator==(const Numbers&) const = default;
@@ -107,25 +105,34 @@ class DenoiseLoop {
   };
   // What the recorded work reads and writes: a column for each image.
   struct Tables {
-    Tensor<Weight<Device>, Device> z0, x;
+    Tensor<Weight<Device>, Device> z0, x, start_noise;       // start_noise: empty without omega
+    std::vector<Tensor<Weight<Device>, Device>> step_noise;  // of each step; empty without eta
     Rows rows;
   };
+  using Noise = View<const Weight<Device>, Device>;
 
   template <class Model>
-  V replayed(Context<Device>& ctx, Model& model, const V& z0, Tables& tables, float eta2) {
+  V replayed(Context<Device>& ctx, Model& model, const V& z0, Tables& tables,
+             const diffusion::DenoiseOptions& options) {
     const Shape shape = z0.shape();
-    D3AD_CHECK(std::isfinite(eta2), "reconstruct: eta2 is ", eta2, ", expected a number");
+    D3AD_CHECK(std::isfinite(options.eta2), "reconstruct: eta2 is ", options.eta2, ", expected a number");
     ops::copy(ctx, tables.z0.view(), z0.view());
+    if (options.omega != 0) diffusion::draw_start_noise(ctx, tables.start_noise.view(), options);
+    std::size_t left = tables.step_noise.size();
+    for (auto& noise : tables.step_noise) diffusion::draw_step_noise(ctx, noise.view(), left--, options);
     const std::int64_t steps = tables.rows.t.shape().n;
-    replay_.run(ctx, key(shape, steps, eta2), [&](Context<Device>& c) {
+    replay_.run(ctx, key(shape, steps, options), [&](Context<Device>& c) {
       const View<Weight<Device>, Device> x = tables.x.view();
-      ops::scale_start(c, x, tables.z0.view(), {}, tables.rows.signal.view(), tables.rows.noise.view());
+      ops::scale_start(c, x, tables.z0.view(), options.omega != 0 ? Noise(tables.start_noise.view()) : Noise(),
+                       tables.rows.signal.view(), tables.rows.noise.view());
       for (std::int64_t i = 0; i < steps; ++i) {
         const View<const std::int32_t, Device> t = tables.rows.t.view().images(i, 1);
         const View<const ops::StepCoefficients, Device> coefficients = tables.rows.coefficients.view().images(i, 1);
         const Value<Real<Device>, Device> e = model(c, V::borrow(x), t.reshaped({.n = shape.n}));
         D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
-        ops::guided_step(c, x, x, e.view(), tables.z0.view(), {}, coefficients.reshaped({.n = shape.n}), eta2);
+        ops::guided_step(c, x, x, e.view(), tables.z0.view(),
+                         options.eta > 0 ? Noise(tables.step_noise[static_cast<std::size_t>(i)].view()) : Noise(),
+                         coefficients.reshaped({.n = shape.n}), options.eta2);
       }
     });
     auto out = ctx.arena.template make<Weight<Device>>(shape);
@@ -133,14 +140,22 @@ class DenoiseLoop {
     return out;
   }
 
-  static std::string key(Shape shape, std::int64_t steps, float eta2) { return concat(shape, ' ', steps, ' ', eta2); }
+  static std::string key(Shape shape, std::int64_t steps, const diffusion::DenoiseOptions& options) {
+    return concat(shape, ' ', steps, ' ', options.eta2, options.omega != 0 ? " start" : "",
+                  options.eta > 0 ? " steps" : "");
+  }
 
-  Tables& tables_for(Shape shape, std::int64_t steps, float eta2) {
-    auto& tables = tables_[key(shape, steps, eta2)];
-    if (!tables)
+  Tables& tables_for(Shape shape, std::int64_t steps, const diffusion::DenoiseOptions& options) {
+    auto& tables = tables_[key(shape, steps, options)];
+    if (!tables) {
       tables = std::make_unique<Tables>(Tables{.z0 = Tensor<Weight<Device>, Device>(shape),
                                                .x = Tensor<Weight<Device>, Device>(shape),
+                                               .start_noise = {},
+                                               .step_noise = {},
                                                .rows = Rows(steps, shape.n)});
+      if (options.omega != 0) tables->start_noise = Tensor<Weight<Device>, Device>(shape);
+      for (std::int64_t i = 0; options.eta > 0 && i < steps; ++i) tables->step_noise.emplace_back(shape);
+    }
     return *tables;
   }
 
