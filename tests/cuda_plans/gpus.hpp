@@ -4,6 +4,9 @@
 // shared memory and how many multiprocessors there are; the numbers are NVIDIA's (programming guide, technical
 // specifications by compute capability, and the products' data sheets).
 
+#include <cudnn.h>
+
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
