@@ -3,7 +3,7 @@
 # its ops.hpp, and d3ad.hpp includes them all.
 # The CUDA backend's operations are in backend/cuda or in kernels; d3ad.hpp leaves it to the target d3ad::cuda.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
-set(order core ops backend parallel autograd weights nn models diffusion anomaly pipeline)
+set(order core ops backend parallel autograd weights nn models data draw diffusion anomaly model methods pipeline report ablation)
 file(GLOB_RECURSE headers RELATIVE ${ROOT}/include/d3ad ${ROOT}/include/d3ad/*/*.hpp)
 list(LENGTH headers count)
 if(count LESS 20)

@@ -23,9 +23,9 @@ struct AblateOptions {
 };
 
 // A bar for each stage of each point.
-TrainEvents show(std::optional<Progress>& progress, std::string& stage, bool quiet) {
+TrainEvents show(std::optional<command_line::Progress>& progress, std::string& stage, bool quiet) {
   TrainEvents e;
-  e.stop = [] { return InterruptGuard::interrupted(); };
+  e.stop = [] { return command_line::InterruptGuard::interrupted(); };
   if (quiet) return e;
   e.progress = [&](const char* name, std::int64_t done, std::int64_t total, const std::string& text) {
     if (stage != name) {
@@ -49,8 +49,8 @@ template <class Device>
 int run(Context<Device>& ctx, const AblateOptions& o) {
   const Grid grid(o.grid);
   const Dataset dataset = open_dataset(o.data, o.category);
-  InterruptGuard guard;
-  std::optional<Progress> progress;
+  command_line::InterruptGuard guard;
+  std::optional<command_line::Progress> progress;
   std::string stage;
   Ablation<Device> ablation(ctx, {.model = o.model, .out = o.out, .batch = o.batch, .numbers = o.common.precision},
                             grid, dataset, show(progress, stage, o.common.quiet));

@@ -43,11 +43,11 @@ int run(const DataOptions& o) {
   const bool folder = fs::is_directory(o.data);
   if (categories.empty() && folder) categories = list_categories(o.data);
   if (categories.empty()) categories.push_back("");
-  InterruptGuard guard;
+  command_line::InterruptGuard guard;
   std::vector<DatasetCheck> found;
   for (const auto& category : categories) {
     const Dataset data = open_dataset(o.data, category);
-    std::optional<Progress> progress;
+    std::optional<command_line::Progress> progress;
     found.push_back(check_dataset(
         data,
         [&](std::int64_t done, std::int64_t total) {
@@ -55,7 +55,7 @@ int run(const DataOptions& o) {
           if (!progress) progress.emplace(data.category, total);
           progress->show(done);
         },
-        [] { return InterruptGuard::interrupted(); }));
+        [] { return command_line::InterruptGuard::interrupted(); }));
   }
   if (o.json) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();

@@ -97,7 +97,7 @@ int run(Context<Device>& ctx, const DetectOptions& o) {
   const auto paths = collect_images(o.images);
   D3AD_CHECK(!paths.empty(), "detect: no images were given");
   Pictures pictures(o, detector);
-  InterruptGuard guard;
+  command_line::InterruptGuard guard;
   ImageLoader loader(paths, detector.tiling());
   if (o.format == "csv") fmt::print("file,score,verdict,T_hat\n");
 

@@ -103,7 +103,7 @@ template <class Device>
 int run(Context<Device>& ctx, const EvaluateOptions& o) {
   const bool writes = processes().first();
   if (writes) create_folders(o.out);
-  InterruptGuard guard;
+  command_line::InterruptGuard guard;
   std::vector<std::string> categories = o.categories;
   if (categories.empty()) categories.push_back("");
   std::vector<MetricRow> rows;
@@ -115,19 +115,19 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings)
       if (writes) std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
-    std::optional<Progress> progress;
+    std::optional<command_line::Progress> progress;
     EvaluationOptions options;
     options.batch = o.batch;
     options.baselines = o.baselines;
     options.group = &processes();
-    options.stop = [] { return InterruptGuard::interrupted(); };
+    options.stop = [] { return command_line::InterruptGuard::interrupted(); };
     options.progress = [&](std::int64_t done, std::int64_t total) {
       if (o.common.quiet) return;
       if (!progress) progress.emplace(dataset.category, total);
       progress->show(done);
     };
     detector.set_tiles(o.batch, [](int, int) {
-      if (processes().size() == 1 && InterruptGuard::interrupted())
+      if (processes().size() == 1 && command_line::InterruptGuard::interrupted())
         throw Interrupted("evaluate: stopped; nothing was written");
     });
     Report report(detector);

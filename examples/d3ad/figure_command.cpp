@@ -39,7 +39,7 @@ class Watched {
   Watched(std::string label, bool quiet) : label_(std::move(label)), quiet_(quiet) {}
   FigureWork work() {
     return {.progress = [this](std::int64_t done, std::int64_t total) { show(done, total); },
-            .stop = [] { return InterruptGuard::interrupted(); }};
+            .stop = [] { return command_line::InterruptGuard::interrupted(); }};
   }
   void show(std::int64_t done, std::int64_t total) {
     if (quiet_) return;
@@ -50,7 +50,7 @@ class Watched {
  private:
   std::string label_;
   bool quiet_;
-  std::optional<Progress> progress_;
+  std::optional<command_line::Progress> progress_;
 };
 
 // Says which images could not be read; the exit code.
@@ -79,7 +79,7 @@ SampleChoice choice_of(const FigureOptions& o) { return {.images = o.images, .de
 template <class Device>
 void draw_rows(Context<Device>& ctx, const FigureOptions& o, bool scaling) {
   prepare(o.out);
-  const InterruptGuard guard;
+  const command_line::InterruptGuard guard;
   const auto samples = choose_samples(test_set(o), choice_of(o));
   auto detector = detector_of(ctx, o);
   Watched watched("figure", o.common.quiet);
@@ -94,7 +94,7 @@ void draw_rows(Context<Device>& ctx, const FigureOptions& o, bool scaling) {
 template <class Device>
 int draw_bins(Context<Device>& ctx, const FigureOptions& o) {
   prepare(o.out);
-  const InterruptGuard guard;
+  const command_line::InterruptGuard guard;
   const Dataset dataset = test_set(o);
   auto detector = detector_of(ctx, o);
   Watched watched("figure", o.common.quiet);
@@ -106,7 +106,7 @@ int draw_bins(Context<Device>& ctx, const FigureOptions& o) {
 template <class Device>
 int draw_omega(Context<Device>& ctx, const FigureOptions& o) {
   prepare(o.out);
-  const InterruptGuard guard;
+  const command_line::InterruptGuard guard;
   std::vector<double> values = o.values;
   std::sort(values.begin(), values.end());
   D3AD_CHECK(std::adjacent_find(values.begin(), values.end()) == values.end(), "--values: a value comes twice");
@@ -127,7 +127,7 @@ int draw_omega(Context<Device>& ctx, const FigureOptions& o) {
     Watched watched("omega " + number(omega), o.common.quiet);
     EvaluationOptions options;
     options.batch = o.batch;
-    options.stop = [] { return InterruptGuard::interrupted(); };
+    options.stop = [] { return command_line::InterruptGuard::interrupted(); };
     options.progress = [&](std::int64_t done, std::int64_t total) { watched.show(done, total); };
     skipped = sweep.add(detector, dataset, options).skipped;
   }

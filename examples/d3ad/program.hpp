@@ -14,6 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "../interrupt.hpp"
+#include "../progress.hpp"
+
 namespace program {
 
 // Registers the commands. Each sets exit_code when it runs.

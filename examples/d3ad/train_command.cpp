@@ -40,7 +40,7 @@ class Console {
       progress_->show(done, text);
     };
     e.note = [this](const std::string& text) { note(text); };
-    e.stop = [] { return InterruptGuard::interrupted(); };
+    e.stop = [] { return command_line::InterruptGuard::interrupted(); };
     return e;
   }
 
@@ -53,8 +53,8 @@ class Console {
   int batch_;
   bool tiles_;
   std::string stage_;
-  std::optional<Progress> progress_;
-  InterruptGuard guard_;
+  std::optional<command_line::Progress> progress_;
+  command_line::InterruptGuard guard_;
 };
 
 std::vector<fs::path> good_images(const TrainOptions& o, std::string& category) {

@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <d3ad/anomaly/regions.hpp>
-#include <d3ad/pipeline/image.hpp>
+#include <d3ad/data/image.hpp>
 #include <vector>
 
 #include "drawing.hpp"

@@ -7,7 +7,7 @@
 //
 // Colours, turn, scale, light, blur and noise are random in every image; a class is what is left.
 
-#include <d3ad/pipeline/image.hpp>
+#include <d3ad/data/image.hpp>
 #include <string>
 #include <vector>
 

@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "../interrupt.hpp"
+#include "../progress.hpp"
+
 namespace pretrain {
 
 namespace fs = std::filesystem;
@@ -48,8 +51,8 @@ class Loop {
   template <class Loss>
   void run(Loss&& loss) {
     using Clock = std::chrono::steady_clock;
-    d3ad::InterruptGuard guard;
-    d3ad::Progress progress(options_.label, options_.steps, "images", options_.batch, 30);
+    command_line::InterruptGuard guard;
+    command_line::Progress progress(options_.label, options_.steps, "images", options_.batch, 30);
     auto saved = Clock::now();
     double mean = -1;
     while (optimizer_.steps() < options_.steps) {

@@ -1,4 +1,4 @@
-// ops/image_input.hpp on every device: the numbers of pipeline/resize.hpp, which are Pillow's.
+// ops/image_input.hpp on every device: the numbers of data/resize.hpp, which are Pillow's.
 
 #include "d3ad/ops/image_input.hpp"
 
@@ -14,7 +14,7 @@
 #include "d3ad/backend/cpu/image_input.hpp"
 #include "d3ad/backend/reference/image_input.hpp"
 #include "d3ad/core/rng.hpp"
-#include "d3ad/pipeline/resize.hpp"
+#include "d3ad/data/resize.hpp"
 #include "support/golden.hpp"
 #if defined(D3AD_CUDA)
 #include "d3ad/backend/cuda/context.hpp"

@@ -9,8 +9,8 @@
 #include <set>
 #include <string>
 
-#include "d3ad/pipeline/report.hpp"
 #include "d3ad/pipeline/train.hpp"
+#include "d3ad/report/report.hpp"
 #include "support/stripes.hpp"
 #include "support/temporary_folder.hpp"
 

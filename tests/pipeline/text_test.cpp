@@ -5,9 +5,9 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "d3ad/pipeline/interrupt.hpp"
-#include "d3ad/pipeline/settings.hpp"
-#include "d3ad/pipeline/table.hpp"
+#include "d3ad/data/table.hpp"
+#include "d3ad/model/settings.hpp"
+#include "interrupt.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace text_test {
@@ -97,16 +97,16 @@ TEST_CASE("the first Ctrl-C sets a flag, and the handler goes with its guard") {
   struct sigaction before {};
   sigaction(SIGINT, nullptr, &before);
   {
-    const InterruptGuard guard;
-    CHECK_FALSE(InterruptGuard::interrupted());
+    const command_line::InterruptGuard guard;
+    CHECK_FALSE(command_line::InterruptGuard::interrupted());
     std::raise(SIGINT);
-    CHECK(InterruptGuard::interrupted());
+    CHECK(command_line::InterruptGuard::interrupted());
   }
   struct sigaction now {};
   sigaction(SIGINT, nullptr, &now);
   CHECK_UNARY(now.sa_handler == before.sa_handler);
-  const InterruptGuard again;
-  CHECK_FALSE(InterruptGuard::interrupted());
+  const command_line::InterruptGuard again;
+  CHECK_FALSE(command_line::InterruptGuard::interrupted());
 }
 
 }  // namespace text_test

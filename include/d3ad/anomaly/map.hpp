@@ -17,10 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/bilinear.hpp"
-#include "d3ad/backend/cpu/blur.hpp"
-#include "d3ad/backend/cpu/distance.hpp"
-#include "d3ad/backend/cpu/elementwise.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/parallel/packet.hpp"
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "d3ad/backend/cpu/blur.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 
 namespace d3ad::anomaly {

@@ -16,8 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/diffusion_step.hpp"
-#include "d3ad/backend/cpu/noise.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/core/rng.hpp"
 #include "d3ad/diffusion/scaling.hpp"

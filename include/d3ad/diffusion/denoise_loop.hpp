@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/nearest.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/replay.hpp"
 #include "d3ad/diffusion/denoise.hpp"
 

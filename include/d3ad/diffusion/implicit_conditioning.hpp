@@ -24,8 +24,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/backend/cpu/distance.hpp"
-#include "d3ad/backend/cpu/nearest.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/resident.hpp"

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "d3ad/backend/cpu/diffusion_step.hpp"
+#include "d3ad/backend/ops.hpp"
 #include "d3ad/core/arena.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 

@@ -163,7 +163,7 @@ inline nlohmann::json metadata_config(const Checkpoint& file) {
 
 }  // namespace detail
 
-// beside: the config.json of a diffusers folder (pipeline/networks.hpp reads it), which counts more than metadata.
+// beside: the config.json of a diffusers folder (model/networks.hpp reads it), which counts more than metadata.
 inline Recognised recognise(const Checkpoint& file, const nlohmann::json& beside = nlohmann::json::object()) {
   Recognised out;
   out.prefix = detail::autoencoder_prefix(file);

@@ -8,7 +8,7 @@
 //   d.score, d.faulty, d.conditioning.T_hat, d.map (d.height x d.width)
 //
 // The map is image_size x image_size, of the whole image squeezed into that square; where the model was trained with
-// tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (pipeline/tile.hpp).
+// tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (data/tile.hpp).
 //
 // Batch after batch, where a device copies one to itself and another one's results back while it computes a third:
 //
@@ -30,10 +30,10 @@
 #include "d3ad/anomaly/calibration.hpp"
 #include "d3ad/anomaly/score.hpp"
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/pipeline/image.hpp"
-#include "d3ad/pipeline/method.hpp"
-#include "d3ad/pipeline/model_folder.hpp"
-#include "d3ad/pipeline/tile_analysis.hpp"
+#include "d3ad/data/image.hpp"
+#include "d3ad/methods/d3ad/method.hpp"
+#include "d3ad/methods/tile_analysis.hpp"
+#include "d3ad/model/model_folder.hpp"
 
 namespace d3ad {
 
@@ -84,7 +84,7 @@ class Detector {
   const ConditioningOn<Device>& conditioning_on_device() const { return *conditioning_; }
   int image_size() const { return config_.settings.image_size; }
   // How images are cut for this model: tiling().on() where it is one of tiles.
-  Tiling tiling() const { return Tiling(config_.settings); }
+  Tiling tiling() const { return d3ad::tiling(config_.settings); }
   // How many tiles are computed together, and who hears of them (before each batch; it may throw to stop).
   void set_tiles(int batch, std::function<void(int done, int total)> progress) {
     D3AD_CHECK(batch >= 1, "detector: a batch of ", batch, " tiles, expected 1 or more");
@@ -95,7 +95,7 @@ class Detector {
   // Another threshold than the calibration's; the scale of pictures stays.
   void set_threshold(float threshold) { calibration_.threshold = threshold; }
 
-  // inputs: each [size x size x 3] in [-1, 1] (pipeline/resize.hpp's to_input). first: the first one's number.
+  // inputs: each [size x size x 3] in [-1, 1] (data/resize.hpp's to_input). first: the first one's number.
   std::vector<Detection> operator()(const std::vector<std::vector<float>>& inputs, std::uint64_t first = 0) {
     check_idle();
     begin(inputs, first);

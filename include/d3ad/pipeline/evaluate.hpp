@@ -15,7 +15,7 @@
 // Several processes (options.group) take turns in computing batches; rank 0 gathers what they find, in the images'
 // order, and has the same result as one process, bit for bit. The others return nothing.
 //
-// And, where options.baselines asks for them, two detectors without diffusion (pipeline/baselines.hpp):
+// And, where options.baselines asks for them, two detectors without diffusion (methods/baselines.hpp):
 //
 //   baseline_mean_image, baseline_vae
 
@@ -29,12 +29,12 @@
 #include <vector>
 
 #include "d3ad/anomaly/metrics.hpp"
+#include "d3ad/data/dataset.hpp"
+#include "d3ad/data/image_loader.hpp"
+#include "d3ad/methods/baselines.hpp"
 #include "d3ad/parallel/group.hpp"
 #include "d3ad/parallel/packet.hpp"
-#include "d3ad/pipeline/baselines.hpp"
-#include "d3ad/pipeline/dataset.hpp"
 #include "d3ad/pipeline/detector.hpp"
-#include "d3ad/pipeline/image_loader.hpp"
 
 namespace d3ad {
 

@@ -13,7 +13,7 @@
 // Settings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
 // take part in everything, and the threshold comes from images that were learned from: too low where they are few.
 //
-// With Settings::tile images are cut in tiles (pipeline/tile.hpp), and what is said of images holds for tiles: each has
+// With Settings::tile images are cut in tiles (data/tile.hpp), and what is said of images holds for tiles: each has
 // a latent, features, a T̂. Images are held back as a whole, and their tiles' maps are stitched before they calibrate.
 //
 // Several processes (a Group) share the work: encoding by images, steps of the UNet by the images of a batch (see
@@ -34,17 +34,17 @@
 
 #include "d3ad/anomaly/adapt.hpp"
 #include "d3ad/anomaly/calibration.hpp"
+#include "d3ad/data/dataset.hpp"
+#include "d3ad/data/good_images.hpp"
+#include "d3ad/data/image_loader.hpp"
+#include "d3ad/data/table.hpp"
 #include "d3ad/diffusion/unet_trainer.hpp"
+#include "d3ad/methods/d3ad/method.hpp"
+#include "d3ad/methods/tile_analysis.hpp"
+#include "d3ad/model/latents.hpp"
+#include "d3ad/model/model_folder.hpp"
 #include "d3ad/parallel/group.hpp"
 #include "d3ad/parallel/packet.hpp"
-#include "d3ad/pipeline/dataset.hpp"
-#include "d3ad/pipeline/good_images.hpp"
-#include "d3ad/pipeline/image_loader.hpp"
-#include "d3ad/pipeline/latents.hpp"
-#include "d3ad/pipeline/method.hpp"
-#include "d3ad/pipeline/model_folder.hpp"
-#include "d3ad/pipeline/table.hpp"
-#include "d3ad/pipeline/tile_analysis.hpp"
 #include "d3ad/pipeline/training_log.hpp"
 
 namespace d3ad {
@@ -78,7 +78,7 @@ class Trainer {
     std::string images;
     for (const auto& path : request_.good) images += path.string() + '\n';
     group_.agree(images, "good images");
-    good_.emplace(request_.good, settings());
+    good_.emplace(request_.good, GoodImages::Options{d3ad::tiling(settings()), settings().held_back, settings().seed});
     if (!group_.first()) return;
     if (tiling().on()) events_.note(good_->tiles_text());
     create_folders(folder_ / "work");

@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "d3ad/core/file.hpp"
+#include "d3ad/data/table.hpp"
+#include "d3ad/draw/plot.hpp"
 #include "d3ad/pipeline/event_file.hpp"
-#include "d3ad/pipeline/plot.hpp"
-#include "d3ad/pipeline/table.hpp"
 
 namespace d3ad {
 

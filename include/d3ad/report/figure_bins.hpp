@@ -1,0 +1,110 @@
+#pragma once
+// The figure of the chosen bins: how far the training images lie from each other, and the test images from them, which
+// chooses how strongly each is perturbed (METHOD 5).
+//
+//   const auto counts = count_bins(detector, dataset);
+//   Drawing d = bins_figure(counts, "bottle");
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "d3ad/data/image_loader.hpp"
+#include "d3ad/pipeline/detector.hpp"
+#include "d3ad/report/figure_panels.hpp"
+
+namespace d3ad {
+
+struct BinCounts {
+  std::vector<int> T_hat;                            // of each bin, 0 ... bins; bin 0: nearer than any training image
+  std::vector<std::int64_t> training, good, faulty;  // images in each, or tiles, where the model looks at those
+  std::vector<std::string> skipped;                  // sentences about test images that could not be read
+};
+
+template <class Device>
+BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int batch = 4, const FigureWork& work = {}) {
+  const ImplicitConditioning& conditioning = detector.conditioning();
+  const auto bins = static_cast<std::size_t>(conditioning.bins()) + 1;
+  BinCounts out{.T_hat = std::vector<int>(bins, 0),
+                .training = std::vector<std::int64_t>(bins, 0),
+                .good = std::vector<std::int64_t>(bins, 0),
+                .faulty = std::vector<std::int64_t>(bins, 0),
+                .skipped = {}};
+  const auto& edges = conditioning.state().edges;
+  for (std::size_t b = 0; b < bins; ++b)  // a bin's upper edge is in it
+    out.T_hat[b] = detector.settings().dynamic ? conditioning.at(edges[b]).T_hat : detector.settings().T_max;
+  for (const float d : conditioning.state().distances) ++out.training[static_cast<std::size_t>(conditioning.at(d).bin)];
+
+  std::vector<std::filesystem::path> paths;
+  for (const auto& s : dataset.test) paths.push_back(s.image);
+  const Tiling tiling = detector.tiling();
+  ImageLoader loader(paths, tiling);
+  std::vector<std::vector<float>> inputs;
+  std::vector<const Sample*> samples;
+  auto& ctx = detector.context();
+  const auto flush = [&] {
+    if (inputs.empty()) return;
+    auto x =
+        ctx.arena.template make<float>({static_cast<std::int64_t>(inputs.size()), tiling.size(), tiling.size(), 3});
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      copy_from_host(x.view().images(static_cast<std::int64_t>(i), 1), inputs[i].data());
+    const auto found = conditioning.query(detector.method().conditioning_features(ctx, std::move(x)));
+    for (std::size_t i = 0; i < found.size(); ++i)
+      ++(samples[i]->anomalous() ? out.faulty : out.good)[static_cast<std::size_t>(found[i].bin)];
+    inputs.clear();
+    samples.clear();
+  };
+  const auto total = static_cast<std::int64_t>(paths.size());
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    work.step(static_cast<std::int64_t>(i), total);
+    auto item = loader.next();
+    if (!item.error.empty()) {
+      out.skipped.push_back(item.error);
+      continue;
+    }
+    const Frame frame{item.frame_width, item.frame_height, std::move(item.pixels)};
+    const TileGrid grid = tiling.grid(frame.width, frame.height);
+    for (int tile = 0; tile < grid.count(); ++tile) {
+      inputs.push_back(cut_tile(frame, grid, tile));
+      samples.push_back(&dataset.test[i]);
+      if (static_cast<int>(inputs.size()) == batch) flush();
+    }
+  }
+  flush();
+  work.step(total, total);
+  return out;
+}
+
+inline Drawing bins_figure(const BinCounts& counts, const std::string& category) {
+  // Bin 0 is shown where it is not empty.
+  const std::size_t first = counts.training[0] + counts.good[0] + counts.faulty[0] > 0 ? 0 : 1;
+  const auto bars = [&](const char* label, const std::vector<std::int64_t>& of) {
+    std::int64_t sum = 0;
+    for (const auto c : of) sum += c;
+    chart::Bars out{concat(label, " (", sum, ")"), {}, {}};
+    for (std::size_t b = first; b < of.size(); ++b) {
+      out.heights.push_back(sum > 0 ? 100.0 * static_cast<double>(of[b]) / static_cast<double>(sum) : 0.0);
+      out.tips.push_back(concat(label, ", bin ", b, ": ", of[b], " of ", sum));
+    }
+    return out;
+  };
+  std::vector<std::string> names;
+  chart::Options options{.title = "Chosen bins: " + category,
+                         .x_label = "bin of the distance to the nearest good images, and the perturbation T̂ it chooses",
+                         .y_label = "share of the images, %"};
+  for (std::size_t b = first; b < counts.T_hat.size(); ++b) {
+    names.push_back(std::to_string(b));
+    options.sub_names.push_back(concat("T̂ ", counts.T_hat[b]));
+  }
+  std::vector<chart::Bars> sets{bars("training", counts.training)};
+  for (const auto& [label, of] : {std::pair{"good tests", &counts.good}, {"faulty tests", &counts.faulty}})
+    if (std::any_of(of->begin(), of->end(), [](auto c) { return c > 0; })) sets.push_back(bars(label, *of));
+  const double wide = std::clamp(64.0 * static_cast<double>(names.size()), 480.0, 4000.0);
+  Drawing d(wide + chart::kAround.left + chart::kAround.right, 360);
+  chart::bars(d, {chart::kAround.left, chart::kAround.top, wide, 360 - chart::kAround.top - chart::kAround.bottom},
+              sets, names, options);
+  return d;
+}
+
+}  // namespace d3ad
