@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "d3ad/core/compiled.hpp"
+
 namespace d3ad {
 
 // Everything the library throws on bad input.
