@@ -4,9 +4,9 @@
 //   d3ad::d3ad        the headers define everything; each file that uses a network compiles it
 //   d3ad::compiled    defines D3AD_COMPILED: the same headers declare what is heavy, and the library has it, compiled once
 //
-// The sources of the library (kernels/) define D3AD_COMPILING, with which the headers show what they define: if
-// D3AD_DEFINITIONS is 1, a header includes what is heavy; if it is 0, the header only declares it. D3AD_INLINE stands
-// before an operation's definition, which the library keeps even though nothing in its own file calls it.
+// If D3AD_DEFINITIONS is 1, a header includes the definitions of what it declares (NAME-inl.hpp, backend/cpu/NAME.hpp);
+// if it is 0, it does not, and each source of the library (kernels/, which defines D3AD_COMPILING) includes those that it
+// compiles. D3AD_INLINE stands before a definition that such a source keeps even though nothing in it calls it.
 //
 // A program is of one form and of one version. Every file leaves the same symbol behind, in a group that is named after
 // form, version and whatever else changes inline code. The linker keeps one of equal groups; different ones it refuses:
@@ -19,14 +19,10 @@
 
 #if defined(D3AD_COMPILED)
 #define D3AD_FORM "compiled"
+#define D3AD_DEFINITIONS 0
 #else
 #define D3AD_FORM "headers"
-#endif
-
-#if !defined(D3AD_COMPILED) || defined(D3AD_COMPILING)
 #define D3AD_DEFINITIONS 1
-#else
-#define D3AD_DEFINITIONS 0
 #endif
 
 #if defined(D3AD_COMPILING)

@@ -93,7 +93,7 @@ struct Table {
 
 }  // namespace d3ad::kernels
 
-#if D3AD_DEFINITIONS && !defined(D3AD_COMPILING)
+#if D3AD_DEFINITIONS
 #define D3AD_TARGET_FILE "d3ad/backend/cpu/kernels/kernels.inl"
 #include "d3ad/backend/cpu/kernels/each_target.inl"
 #undef D3AD_TARGET_FILE
@@ -102,7 +102,7 @@ struct Table {
 namespace d3ad::kernels {
 
 // The tables of the targets. If d3ad is compiled, each has a file of its own: kernels/cpu/<target>.cpp.
-#if D3AD_DEFINITIONS && !defined(D3AD_COMPILING)
+#if D3AD_DEFINITIONS
 inline const Table& baseline_table() { return baseline::kTable; }
 #if D3AD_SIMD_X86
 inline const Table& avx2_table() { return avx2::kTable; }

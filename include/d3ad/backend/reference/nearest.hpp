@@ -42,6 +42,11 @@ void pick_columns(View<T, Reference> out, View<const T, Reference> table, View<c
 
 // Of what tables hold: numbers, time steps, coefficients of a step.
 template <>
+D3AD_INLINE void pick(Context<Reference>&, View<float, Reference> out, In<float, Reference> table,
+                      In<std::int32_t, Reference> choice) {
+  detail::pick_columns<float>(out, table, choice);
+}
+template <>
 D3AD_INLINE void pick(Context<Reference>&, View<double, Reference> out, In<double, Reference> table,
                       In<std::int32_t, Reference> choice) {
   detail::pick_columns<double>(out, table, choice);
