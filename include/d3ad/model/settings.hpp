@@ -9,11 +9,12 @@
 // The names are the command line's (without dashes) and METHOD's symbols. A model keeps the settings it was made with.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "d3ad/core/check.hpp"
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/tile.hpp"
 
 namespace d3ad {
@@ -145,14 +146,14 @@ struct Settings {
   }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Settings, preset, image_size, tile, tile_overlap, base, multipliers,
-                                                res_blocks, attention, heads, augment, held_back, iterations, epochs,
-                                                batch, learning_rate, weight_decay, ema, warmup, cosine_decay, clip,
-                                                accumulate, checkpointing, seed, gamma, adapt_learning_rate, k, bins,
-                                                T_max, dynamic, steps, eta, eta2, omega, sample_posterior, lambda,
-                                                sigma, map_layers, dic_layer, false_alarm_rate, weights)
+void to_json(nlohmann::json& j, const Settings& s);
+void from_json(const nlohmann::json& j, Settings& s);
 
 // How images are cut under these settings.
 inline Tiling tiling(const Settings& s) { return Tiling(s.image_size, s.tile, s.tile_overlap); }
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/model/settings-inl.hpp"
+#endif
