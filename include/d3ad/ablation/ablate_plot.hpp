@@ -9,18 +9,17 @@
 // several seeds the mean.
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "d3ad/ablation/ablate_rows.hpp"
-#include "d3ad/draw/axis.hpp"
-#include "d3ad/draw/svg.hpp"
+#include "d3ad/draw/chart.hpp"
 
 namespace d3ad {
 
@@ -33,58 +32,55 @@ class AblationPlot {
     place_values();
   }
 
-  std::string svg() const {
-    std::vector<std::string> rows;
-    const std::size_t columns = second_ ? std::size(kDrawn) : std::size(kAblationProtocols);
-    const double width = kSide + static_cast<double>(columns) * (kWidth + kGap);
-    std::string body;
-    double top = kHead;
-    const auto panel = [&](std::size_t column, const std::string& title, const std::string& protocol,
-                           const std::vector<Metric>& metrics) {
-      body += draw(kSide + static_cast<double>(column) * (kWidth + kGap), top, title, protocol, metrics);
+  draw::Drawing drawing() const {
+    struct Panel {
+      std::string title, protocol;
+      std::vector<Metric> metrics;
     };
-    if (!second_) {
-      std::size_t column = 0;
-      for (const char* protocol : kAblationProtocols)
-        panel(column++, name_of(protocol), protocol, {std::begin(kDrawn), std::end(kDrawn)});
-      top += kHeight;
-    } else {
-      for (const char* protocol : kAblationProtocols) {
-        for (std::size_t m = 0; m < std::size(kDrawn); ++m)
-          panel(m, concat(kDrawn[m].title, ", ", name_of(protocol)), protocol, {kDrawn[m]});
-        top += kHeight;
-      }
+    std::vector<Panel> panels;  // row by row
+    for (const char* protocol : kAblationProtocols) {
+      if (!second_) panels.push_back({name_of(protocol), protocol, {std::begin(kDrawn), std::end(kDrawn)}});
+      for (const Metric& m : kDrawn)
+        if (second_) panels.push_back({concat(m.title, ", ", name_of(protocol)), protocol, {m}});
     }
-    std::string out = concat("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", width, ' ', top + kFoot(),
-                             "\" width=\"", width, "\" height=\"", top + kFoot(), "\" role=\"img\">", kStyle,
-                             "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>");
-    out += svg::detail::text(kSide, 24, title(), "start", "class=\"title\"");
-    const auto room = static_cast<std::size_t>((width - kSide) / 5.8);
-    out += svg::detail::text(kSide, 42, shortened(subtitle(), room), "start", "class=\"soft\"");
-    return out + body + legend(top) + "</svg>\n";
+    const std::size_t columns = second_ ? std::size(kDrawn) : panels.size();
+    const double width = kSide + static_cast<double>(columns) * (kWidth + kGap);
+    const double legend = kHead + static_cast<double>(panels.size() / columns) * kHeight + 16;
+
+    // The legend of all panels: columns as wide as its longest entry.
+    const auto entries = lines("", {std::begin(kDrawn), std::end(kDrawn)});
+    double entry = 0;
+    for (const auto& e : entries) entry = std::max(entry, draw::legend_entry_width(e.label));
+    const auto in_row = std::max<std::size_t>(static_cast<std::size_t>((width - kSide - kLeft) / entry), 1);
+    const std::size_t rows = (entries.size() + in_row - 1) / in_row;
+
+    draw::Drawing d(width, legend + 18 * static_cast<double>(rows));
+    d.text(kSide, 24, title(), {.size = 13, .bold = true});
+    d.text(kSide, 42, shortened(subtitle(), static_cast<std::size_t>((width - kSide) / 5.8)), {.colour = draw::kSoft});
+    for (std::size_t i = 0; i < panels.size(); ++i)
+      draw_panel(d, kSide + static_cast<double>(i % columns) * (kWidth + kGap),
+                 kHead + static_cast<double>(i / columns) * kHeight, panels[i].title,
+                 lines(panels[i].protocol, panels[i].metrics));
+    for (std::size_t k = 0; k < entries.size(); ++k)
+      draw::legend_entry(d, kSide + kLeft + static_cast<double>(k % in_row) * entry,
+                         legend + 18 * static_cast<double>(k / in_row), entries[k].label, k,
+                         by_number_ ? draw::Swatch::line_and_dot : draw::Swatch::dot);
+    return d;
+  }
+  std::string title() const {
+    std::string out = concat("Ablation of ", category_, ": ", result_.options[*x_].name);
+    if (second_) out += concat(" and ", result_.options[*second_].name);
+    return out;
   }
 
  private:
   static constexpr double kWidth = 330, kHeight = 270, kGap = 24, kSide = 16, kHead = 56;
   static constexpr double kLeft = 46, kRight = 8, kTop = 30, kBottom = 44;
   static constexpr Metric kDrawn[] = {kMetrics[0], kMetrics[1], kMetrics[2]};  // I-AUROC, P-AUROC, PRO
-  static constexpr const char* kColours[] = {"#0b6bcb", "#d1571a", "#3d8b37", "#8250df", "#b8860b",
-                                             "#c1272d", "#007c89", "#a0428a", "#5b6770", "#8a6d3b"};
-  static constexpr const char* kStyle =
-      "<style>text{font:11px "
-      "system-ui,sans-serif;fill:#1c2024}.title{font-weight:600;font-size:13px}.soft{fill:#60666d}"
-      ".grid{stroke:#e3e6e9}.mark{stroke:#888;stroke-dasharray:4 3}.line{fill:none;stroke-width:1.8}</style>";
-  double kFoot() const { return 20 + 18 * static_cast<double>(legend_rows()); }
 
   static const char* name_of(const std::string& protocol) {
     return protocol == "paper" ? "paper's protocol" : "calibrated";
   }
-  static double numeric(const std::string& text) {
-    double value = NAN;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size() ? value : NAN;
-  }
-
   // The axis: most values among numeric options; none numeric: the first with several. Then the one with the most. The
   // seed, over which others are averaged, only where there is no other.
   void choose_options() {
@@ -110,17 +106,19 @@ class AblationPlot {
     const auto& option = result_.options[*x_];
     by_number_ = option.numeric() && option.values.size() > 1;
     for (std::size_t i = 0; i < option.texts.size(); ++i)
-      at_.push_back(by_number_ ? numeric(option.texts[i]) : static_cast<double>(i));
+      at_.push_back(by_number_ ? to_number(option.texts[i]) : static_cast<double>(i));
     const auto [lo, hi] = std::minmax_element(at_.begin(), at_.end());
-    log_ = by_number_ && *lo > 0 && *hi >= 100 * *lo;
-    if (log_)
-      for (double& v : at_) v = std::log10(v);
-    const auto [from, to] = std::minmax_element(at_.begin(), at_.end());
-    const double pad = by_number_ ? 0.03 * (*to - *from) : 0.5;
-    from_ = *from - pad, to_ = *to + pad;
-  }
-  double x_place(double left, double at) const {
-    return left + kLeft + (at - from_) / (to_ - from_) * (kWidth - kLeft - kRight);
+    axis_.label = option.name;
+    axis_.log = by_number_ && *lo > 0 && *hi >= 100 * *lo;
+    const double pad = by_number_ ? 0.03 * (*hi - *lo) : 0.5, factor = std::pow(*hi / *lo, 0.03);
+    axis_.from = axis_.log ? *lo / factor : *lo - pad;
+    axis_.to = axis_.log ? *hi * factor : *hi + pad;
+    if (by_number_ && option.texts.size() > 8) return;  // round numbers then
+    const std::size_t room = static_cast<std::size_t>((kWidth - kLeft) / 6.2) / option.texts.size();
+    for (std::size_t i = 0; i < option.texts.size(); ++i)
+      axis_.ticks.push_back({at_[i], by_number_
+                                         ? option.texts[i]
+                                         : shortened(short_text(option.texts[i]), std::max<std::size_t>(room, 4))});
   }
 
   struct Line {
@@ -188,10 +186,9 @@ class AblationPlot {
     return slash == std::string::npos || slash + 1 == text.size() ? text : text.substr(slash + 1);
   }
 
-  std::string draw(double left, double top, const std::string& title, const std::string& protocol,
-                   const std::vector<Metric>& metrics) const {
-    using svg::detail::place, svg::detail::text;
-    const auto all = lines(protocol, metrics);
+  // left, top: the corner of the panel.
+  void draw_panel(draw::Drawing& d, double left, double top, const std::string& title,
+                  const std::vector<Line>& all) const {
     double lo = INFINITY, hi = -INFINITY;
     for (const auto& line : all)
       for (const double y : line.y)
@@ -200,114 +197,29 @@ class AblationPlot {
     const double pad = std::max(0.08 * (hi - lo), 0.5);
     lo = std::max(lo - pad, 0.0), hi = std::min(hi + pad, 100.0);
     if (hi - lo < 1) lo = std::max(hi - 1, 0.0), hi = lo + 1;
-    const double bottom = top + kHeight - kBottom, right = left + kWidth - kRight;
-    const auto y_place = [&](double y) { return bottom - (y - lo) / (hi - lo) * (kHeight - kTop - kBottom); };
 
-    std::string out = text((left + kLeft + right) / 2, top + 18, title, "middle", "class=\"title\"");
-    for (const double t : plot::ticks(lo, hi, 6))
-      out += concat("<line class=\"grid\" x1=\"", place(left + kLeft), "\" x2=\"", place(right), "\" y1=\"",
-                    place(y_place(t)), "\" y2=\"", place(y_place(t)), "\"/>",
-                    text(left + kLeft - 6, y_place(t) + 4, plot::tick_text(t), "end"));
-    out += axis_text(left, bottom);
-    const double middle = (top + kTop + bottom) / 2;
-    out += concat("<g transform=\"rotate(-90 ", place(left + 10), ' ', place(middle), ")\">",
-                  text(left + 10, middle, "percent", "middle", "class=\"soft\""), "</g>");
-    for (std::size_t k = 0; k < all.size(); ++k) {
-      const char* colour = kColours[k % std::size(kColours)];
-      std::string points, marks;
-      for (const std::size_t i : in_order()) {
-        if (!std::isfinite(all[k].y[i])) continue;
-        // Side by side where there is no line to follow, so that equal ones are seen.
-        const double aside = by_number_ ? 0 : 9 * (static_cast<double>(k) - 0.5 * static_cast<double>(all.size() - 1));
-        const auto x = place(x_place(left, at_[i]) + aside), y = place(y_place(all[k].y[i]));
-        points += x + "," + y + " ";
-        marks += concat("<circle cx=\"", x, "\" cy=\"", y, "\" r=\"2.8\" fill=\"", colour, "\"><title>",
-                        html_escape(all[k].label), ", ", html_escape(result_.options[*x_].name), ' ',
-                        html_escape(result_.options[*x_].texts[i]), ": ", fixed(all[k].y[i], 2), "</title></circle>");
-      }
-      if (by_number_)
-        out += concat("<polyline class=\"line\" stroke=\"", colour, "\"",
-                      k < std::size(kColours) ? "" : " stroke-dasharray=\"6 3\"", " points=\"", points, "\"/>");
-      out += marks;
-    }
-    return out;
-  }
-  // The axis' values from left to right.
-  std::vector<std::size_t> in_order() const {
-    std::vector<std::size_t> order(at_.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](auto a, auto b) { return at_[a] < at_[b]; });
-    return order;
-  }
-  // Numbers, the option's name, and a mark where the model's own value is.
-  std::string axis_text(double left, double bottom) const {
-    using svg::detail::place, svg::detail::text;
     const auto& option = result_.options[*x_];
-    const std::string& own = result_.own[*x_];
-    std::string out;
-    const auto mark = [&](double at) {
-      out += concat("<line class=\"mark\" x1=\"", place(x_place(left, at)), "\" x2=\"", place(x_place(left, at)),
-                    "\" y1=\"", place(bottom - (kHeight - kTop - kBottom)), "\" y2=\"", place(bottom), "\"/>");
-    };
-    if (by_number_) {
-      const double own_at = log_ ? std::log10(numeric(own)) : numeric(own);
-      if (own_at >= from_ && own_at <= to_) mark(own_at);
-      if (option.texts.size() <= 8) {
-        double last = -INFINITY;  // numbers that would run into each other are left out
-        for (const std::size_t i : in_order()) {
-          const double x = x_place(left, at_[i]);
-          if (x - last < 7 * static_cast<double>(option.texts[i].size()) + 4) continue;
-          out += text(x, bottom + 16, option.texts[i], "middle"), last = x;
-        }
-      } else {
-        for (const double t : log_ ? plot::log_ticks(from_, to_, 6, 8) : plot::ticks(from_, to_, 6))
-          out += text(x_place(left, t), bottom + 16, plot::tick_text(log_ ? std::pow(10.0, t) : t), "middle");
-      }
-    } else {
-      for (std::size_t i = 0; i < option.texts.size(); ++i) {
-        const std::size_t room = static_cast<std::size_t>((kWidth - kLeft) / 6.2) / option.texts.size();
-        const std::string words = shortened(short_text(option.texts[i]), std::max<std::size_t>(room, 4));
-        out += text(x_place(left, at_[i]), bottom + 16, words, "middle");
+    std::vector<std::size_t> order(at_.size());  // the axis' values from left to right
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](auto a, auto b) { return at_[a] < at_[b]; });
+    std::vector<draw::Series> series;
+    for (const auto& line : all) {
+      auto& s = series.emplace_back(draw::Series{line.label, {}, {}});
+      for (const std::size_t i : order) {
+        s.x.push_back(at_[i]), s.y.push_back(line.y[i]);
+        s.tips.push_back(concat(line.label, ", ", option.name, ' ', option.texts[i], ": ", fixed(line.y[i], 2)));
       }
     }
-    return out + text(left + (kLeft + kWidth - kRight) / 2, bottom + 32, option.name, "middle");
+    draw::line_chart(d, {left + kLeft, top + kTop, kWidth - kLeft - kRight, kHeight - kTop - kBottom}, series,
+                     {.title = title,
+                      .x = axis_,
+                      .y = {.label = "percent", .from = lo, .to = hi},
+                      .mark_x = by_number_ ? to_number(result_.own[*x_]) : NAN,  // the model's own value
+                      .legend = false,
+                      .joined = by_number_,
+                      .dots = true});
   }
 
-  std::vector<std::string> labels() const {
-    std::vector<std::string> out;
-    for (const auto& line : lines("", {std::begin(kDrawn), std::end(kDrawn)})) out.push_back(line.label);
-    return out;
-  }
-  // Width of an entry, pixels.
-  double entry_width() const {
-    std::size_t longest = 0;
-    for (const auto& label : labels()) longest = std::max(longest, text_width(label));
-    return 48 + 6.5 * static_cast<double>(longest);
-  }
-  std::size_t entries_in_row() const {
-    const double columns = second_ ? std::size(kDrawn) : std::size(kAblationProtocols);
-    return std::max<std::size_t>(static_cast<std::size_t>((columns * (kWidth + kGap) - kLeft) / entry_width()), 1);
-  }
-  std::size_t legend_rows() const { return (labels().size() + entries_in_row() - 1) / entries_in_row(); }
-  std::string legend(double top) const {
-    std::string out;
-    const auto all = labels();
-    for (std::size_t k = 0; k < all.size(); ++k) {
-      const double x = kSide + kLeft + static_cast<double>(k % entries_in_row()) * entry_width();
-      const double y = top + 12 + 18 * static_cast<double>(k / entries_in_row());
-      out += concat("<line x1=\"", x, "\" x2=\"", x + 18, "\" y1=\"", y, "\" y2=\"", y, "\" class=\"line\" stroke=\"",
-                    kColours[k % std::size(kColours)], "\"", k < std::size(kColours) ? "" : " stroke-dasharray=\"6 3\"",
-                    "/><circle cx=\"", x + 9, "\" cy=\"", y, "\" r=\"2.8\" fill=\"", kColours[k % std::size(kColours)],
-                    "\"/>", svg::detail::text(x + 24, y + 4, all[k], "start"));
-    }
-    return out;
-  }
-
-  std::string title() const {
-    std::string out = concat("Ablation of ", category_, ": ", result_.options[*x_].name);
-    if (second_) out += concat(" and ", result_.options[*second_].name);
-    return out;
-  }
   // What the other options are.
   std::string subtitle() const {
     std::string fixed_ones, mean_of, best_of;
@@ -331,15 +243,17 @@ class AblationPlot {
   const AblationResult& result_;
   const std::string& category_;
   std::optional<std::size_t> x_, second_;
-  bool by_number_ = false, log_ = false;
+  bool by_number_ = false;
   std::vector<double> at_;  // places of the axis' values
-  double from_ = 0, to_ = 1;
+  draw::Axis axis_;
 };
 
 }  // namespace detail
 
+// Its file: a whole SVG.
 inline std::string ablation_plot(const AblationResult& result, const std::string& category) {
-  return detail::AblationPlot(result, category).svg();
+  const detail::AblationPlot plot(result, category);
+  return plot.drawing().svg(plot.title());
 }
 
 }  // namespace d3ad

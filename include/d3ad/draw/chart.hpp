@@ -1,21 +1,25 @@
 #pragma once
-// Charts and colour bars in a drawing (draw/drawing.hpp): curves with a mark at each point, bars side by side.
+// The chart of all pages and pictures: curves or bars over axes with round numbers, a legend, a mark; and colour bars.
 //
-//   chart::lines(d, {.x = 60, .y = 30, .w = 400, .h = 200}, {{"I-AUROC", x, y}}, {.title = "ω", .x_label = "ω"});
-//   chart::bars(d, area, {{"good (25)", shares, tips}}, {"1", "2"}, options);
+//   draw::Drawing d(420, 260);
+//   draw::line_chart(d, draw::inside(d), {{"I-AUROC", x, y}}, {.title = "Noise", .x = {.label = "ω"}});
+//   draw::bar_chart(d, area, {{"good", {3, 5}}}, {"1", "2"}, {.title = "T̂", .y = {.label = "images"}});
 //
-// The area is that of the axes; titles, numbers, labels and the legend stand around it, within kAround units.
+// The area is that of the axes. Titles, numbers, labels and the legend stand around it, within kAround units. A page may
+// give its own colours to the classes s0, s1, ... of the series, grid, ink, soft and mark.
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "d3ad/draw/axis.hpp"
 #include "d3ad/draw/drawing.hpp"
 
-namespace d3ad::chart {
+namespace d3ad::draw {
 
 struct Area {
   double x, y, w, h;
@@ -25,121 +29,253 @@ struct Around {
 };
 inline constexpr Around kAround;
 
-struct Options {
-  std::string title = {}, x_label = {}, y_label = {};
-  double y_from = NAN, y_to = NAN;          // NAN: from the data
-  std::vector<double> x_ticks = {};         // none: round numbers
-  std::vector<std::string> sub_names = {};  // bars: a second line under each group's name
+// The area of a chart that fills a drawing.
+inline Area inside(const Drawing& d) {
+  return {kAround.left, kAround.top, d.width() - kAround.left - kAround.right,
+          d.height() - kAround.top - kAround.bottom};
+}
+
+struct Series {
+  std::string label;
+  std::vector<double> x, y;            // points that are not finite (or not positive on a log axis) are left out
+  std::vector<std::string> tips = {};  // of each point, where there are dots; or none
 };
 
 struct Bars {
   std::string label;
-  std::vector<double> heights;
-  std::vector<std::string> tips = {};  // of each bar; or none
+  std::vector<double> heights;         // not negative
+  std::vector<std::string> tips = {};  // of each bar; none: label, name and height
 };
 
-// Colours that differ for the colour-blind too (after Okabe and Ito).
-inline Colour colour(std::size_t i) {
-  static constexpr Colour kColours[] = {{0, 114, 178}, {213, 94, 0}, {0, 158, 115}, {204, 121, 167}, {86, 180, 233}};
-  return kColours[i % std::size(kColours)];
+struct Tick {
+  double at;
+  std::string text;
+};
+struct Axis {
+  std::string label = {};
+  double from = NAN, to = NAN;   // NAN: from the data, and from the ticks where they are given
+  bool log = false;              // from and to are positive then
+  std::vector<Tick> ticks = {};  // none: round numbers
+};
+
+struct Axes {
+  std::string title = {};
+  Axis x = {}, y = {};
+  double mark_x = NAN;  // a dashed line upright here, if it is on the axis (of bars: x.from ... x.to)
+  std::string mark_label = {};
+  bool legend = true;                       // false: the caller draws one for several charts (legend_entry())
+  bool joined = true, dots = false;         // of line_chart; not joined: points of several series stand side by side
+  std::vector<std::string> sub_names = {};  // of bar_chart: a second line under each group's name
+};
+
+// Round numbers from lo to hi, about `count` of them.
+inline std::vector<double> ticks(double lo, double hi, int count) {
+  const double raw = (hi - lo) / count, power = std::pow(10.0, std::floor(std::log10(raw)));
+  double step = power;
+  for (const double m : {2.0, 5.0, 10.0})
+    if (step < raw) step = m * power;
+  std::vector<double> out;
+  for (double t = std::ceil(lo / step - 1e-9) * step; t <= hi + step * 1e-9; t += step)
+    out.push_back(std::abs(t) < step * 1e-9 ? 0.0 : t);
+  return out;
 }
+
+// The same for a logarithmic axis, lo > 0: 1, 2, 3, 5, 7 times powers of ten, or fewer of these, at most `most`; plain
+// ones where that would be fewer than two.
+inline std::vector<double> log_ticks(double lo, double hi, std::size_t most) {
+  std::vector<double> out;
+  for (const char* digits : {"12357", "125", "1"}) {
+    out.clear();
+    for (int e = static_cast<int>(std::floor(std::log10(lo))); e <= static_cast<int>(std::ceil(std::log10(hi))); ++e)
+      for (const char* d = digits; *d; ++d)
+        if (const double t = (*d - '0') * std::pow(10.0, e); t >= lo * (1 - 1e-9) && t <= hi * (1 + 1e-9))
+          out.push_back(t);
+    if (out.size() <= most) break;
+  }
+  while (out.size() > std::max<std::size_t>(most, 2)) {  // many decades: every second of them
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < out.size(); i += 2) out[kept++] = out[i];
+    out.resize(kept);
+  }
+  return out.size() >= 2 ? out : ticks(lo, hi, 6);
+}
+
+// Six digits, as printf's %g, whatever the locale.
+inline std::string tick_text(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof(text), value, std::chars_format::general, 6).ptr};
+}
+
+inline constexpr std::size_t kSeriesColours = 10;
+// Colours that differ for the colour-blind too (after Okabe and Ito), then five more. Lines beyond these are dashed.
+inline Ink series_ink(std::size_t i) {
+  static constexpr Ink kInks[kSeriesColours] = {
+      {0, 114, 178, "s0"},  {213, 94, 0, "s1"},   {0, 158, 115, "s2"}, {204, 121, 167, "s3"}, {86, 180, 233, "s4"},
+      {130, 80, 223, "s5"}, {184, 134, 11, "s6"}, {193, 39, 45, "s7"}, {91, 103, 112, "s8"},  {0, 124, 137, "s9"}};
+  return kInks[i % kSeriesColours];
+}
+
+// An entry of a legend: 18 units of a line as line_chart's, or a bar; then the label. x, y: left end, baseline.
+enum class Swatch { bar, line, dot, line_and_dot };
+inline void legend_entry(Drawing& d, double x, double y, const std::string& label, std::size_t series, Swatch swatch) {
+  const Ink ink = series_ink(series);
+  if (swatch == Swatch::bar) d.rectangle(x, y - 8, 18, 8, ink);
+  if (swatch == Swatch::line || swatch == Swatch::line_and_dot)
+    d.line({{x, y - 4}, {x + 18, y - 4}}, ink, 2, series >= kSeriesColours);
+  if (swatch == Swatch::dot || swatch == Swatch::line_and_dot) d.dot(x + 9, y - 4, 3, ink);
+  d.text(x + 22, y, label, {.colour = kInk});
+}
+inline double legend_entry_width(const std::string& label) { return 34 + kWidestFont * font::width(label, 11); }
 
 namespace detail {
 
-inline constexpr Colour kInk{60, 60, 60}, kFaint{226, 226, 226};
-
 struct Scale {
-  double from, to, low, high;  // values, places
-  double at(double v) const { return low + (v - from) / (to - from) * (high - low); }
+  double from, to, low, high;  // values, or their logarithms; places
+  bool log = false;
+  double value(double v) const { return log ? std::log10(v) : v; }
+  double at(double v) const { return low + (value(v) - from) / (to - from) * (high - low); }
+  bool has(double v) const { return std::isfinite(v) && (!log || v > 0); }
 };
 
-inline void frame(Drawing& d, const Area& a, const Options& o, const Scale& y, const std::vector<std::string>& labels) {
-  for (const double t : plot::ticks(y.from, y.to, 6)) {
-    d.line({{a.x, y.at(t)}, {a.x + a.w, y.at(t)}}, kFaint);
-    d.text(a.x - 6, y.at(t) + 4, plot::tick_text(t), {.size = 11, .anchor = Anchor::end, .colour = kInk});
-  }
-  d.text(a.x, a.y - 30, o.title, {.size = 13, .bold = true});
-  d.text(a.x + a.w / 2, a.y + a.h + (o.sub_names.empty() ? 36 : 46), o.x_label,
-         {.size = 11.5, .anchor = Anchor::middle, .colour = kInk});
-  d.text(a.x - 42, a.y + a.h / 2, o.y_label, {.size = 11.5, .anchor = Anchor::middle, .turned = true, .colour = kInk});
-  double x = a.x;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    d.rectangle(x, a.y - 19, 12, 8, colour(i));
-    d.text(x + 17, a.y - 11, labels[i], {.size = 11, .colour = kInk});
-    x += 38 + kWidestFont * stroke_font::width(labels[i], 11);
+// What an axis covers: lo to hi and `pad` of that around, or what was asked for. low and high: the places of its ends.
+inline Scale scale_of(const Axis& axis, double lo, double hi, double pad, double low, double high) {
+  for (const Tick& t : axis.ticks) lo = std::min(lo, t.at), hi = std::max(hi, t.at);
+  if (!(lo <= hi)) lo = axis.log ? 1 : 0, hi = axis.log ? 10 : 1;
+  Scale out{0, 0, low, high, axis.log};
+  lo = out.value(lo), hi = out.value(hi);
+  const double room = pad * (hi - lo);
+  out.from = std::isnan(axis.from) ? lo - room : out.value(axis.from);
+  out.to = std::isnan(axis.to) ? hi + room : out.value(axis.to);
+  const double least = std::max(std::abs(out.from), std::abs(out.to)) * 1e-6;  // what six digits can tell apart
+  if (!(out.to - out.from > least)) out.from -= std::max(0.5, least), out.to += std::max(0.5, least);
+  return out;
+}
+
+inline std::vector<Tick> ticks_of(const Axis& axis, const Scale& scale, double between) {
+  if (!axis.ticks.empty()) return axis.ticks;
+  const double count = std::max(std::abs(scale.high - scale.low) / between, 2.0);
+  std::vector<Tick> out;
+  for (const double t : scale.log ? log_ticks(std::pow(10.0, scale.from), std::pow(10.0, scale.to),
+                                              static_cast<std::size_t>(1.6 * count))
+                                  : ticks(scale.from, scale.to, static_cast<int>(count)))
+    out.push_back({t, tick_text(t)});
+  return out;
+}
+
+// Texts under an axis; those that would run into the one before are left out.
+inline void names_below(Drawing& d, double y, std::vector<Tick> names, const Drawing::TextStyle& style) {
+  std::sort(names.begin(), names.end(), [](const Tick& a, const Tick& b) { return a.at < b.at; });
+  double end = -INFINITY;
+  for (const Tick& t : names) {
+    const double half = 0.25 * style.size * static_cast<double>(text_width(t.text));  // as wide as digits
+    if (t.at - half < end + 5) continue;
+    d.text(t.at, y, t.text, style);
+    end = t.at + half;
   }
 }
-inline void axes(Drawing& d, const Area& a) { d.line({{a.x, a.y}, {a.x, a.y + a.h}, {a.x + a.w, a.y + a.h}}, kInk); }
+
+inline void frame(Drawing& d, const Area& a, const Axes& axes, const Scale& y) {
+  for (const Tick& t : ticks_of(axes.y, y, 30)) {
+    d.line({{a.x, y.at(t.at)}, {a.x + a.w, y.at(t.at)}}, kGrid);
+    d.text(a.x - 6, y.at(t.at) + 4, t.text, {.anchor = Anchor::end, .colour = kInk});
+  }
+  d.text(a.x, a.y - (axes.legend ? 30 : 12), axes.title, {.size = 13, .bold = true});
+  d.text(a.x + a.w / 2, a.y + a.h + (axes.sub_names.empty() ? 36 : 46), axes.x.label,
+         {.size = 11.5, .anchor = Anchor::middle, .colour = kInk});
+  d.text(a.x - 42, a.y + a.h / 2, axes.y.label,
+         {.size = 11.5, .anchor = Anchor::middle, .turned = true, .colour = kInk});
+}
+
+// What stands over the curves: the mark, and the two lines of the axes.
+inline void finish(Drawing& d, const Area& a, const Axes& axes, const Scale& x) {
+  d.line({{a.x, a.y}, {a.x, a.y + a.h}, {a.x + a.w, a.y + a.h}}, kInk);
+  if (!x.has(axes.mark_x)) return;
+  const double at = x.at(axes.mark_x);
+  if (!(at >= a.x && at <= a.x + a.w)) return;
+  d.line({{at, a.y}, {at, a.y + a.h}}, kMark, 1.5, true);
+  const bool left = at > a.x + a.w - 60;
+  if (!axes.mark_label.empty())
+    d.text(left ? at - 4 : at + 4, a.y + 10, axes.mark_label, {.anchor = left ? Anchor::end : Anchor::start});
+}
 
 }  // namespace detail
 
-// x runs from the first tick to the last where ticks are given, else over the data. Points that are not finite are left
-// out, and series without any are not in the legend.
-inline void lines(Drawing& d, const Area& a, const std::vector<plot::Series>& all, const Options& o) {
+// x runs over the data and the ticks that are given. Series without points are not in the legend.
+inline void line_chart(Drawing& d, const Area& a, const std::vector<Series>& all, const Axes& axes) {
   double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
-  std::vector<const plot::Series*> shown;
-  std::vector<std::string> labels;
-  for (const auto& s : all) {
-    bool any = false;
-    for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) {
-      if (!std::isfinite(s.x[i]) || !std::isfinite(s.y[i])) continue;
+  const auto each_point = [&](const Series& s, auto&& then) {
+    for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
+      if (std::isfinite(s.x[i]) && std::isfinite(s.y[i]) && (!axes.x.log || s.x[i] > 0) && (!axes.y.log || s.y[i] > 0))
+        then(i);
+  };
+  for (const Series& s : all)
+    each_point(s, [&](std::size_t i) {
       x0 = std::min(x0, s.x[i]), x1 = std::max(x1, s.x[i]);
       y0 = std::min(y0, s.y[i]), y1 = std::max(y1, s.y[i]);
-      any = true;
-    }
-    if (any) shown.push_back(&s), labels.push_back(s.label);
+    });
+  const auto x = detail::scale_of(axes.x, x0, x1, 0, a.x, a.x + a.w);
+  const auto y = detail::scale_of(axes.y, y0, y1, 0.06, a.y + a.h, a.y);
+  detail::frame(d, a, axes, y);
+  std::vector<Tick> names = detail::ticks_of(axes.x, x, 44);
+  for (Tick& t : names) {
+    t.at = x.at(t.at);
+    d.line({{t.at, a.y + a.h}, {t.at, a.y + a.h + 4}}, kInk);
   }
-  for (const double t : o.x_ticks) x0 = std::min(x0, t), x1 = std::max(x1, t);
-  if (!(x0 <= x1)) x0 = 0, x1 = 1;
-  if (!(y0 <= y1)) y0 = 0, y1 = 1;
-  if (x0 == x1) x0 -= 0.5, x1 += 0.5;
-  const double pad = std::max(0.06 * (y1 - y0), 1e-9 * std::max(std::abs(y0), 1.0));
-  y0 = std::isnan(o.y_from) ? y0 - pad : o.y_from, y1 = std::isnan(o.y_to) ? y1 + pad : o.y_to;
-  if (!(y1 - y0 > 1e-6)) y0 -= 0.5, y1 += 0.5;
-  const detail::Scale x{x0, x1, a.x, a.x + a.w}, y{y0, y1, a.y + a.h, a.y};
-  detail::frame(d, a, o, y, labels);
-  for (const double t : o.x_ticks.empty() ? plot::ticks(x0, x1, 8) : o.x_ticks) {
-    d.line({{x.at(t), a.y + a.h}, {x.at(t), a.y + a.h + 4}}, detail::kInk);
-    d.text(x.at(t), a.y + a.h + 17, plot::tick_text(t), {.size = 11, .anchor = Anchor::middle, .colour = detail::kInk});
-  }
-  for (std::size_t k = 0; k < shown.size(); ++k) {
+  detail::names_below(d, a.y + a.h + 17, std::move(names), {.anchor = Anchor::middle, .colour = kInk});
+  double legend_x = a.x;
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    const double aside = axes.joined ? 0 : 9 * (static_cast<double>(k) - 0.5 * static_cast<double>(all.size() - 1));
     Drawing::Points points;
-    for (std::size_t i = 0; i < std::min(shown[k]->x.size(), shown[k]->y.size()); ++i)
-      if (std::isfinite(shown[k]->x[i]) && std::isfinite(shown[k]->y[i]))
-        points.emplace_back(x.at(shown[k]->x[i]), y.at(shown[k]->y[i]));
-    d.line(points, colour(k), 2);
-    for (const auto& p : points) d.dot(p.first, p.second, 3, colour(k));
+    std::vector<std::string> tips;
+    each_point(all[k], [&](std::size_t i) {
+      points.emplace_back(x.at(all[k].x[i]) + aside, y.at(all[k].y[i]));
+      tips.push_back(i < all[k].tips.size() ? all[k].tips[i] : "");
+    });
+    if (points.empty()) continue;
+    if (axes.legend) {
+      legend_entry(d, legend_x, a.y - 11, all[k].label, k, Swatch::line);
+      legend_x += legend_entry_width(all[k].label);
+    }
+    if (axes.joined) d.line(points, series_ink(k), 2, k >= kSeriesColours);
+    for (std::size_t i = 0; axes.dots && i < points.size(); ++i)
+      d.dot(points[i].first, points[i].second, 3, series_ink(k), tips[i]);
   }
-  detail::axes(d, a);
+  detail::finish(d, a, axes, x);
 }
 
-// A group of bars for each name.
-inline void bars(Drawing& d, const Area& a, const std::vector<Bars>& sets, const std::vector<std::string>& names,
-                 const Options& o) {
+// A group of bars for each name; names that would run into each other are left out.
+inline void bar_chart(Drawing& d, const Area& a, const std::vector<Bars>& sets, const std::vector<std::string>& names,
+                      const Axes& axes) {
   D3AD_CHECK(!sets.empty() && !names.empty(), "bars: there is nothing to draw");
   double most = 0;
-  std::vector<std::string> labels;
-  for (const auto& s : sets) {
+  for (const Bars& s : sets)
     for (const double h : s.heights) most = std::max(most, h);
-    labels.push_back(s.label);
-  }
-  const detail::Scale y{0, std::isnan(o.y_to) ? std::max(most * 1.05, 1.0) : o.y_to, a.y + a.h, a.y};
-  detail::frame(d, a, o, y, labels);
+  const detail::Scale x{axes.x.from, axes.x.to, a.x, a.x + a.w};
+  const detail::Scale y{0, std::isnan(axes.y.to) ? std::max(most * 1.05, 1.0) : axes.y.to, a.y + a.h, a.y};
+  detail::frame(d, a, axes, y);
   const double group = a.w / static_cast<double>(names.size()), wide = group * 0.8 / static_cast<double>(sets.size());
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const double left = a.x + group * static_cast<double>(i);
-    for (std::size_t k = 0; k < sets.size(); ++k) {
-      if (i >= sets[k].heights.size()) continue;
-      const double top = y.at(sets[k].heights[i]);
-      d.rectangle(left + 0.1 * group + wide * static_cast<double>(k), top, wide, a.y + a.h - top, colour(k),
-                  i < sets[k].tips.size() ? sets[k].tips[i] : "");
-    }
-    d.text(left + group / 2, a.y + a.h + 15, names[i], {.size = 11, .anchor = Anchor::middle, .colour = detail::kInk});
-    if (i < o.sub_names.size())
-      d.text(left + group / 2, a.y + a.h + 28, o.sub_names[i],
-             {.size = 9.5, .anchor = Anchor::middle, .colour = {110, 110, 110}});
+  double legend_x = a.x;
+  for (std::size_t k = 0; k < sets.size(); ++k) {
+    const Bars& s = sets[k];
+    for (std::size_t i = 0; i < std::min(names.size(), s.heights.size()); ++i)
+      d.rectangle(a.x + group * (static_cast<double>(i) + 0.1) + wide * static_cast<double>(k), y.at(s.heights[i]),
+                  wide, a.y + a.h - y.at(s.heights[i]), series_ink(k),
+                  s.tips.empty()      ? concat(s.label, ", ", names[i], ": ", number(s.heights[i]))
+                  : i < s.tips.size() ? s.tips[i]
+                                      : "");
+    if (!axes.legend) continue;
+    legend_entry(d, legend_x, a.y - 11, s.label, k, Swatch::bar);
+    legend_x += legend_entry_width(s.label);
   }
-  detail::axes(d, a);
+  const auto below = [&](double down, const std::vector<std::string>& texts, double size, Ink ink) {
+    std::vector<Tick> out;
+    for (std::size_t i = 0; i < std::min(names.size(), texts.size()); ++i)
+      out.push_back({a.x + group * (static_cast<double>(i) + 0.5), texts[i]});
+    detail::names_below(d, a.y + a.h + down, std::move(out), {.size = size, .anchor = Anchor::middle, .colour = ink});
+  };
+  below(15, names, 11, kInk);
+  below(28, axes.sub_names, 9.5, kSoft);
+  detail::finish(d, a, axes, x);
 }
 
 // The colours of heat maps, which run from lo to hi, with the threshold marked where it is among them. 220 x 23 units.
@@ -154,12 +290,11 @@ inline void colour_bar(Drawing& d, double x, double y, float lo, float hi, float
   d.picture(x, y, kWide, kHigh, strip);
   if (!(hi > lo)) return;
   const detail::Scale scale{double{lo}, double{hi}, x, x + kWide};
-  for (const double t : plot::ticks(double{lo}, double{hi}, 4))
-    d.text(scale.at(t), y + kHigh + 13, plot::tick_text(t),
-           {.size = 10, .anchor = Anchor::middle, .colour = detail::kInk});
+  for (const double t : ticks(double{lo}, double{hi}, 4))
+    d.text(scale.at(t), y + kHigh + 13, tick_text(t), {.size = 10, .anchor = Anchor::middle, .colour = kInk});
   if (threshold < lo || threshold > hi) return;
   const double at = scale.at(double{threshold});
   d.line({{at, y - 3}, {at, y + kHigh + 3}}, {0, 200, 60}, 2);
 }
 
-}  // namespace d3ad::chart
+}  // namespace d3ad::draw

@@ -1,10 +1,10 @@
 #pragma once
 // Pictures of what was found: heat map, overlay with the outline of what is faulty, mask, rows of panels.
 //
-//   Image heat = heat_map(map, width, height, 0, threshold * 2); // dark blue (low) to yellow (high)
-//   Image over = overlay(photo, map, lo, hi, threshold);         // heat over the photo, outlined above the threshold
-//   Image mask = mask_picture(map, width, height, threshold);    // white where faulty
-//   Image row = side_by_side({photo, over, mask}, {"input", "overlay", "mask"});
+//   Image heat = draw::heat_map(map, width, height, 0, threshold * 2);   // dark violet (low) to light yellow (high)
+//   Image over = draw::overlay(photo, map, lo, hi, threshold);           // heat over it, outlined above the threshold
+//   Image mask = draw::mask_picture(map, width, height, threshold);      // white where faulty
+//   Image row = draw::side_by_side({photo, over, mask}, {"input", "overlay", "mask"});
 //
 // A map and an input may also be given with one size, that of a square. Use one scale (lo, hi) for all images of a set,
 // so that a good part looks good.
@@ -18,7 +18,7 @@
 #include "d3ad/data/resize.hpp"
 #include "d3ad/draw/font.hpp"
 
-namespace d3ad {
+namespace d3ad::draw {
 
 // A colour for 0 ... 1, even in brightness: from dark violet over magenta and orange to light yellow (after "inferno").
 inline Colour heat_colour(float value) {
@@ -89,14 +89,6 @@ inline Image overlay(const Image& photo, const std::vector<float>& map, int size
   return overlay(photo, map, lo, hi, threshold);
 }
 
-inline Image to_rgb(const Image& image) {
-  if (image.channels == 3) return image;
-  Image out(image.width, image.height, 3);
-  for (std::size_t i = 0; i < image.pixels.size(); ++i)
-    std::fill_n(out.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3, image.pixels[i]);
-  return out;
-}
-
 // What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3,
 // in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
 inline std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
@@ -122,12 +114,11 @@ inline Image side_by_side(const std::vector<Image>& panels, const std::vector<st
   constexpr int kGap = 6, kBand = 16;
   int width = kGap, height = 0;
   for (const auto& p : panels) width += p.width + kGap, height = std::max(height, p.height);
-  Image out(width, height + kBand + kGap, 3);
-  std::fill(out.pixels.begin(), out.pixels.end(), std::uint8_t{255});
+  Image out = white_image(width, height + kBand + kGap);
   int x = kGap;
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const Image panel = to_rgb(panels[i]);
-    draw_text(out, x, 5, labels[i], {40, 40, 40});
+    font::draw(out, labels[i], {.x = x + 0.5, .y = kBand - 4, .size = 12}, {40, 40, 40});
     for (int y = 0; y < panel.height; ++y)
       std::copy_n(panel.at(0, y), static_cast<std::size_t>(panel.width) * 3, out.at(x, y + kBand));
     x += panel.width + kGap;
@@ -135,4 +126,4 @@ inline Image side_by_side(const std::vector<Image>& panels, const std::vector<st
   return out;
 }
 
-}  // namespace d3ad
+}  // namespace d3ad::draw

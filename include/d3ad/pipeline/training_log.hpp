@@ -20,7 +20,7 @@
 
 #include "d3ad/core/file.hpp"
 #include "d3ad/data/table.hpp"
-#include "d3ad/draw/plot.hpp"
+#include "d3ad/draw/chart.hpp"
 #include "d3ad/pipeline/event_file.hpp"
 
 namespace d3ad {
@@ -83,12 +83,14 @@ class TrainingLog {
     write_atomically(path, csv);
   }
   void write_curve(const std::filesystem::path& path) const {
-    plot::Series series{.label = "training loss", .x = {}, .y = {}};
+    draw::Series series{.label = "training loss", .x = {}, .y = {}};
     for (const auto& r : rows_) series.x.push_back(static_cast<double>(r.step)), series.y.push_back(r.loss);
-    write_png(path, plot::line_plot({series}, {.title = "UNet: mean squared error of the noise",
-                                               .x_label = "step",
-                                               .y_label = "loss",
-                                               .log_y = true}));
+    draw::Drawing d(480, 270);
+    draw::line_chart(d, draw::inside(d), {series},
+                     {.title = "UNet: mean squared error of the noise",
+                      .x = {.label = "step"},
+                      .y = {.label = "loss", .log = true}});
+    write_png(path, d.image());
   }
   // Tags are the columns of the table, after `group`. A file of an earlier part of this log grows, so that TensorBoard
   // follows it; without a row yet there is none.

@@ -3,7 +3,7 @@
 //
 //   noised   sqrt(alpha_bar_t) x + sqrt(1 - alpha_bar_t) noise          scaled   sqrt(alpha_bar_t) x
 //
-//   Drawing d = noising_figure({{"part", read_input("part.png", 256)}}, 256, {.t_max = 400, .columns = 9});
+//   draw::Drawing d = noising_figure({{"part", read_input("part.png", 256)}}, 256, {.t_max = 400, .columns = 9});
 
 #include <algorithm>
 #include <cmath>
@@ -68,7 +68,7 @@ struct NamedInput {
 };
 
 // Two rows for each image.
-inline Drawing noising_figure(const std::vector<NamedInput>& images, int size, const NoisingOptions& options) {
+inline draw::Drawing noising_figure(const std::vector<NamedInput>& images, int size, const NoisingOptions& options) {
   const Schedule schedule;
   const auto t = noising_times(options.t_max, options.columns, schedule);
   PanelGrid grid{.cell = options.cell};
@@ -85,12 +85,12 @@ inline Drawing noising_figure(const std::vector<NamedInput>& images, int size, c
     add("scaling", pictures.scaled);
   }
   constexpr double kTop = 24, kBottom = 22;
-  Drawing d(grid.width(), kTop + grid.height() + kBottom);
+  draw::Drawing d(grid.width(), kTop + grid.height() + kBottom);
   d.text(PanelGrid::kMargin, 24, "Forward noising and noiseless scaling, in pixels", {.size = 13, .bold = true});
   grid.draw(d, 0, kTop);
   d.text(PanelGrid::kMargin, kTop + grid.height() + 8,
          "noising: √ᾱ x + √(1-ᾱ) ε with one ε for all t; scaling: √ᾱ x; x in [-1, 1], shown clamped",
-         {.size = 10, .colour = {110, 110, 110}});
+         {.size = 10, .colour = draw::kSoft});
   return d;
 }
 

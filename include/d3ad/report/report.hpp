@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -21,8 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/draw/picture.hpp"
-#include "d3ad/draw/svg.hpp"
+#include "d3ad/draw/chart.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 #include "d3ad/report/report_page.hpp"
 
@@ -68,10 +66,10 @@ class Report {
   void add(const Sample& sample, const Detection& d) {
     static constexpr const char* kCaptions[] = {"input", "as if good", "anomaly map", "overlay"};
     const auto pictures =
-        detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, brightest_, calibration_.threshold);
+        draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, brightest_, calibration_.threshold);
     std::string panels;
     for (std::size_t i = 0; i < pictures.size(); ++i) panels += panel(kCaptions[i], pictures[i]);
-    if (sample.mask) panels += panel("truth", to_rgb(resize(sample_mask(sample), d.width, d.height)));
+    if (sample.mask) panels += panel("truth", draw::to_rgb(resize(sample_mask(sample), d.width, d.height)));
     panels_.push_back(std::move(panels));
   }
 
@@ -81,8 +79,8 @@ class Report {
     const std::string title = "Anomaly report: " + config_.category;
     std::string out =
         concat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" ",
-               "content=\"width=device-width,initial-scale=1\"><title>", html_escape(title), "</title><style>",
-               report_page::kStyle, "</style></head><body>\n<h1>", html_escape(title), "</h1>\n");
+               "content=\"width=device-width,initial-scale=1\"><title>", draw::html_escape(title), "</title><style>",
+               report_page::kStyle, "</style></head><body>\n<h1>", draw::html_escape(title), "</h1>\n");
     out += summary(result);
     out += "<h2>Metrics</h2>\n" + metrics(result);
     out += "<h2>Curves and histograms</h2>\n<div class=\"charts\">" + charts(result) + "</div>\n";
@@ -98,7 +96,7 @@ class Report {
     const auto side = [&](int length) { return std::max(1, static_cast<int>(std::lround(scale * length))); };
     const Image image = resize(picture, side(picture.width), side(picture.height));
     return concat("<figure><img loading=\"lazy\" alt=\"", caption, "\" src=\"data:image/jpeg;base64,",
-                  detail::base64(detail::encode_jpeg(image, kQuality)), "\"><figcaption>", caption,
+                  draw::base64(detail::encode_jpeg(image, kQuality)), "\"><figcaption>", caption,
                   "</figcaption></figure>");
   }
 
@@ -121,7 +119,7 @@ class Report {
     out += ".</p>\n";
     if (!result.skipped.empty()) {
       out += concat("<details open><summary>", result.skipped.size(), " left out</summary><ul>");
-      for (const auto& s : result.skipped) out += "<li>" + html_escape(s) + "</li>";
+      for (const auto& s : result.skipped) out += "<li>" + draw::html_escape(s) + "</li>";
       out += "</ul></details>\n";
     }
     return out;
@@ -133,7 +131,7 @@ class Report {
     out += "</tr></thead><tbody>";
     for (const auto& r : result.rows) {
       out += concat(r.defect == "all" ? "<tr class=\"main\">" : "<tr>", "<td>", detail::protocol_name(r.protocol),
-                    "</td><td>", html_escape(r.defect), "</td><td>", r.images, "</td>");
+                    "</td><td>", draw::html_escape(r.defect), "</td><td>", r.images, "</td>");
       for (const Metric& m : kMetrics) out += "<td>" + percent(r.*m.value) + "</td>";
       out += "</tr>";
     }
@@ -143,29 +141,35 @@ class Report {
            "whole test set. The baselines use no diffusion.</p>\n";
   }
 
+  // A chart of the page's size.
+  template <class Draw>
+  static std::string chart(const draw::Axes& axes, Draw&& fill) {
+    draw::Drawing d(420, 260);
+    fill(d, draw::inside(d));
+    return d.page_svg(axes.title);
+  }
+  static std::string line_chart(const std::vector<draw::Series>& series, const draw::Axes& axes) {
+    return chart(axes, [&](draw::Drawing& d, const draw::Area& area) { draw::line_chart(d, area, series, axes); });
+  }
+  static std::string bar_chart(const std::vector<draw::Bars>& sets, const std::vector<std::string>& names,
+                               const draw::Axes& axes) {
+    return chart(axes, [&](draw::Drawing& d, const draw::Area& area) { draw::bar_chart(d, area, sets, names, axes); });
+  }
+
   std::string charts(const EvaluationResult& result) const {
     std::string out;
-    const auto curves = [&](anomaly::Curve CurveRow::*which, svg::Options options) {
-      std::vector<svg::Series> series;
+    const auto curves = [&](anomaly::Curve CurveRow::*which, const char* title, const char* y, double to) {
+      std::vector<draw::Series> series;
       for (const auto& c : result.curves)
         if (!(c.*which).x.empty()) series.push_back({short_name(c.protocol), (c.*which).x, (c.*which).y});
-      if (!series.empty()) out += svg::lines(series, options);
+      if (!series.empty())
+        out += line_chart(series, {.title = title,
+                                   .x = {.label = "false positive rate", .from = 0, .to = to},
+                                   .y = {.label = y, .from = 0, .to = 1}});
     };
-    const auto unit = [](const char* title, const char* y, double to) {
-      return svg::Options{.title = title,
-                          .x_label = "false positive rate",
-                          .y_label = y,
-                          .x_from = 0,
-                          .x_to = to,
-                          .y_from = 0,
-                          .y_to = 1,
-                          .log_y = false,
-                          .mark_x = NAN,
-                          .mark_label = ""};
-    };
-    curves(&CurveRow::image_roc, unit("Images: ROC", "faulty ones found", 1));
-    curves(&CurveRow::pixel_roc, unit("Pixels: ROC", "faulty ones found", 1));
-    curves(&CurveRow::pro, unit("Regions: overlap (PRO)", "mean overlap", anomaly::kProLimit));
+    curves(&CurveRow::image_roc, "Images: ROC", "faulty ones found", 1);
+    curves(&CurveRow::pixel_roc, "Pixels: ROC", "faulty ones found", 1);
+    curves(&CurveRow::pro, "Regions: overlap (PRO)", "mean overlap", anomaly::kProLimit);
     out += score_histogram(result) + T_histogram(result) + training_curve();
     return out;
   }
@@ -181,23 +185,18 @@ class Report {
     double lo = double{calibration_.threshold}, hi = lo;
     for (const auto& i : result.images) lo = std::min(lo, double{i.score}), hi = std::max(hi, double{i.score});
     if (!(hi > lo)) hi = lo + 1;
-    std::vector<svg::Bars> sets{{"good", std::vector<double>(kBins)}, {"faulty", std::vector<double>(kBins)}};
+    std::vector<draw::Bars> sets{{"good", std::vector<double>(kBins)}, {"faulty", std::vector<double>(kBins)}};
     for (const auto& i : result.images) {
       const auto bin =
           std::min<std::size_t>(kBins - 1, static_cast<std::size_t>((double{i.score} - lo) / (hi - lo) * kBins));
-      ++sets[i.anomalous].counts[bin];
+      ++sets[i.anomalous].heights[bin];
     }
     std::vector<std::string> names;
     for (int b = 0; b < kBins; ++b) names.push_back(fixed(lo + (hi - lo) * (b + 0.5) / kBins, 2));
-    return svg::bars(sets, names,
+    return bar_chart(sets, names,
                      {.title = "Scores of the test images",
-                      .x_label = "score",
-                      .y_label = "images",
-                      .x_from = lo,
-                      .x_to = hi,
-                      .y_from = NAN,
-                      .y_to = NAN,
-                      .log_y = false,
+                      .x = {.label = "score", .from = lo, .to = hi},
+                      .y = {.label = "images"},
                       .mark_x = double{calibration_.threshold},
                       .mark_label = "threshold"});
   }
@@ -207,7 +206,7 @@ class Report {
     std::set<int> values;
     for (const auto& i : result.images) ++(i.anomalous ? faulty : good)[i.T_hat], values.insert(i.T_hat);
     for (const auto& [T, count] : train_T_) values.insert(T);
-    std::vector<svg::Bars> sets{{"training", {}}, {"good tests", {}}, {"faulty tests", {}}};
+    std::vector<draw::Bars> sets{{"training", {}}, {"good tests", {}}, {"faulty tests", {}}};
     std::vector<std::string> names;
     for (const int T : values) {
       const auto of = [T](const auto& counts) {
@@ -215,36 +214,34 @@ class Report {
         return at == counts.end() ? 0.0 : at->second;
       };
       names.push_back(std::to_string(T));
-      sets[0].counts.push_back(of(train_T_)), sets[1].counts.push_back(of(good)), sets[2].counts.push_back(of(faulty));
+      sets[0].heights.push_back(of(train_T_)), sets[1].heights.push_back(of(good)),
+          sets[2].heights.push_back(of(faulty));
     }
-    svg::Options options;
-    options.title = "Perturbation T̂ by distance to the good images";
-    options.x_label = "T̂", options.y_label = "images";
-    return svg::bars(sets, names, options);
+    return bar_chart(
+        sets, names,
+        {.title = "Perturbation T̂ by distance to the good images", .x = {.label = "T̂"}, .y = {.label = "images"}});
   }
 
   std::string training_curve() const {
-    svg::Series loss{"loss", {}, {}};
+    draw::Series loss{"loss", {}, {}};
     try {
       const auto lines = read_lines(folder_ / "loss.csv");
       for (std::size_t i = 1; i < lines.size(); ++i) {
         const auto f = csv_fields(lines[i]);
-        if (f.size() >= 2)
-          loss.x.push_back(std::strtod(f[0].c_str(), nullptr)), loss.y.push_back(std::strtod(f[1].c_str(), nullptr));
+        if (f.size() >= 2) loss.x.push_back(to_number(f[0])), loss.y.push_back(to_number(f[1]));
       }
     } catch (const Error&) {  // a model without its log is a model all the same
     }
-    svg::Options options;
-    options.title = "Training of the UNet";
-    options.x_label = "step", options.y_label = "loss", options.log_y = true;
-    return loss.x.empty() ? "" : svg::lines({loss}, options);
+    if (loss.x.empty()) return "";
+    return line_chart({loss},
+                      {.title = "Training of the UNet", .x = {.label = "step"}, .y = {.label = "loss", .log = true}});
   }
 
   std::string gallery(const EvaluationResult& result) const {
     std::set<std::string> kinds;
     for (const auto& i : result.images) kinds.insert(i.defect);
     std::string out = "<div class=\"bar\"><label>kind <select id=\"kind\"><option value=\"all\">all</option>";
-    for (const auto& k : kinds) out += concat("<option>", html_escape(k), "</option>");
+    for (const auto& k : kinds) out += concat("<option>", draw::html_escape(k), "</option>");
     out +=
         "</select></label><label>verdict <select id=\"right\"><option value=\"all\">all</option><option "
         "value=\"yes\">right</option><option value=\"no\">wrong</option></select></label><label>order <select "
@@ -259,26 +256,27 @@ class Report {
     for (const std::size_t i : order) {
       const ImageRow& r = result.images[i];
       const bool right = r.faulty == r.anomalous;
-      const std::string file = html_escape(r.file);
+      const std::string file = draw::html_escape(r.file);
       out += concat("<article class=\"item", right ? "" : " wrong", "\" tabindex=\"0\" data-kind=\"",
-                    html_escape(r.defect), "\" data-right=\"", right ? "yes" : "no", "\" data-score=\"",
+                    draw::html_escape(r.defect), "\" data-right=\"", right ? "yes" : "no", "\" data-score=\"",
                     number(r.score), "\" data-file=\"", file, "\"><header><span class=\"",
                     r.faulty ? "faulty\">faulty" : "good\">good", "</span><span>score ", fixed(r.score, 4),
-                    "</span><span>T̂ ", r.T_hat, "</span><span>truth: ", html_escape(r.defect), right ? "" : " (wrong)",
-                    "</span><span class=\"file soft\">", file, "</span></header><div class=\"panels\">", panels_[i],
-                    "</div></article>\n");
+                    "</span><span>T̂ ", r.T_hat, "</span><span>truth: ", draw::html_escape(r.defect),
+                    right ? "" : " (wrong)", "</span><span class=\"file soft\">", file,
+                    "</span></header><div class=\"panels\">", panels_[i], "</div></article>\n");
     }
     return out + "</div>\n";
   }
 
   std::string provenance(const EvaluationResult& result, const About& about) const {
     const auto json = to_json_object(config_);
-    return concat(
-        "<p>", html_escape(about.program), "; model <code>", html_escape(folder_.string()), "</code>; images <code>",
-        html_escape(about.data), "</code>; ", result.images.size(), " test images; seed ", config_.settings.seed,
-        ". Settings, networks and checksums, enough to repeat it:</p><details><summary>settings and "
-        "checksums</summary><pre>",
-        html_escape(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)), "</pre></details>\n");
+    return concat("<p>", draw::html_escape(about.program), "; model <code>", draw::html_escape(folder_.string()),
+                  "</code>; images <code>", draw::html_escape(about.data), "</code>; ", result.images.size(),
+                  " test images; seed ", config_.settings.seed,
+                  ". Settings, networks and checksums, enough to repeat it:</p><details><summary>settings and "
+                  "checksums</summary><pre>",
+                  draw::html_escape(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)),
+                  "</pre></details>\n");
   }
 
   ModelConfig config_;
