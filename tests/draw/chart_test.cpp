@@ -163,6 +163,12 @@ TEST_CASE("bars say their numbers") {
   Drawing d(420, 260);
   draw::bar_chart(d, draw::inside(d), {{"good", {1, 5}}, {"faulty", {0, 2}}}, {"20", "30"}, {.title = "T"});
   CHECK(contains(d.svg(""), "<title>good, 30: 5</title>"));
+  CHECK(contains(d.svg(""), ">30</text>"));
+  // Bins of a range: round numbers under them.
+  Drawing bins(420, 260);
+  draw::bar_chart(bins, draw::inside(bins), {{"n", {1, 5}}}, {"0.17", "0.51"}, {.x = {.from = 0, .to = 0.68}});
+  CHECK(contains(bins.svg(""), ">0.2</text>"));
+  CHECK_FALSE(contains(bins.svg(""), ">0.17</text>"));
 }
 
 TEST_CASE("a chart is the same in every locale") {

@@ -17,7 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/check.hpp"
+#include "d3ad/data/table.hpp"
 #include "d3ad/draw/drawing.hpp"
+#include "d3ad/draw/picture.hpp"
 
 namespace d3ad::draw {
 
@@ -243,7 +246,8 @@ inline void line_chart(Drawing& d, const Area& a, const std::vector<Series>& all
   detail::finish(d, a, axes, x);
 }
 
-// A group of bars for each name; names that would run into each other are left out.
+// A group of bars for each name. Under them stand the names, without those that would run into the one before; or, if
+// axes.x has from and to, round numbers.
 inline void bar_chart(Drawing& d, const Area& a, const std::vector<Bars>& sets, const std::vector<std::string>& names,
                       const Axes& axes) {
   D3AD_CHECK(!sets.empty() && !names.empty(), "bars: there is nothing to draw");
@@ -273,7 +277,13 @@ inline void bar_chart(Drawing& d, const Area& a, const std::vector<Bars>& sets, 
       out.push_back({a.x + group * (static_cast<double>(i) + 0.5), texts[i]});
     detail::names_below(d, a.y + a.h + down, std::move(out), {.size = size, .anchor = Anchor::middle, .colour = ink});
   };
-  below(15, names, 11, kInk);
+  if (std::isnan(axes.x.from)) {
+    below(15, names, 11, kInk);
+  } else {
+    std::vector<Tick> numbers = detail::ticks_of(axes.x, x, 44);
+    for (Tick& t : numbers) t.at = x.at(t.at);
+    detail::names_below(d, a.y + a.h + 15, std::move(numbers), {.anchor = Anchor::middle, .colour = kInk});
+  }
   below(28, axes.sub_names, 9.5, kSoft);
   detail::finish(d, a, axes, x);
 }

@@ -22,10 +22,14 @@
 #include <variant>
 #include <vector>
 
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/file.hpp"
+#include "d3ad/data/image.hpp"
+#include "d3ad/data/resize.hpp"
 #include "d3ad/data/table.hpp"
 #include "d3ad/draw/font.hpp"
 #include "d3ad/draw/markup.hpp"
-#include "d3ad/draw/picture.hpp"
+#include "d3ad/draw/pixels.hpp"
 
 namespace d3ad::draw {
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "d3ad/draw/chart.hpp"
+#include "d3ad/draw/picture.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 #include "d3ad/report/report_page.hpp"
 
