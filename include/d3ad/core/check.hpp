@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "d3ad/core/compiled.hpp"
+
 namespace d3ad {
 
 // Everything the library throws on bad input.
