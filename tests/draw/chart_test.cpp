@@ -136,6 +136,13 @@ TEST_CASE("a mark stands where it is on the axis, and is left out beyond it") {
   CHECK_FALSE(contains(d.svg(""), "nan"));
 }
 
+TEST_CASE("a line ends where its axis does") {
+  const auto svg =
+      line_chart({{"s", {0, 0.5, 2, 3}, {0, 0.5, 2, 1}}}, {.x = {.from = 0, .to = 1}, .y = {.from = 0, .to = 1}})
+          .svg("");
+  CHECK(contains(svg, "points=\"56,206 230,126 404,46\""));
+}
+
 TEST_CASE("series keep their colours, lines beyond these are dashed, and names do not run into each other") {
   std::vector<draw::Series> series;
   for (int i = 0; i < 11; ++i) series.push_back({concat("n", i), {0, 1}, {1.0 * i, i == 1 ? NAN : 2.0}});

@@ -203,7 +203,7 @@ inline void finish(Drawing& d, const Area& a, const Axes& axes, const Scale& x) 
 
 }  // namespace detail
 
-// x runs over the data and the ticks that are given. Series without points are not in the legend.
+// x runs over the data and the ticks that are given; lines end where x does. Series without points are not in the legend.
 inline void line_chart(Drawing& d, const Area& a, const std::vector<Series>& all, const Axes& axes) {
   double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
   const auto each_point = [&](const Series& s, auto&& then) {
@@ -231,7 +231,14 @@ inline void line_chart(Drawing& d, const Area& a, const std::vector<Series>& all
     Drawing::Points points;
     std::vector<std::string> tips;
     each_point(all[k], [&](std::size_t i) {
-      points.emplace_back(x.at(all[k].x[i]) + aside, y.at(all[k].y[i]));
+      double px = x.at(all[k].x[i]) + aside, py = y.at(all[k].y[i]);
+      if (const double end = a.x + a.w; axes.joined && !points.empty() && px > end + 1e-6) {
+        const auto [before_x, before_y] = points.back();
+        if (before_x > end - 1e-6) return;
+        py = before_y + (py - before_y) * (end - before_x) / (px - before_x);
+        px = end;
+      }
+      points.emplace_back(px, py);
       tips.push_back(i < all[k].tips.size() ? all[k].tips[i] : "");
     });
     if (points.empty()) continue;
