@@ -53,12 +53,13 @@ D3AD_INLINE void TrainingLog::write_csv(const std::filesystem::path& path) const
 }
 
 D3AD_INLINE void TrainingLog::write_curve(const std::filesystem::path& path) const {
-  plot::Series series{.label = "training loss", .x = {}, .y = {}};
+  draw::Series series{.label = "training loss", .x = {}, .y = {}};
   for (const auto& r : rows_) series.x.push_back(static_cast<double>(r.step)), series.y.push_back(r.loss);
-  write_png(path, plot::line_plot({series}, {.title = "UNet: mean squared error of the noise",
-                                             .x_label = "step",
-                                             .y_label = "loss",
-                                             .log_y = true}));
+  draw::Drawing d(480, 270);
+  draw::line_chart(
+      d, draw::inside(d), {series},
+      {.title = "UNet: mean squared error of the noise", .x = {.label = "step"}, .y = {.label = "loss", .log = true}});
+  write_png(path, d.image());
 }
 
 D3AD_INLINE void TrainingLog::write_events(const std::filesystem::path& path, const std::string& group) const {

@@ -21,7 +21,7 @@
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/core/file.hpp"
 #include "d3ad/data/table.hpp"
-#include "d3ad/draw/plot.hpp"
+#include "d3ad/draw/chart.hpp"
 #include "d3ad/pipeline/event_file.hpp"
 
 namespace d3ad {
