@@ -113,11 +113,11 @@ class Ablation {
     };
     std::vector<std::size_t> model_of;
     for (std::size_t p = 0; p < points_.size(); ++p) {
-      const auto key = models_.key(points_[p], Stage::reconstruct);
+      const auto key = models_.key(points_[p], Stage::detect);
       const std::size_t group = place(keys, key);
       if (group == groups_.size()) {
         groups_.push_back({key, {}});
-        model_of.push_back(place(models, models_.key(points_[p], Stage::condition)));
+        model_of.push_back(place(models, models_.key(points_[p], Stage::calibrate)));
       }
       groups_[group].points.push_back(p);
     }
@@ -143,7 +143,7 @@ class Ablation {
     if (to_do < points_.size()) text += concat(", ", points_.size() - to_do, " of them done before");
     if (to_do) text += concat("; to do: the test images ", groups_.size(), groups_.size() == 1 ? " time" : " times");
     const std::pair<Stage, const char*> stages[] = {
-        {Stage::train, "training"}, {Stage::adapt, "adaptation"}, {Stage::condition, "calibration"}};
+        {Stage::train, "training"}, {Stage::adapt, "adaptation"}, {Stage::calibrate, "calibration"}};
     for (const auto& [stage, what] : stages) {
       std::set<std::filesystem::path> folders;
       for (const auto& group : groups_) {
@@ -200,9 +200,9 @@ class Ablation {
 
   // The place of the point's layers among those of its group, where they are added if they are missing.
   static std::size_t kind_of(std::vector<std::vector<int>>& layers, const AblationPoint& point) {
-    const auto at = std::find(layers.begin(), layers.end(), point.settings.map_layers);
+    const auto at = std::find(layers.begin(), layers.end(), point.settings.map.layers);
     const auto kind = static_cast<std::size_t>(at - layers.begin());
-    if (at == layers.end()) layers.push_back(point.settings.map_layers);
+    if (at == layers.end()) layers.push_back(point.settings.map.layers);
     return kind;
   }
 
@@ -216,7 +216,7 @@ class Ablation {
     std::vector<Settings> settings(layers.size(), point.settings);
     std::vector<Method<Device>> methods;
     for (std::size_t k = 0; k < layers.size(); ++k) {
-      settings[k].map_layers = layers[k];
+      settings[k].map.layers = layers[k];
       methods.push_back({base.vae, base.unet, base.extractor, base.schedule, settings[k], base.loop});
     }
     const auto& paths = test_->paths();
@@ -293,8 +293,8 @@ class Ablation {
       for (std::size_t i = 0; i < store.size(); ++i) {
         auto& one = judged_[i];
         one.map = Detector<Device>::host(
-            anomaly::combine(ctx_, store.pair(i, kind), ranges, static_cast<float>(point.settings.lambda),
-                             static_cast<float>(point.settings.sigma)),
+            anomaly::combine(ctx_, store.pair(i, kind), ranges, static_cast<float>(point.settings.map.lambda),
+                             static_cast<float>(point.settings.map.sigma)),
             0);
         one.score = *std::max_element(one.map.begin(), one.map.end());
         set.push_back(&one);
@@ -346,7 +346,7 @@ class Ablation {
   std::string describe(const AblationPoint& point) const {
     std::string text;
     for (std::size_t i = 0; i < result_.options.size(); ++i)
-      if (result_.options[i].values.size() > 1 && result_.options[i].stage() <= Stage::reconstruct)
+      if (result_.options[i].values.size() > 1 && result_.options[i].stage() <= Stage::detect)
         text += concat(result_.options[i].name, ' ', point.values[i], "  ");
     return text;
   }

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "d3ad/anomaly/map.hpp"
-#include "d3ad/model/settings_text.hpp"
+#include "d3ad/model/option.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 #include "d3ad/weights/safetensors.hpp"
 
@@ -79,7 +79,7 @@ class MapStore {
       const SafetensorsFile found(file(T_hat_.size()));
       const auto& metadata = found.metadata();
       if (!metadata.count("T_hat") || found.size() != kinds_ + 1) break;
-      T_hat_.push_back(setting_from_text(found.path(), metadata.at("T_hat"), 0).get<int>());
+      T_hat_.push_back(number_from_text<int>(found.path(), metadata.at("T_hat"), "a whole number"));
     }
   }
 

@@ -40,7 +40,7 @@ class AblationModels {
   void check(const std::vector<AblationPoint>& points) {
     for (const auto& p : points) {
       vae_of(p), extractor_of(p);
-      if (changed(p) == Stage::reconstruct) continue;
+      if (changed(p) == Stage::detect) continue;
       D3AD_CHECK(!good_.empty(), "the grid needs training, adaptation or calibration, and '", category_,
                  "' has no good images to learn from");
       const bool needed = changes(p, Stage::train) || (changes(p, Stage::adapt) && p.extractor.empty());
@@ -62,7 +62,7 @@ class AblationModels {
     if (upto >= Stage::adapt) json["extractor"] = extractor_of(point);
     const nlohmann::json settings = point.settings;
     for (const auto& item : settings.items())
-      if (item.key() != "false_alarm_rate" && stage_of(item.key()) <= upto) json[item.key()] = item.value();
+      if (stage_of(item.key()) <= upto) json[item.key()] = item.value();
     return json.dump();
   }
 
@@ -75,11 +75,11 @@ class AblationModels {
       if (stage_of(item.key()) == stage && wanted.at(item.key()) != item.value()) return true;
     return false;
   }
-  // The first stage that has to be repeated; reconstruct at the latest.
+  // The first stage that has to be repeated; detect at the latest.
   Stage changed(const AblationPoint& point) {
-    for (const Stage s : {Stage::train, Stage::adapt, Stage::condition})
+    for (const Stage s : {Stage::train, Stage::adapt, Stage::calibrate})
       if (changes(point, s)) return s;
-    return Stage::reconstruct;
+    return Stage::detect;
   }
 
   // What the point changes of the model up to a stage, as JSON: {"eta2":4.0,"lambda":0.5}. Networks by their checksums.
@@ -111,7 +111,7 @@ class AblationModels {
       if (!ModelFolder(to).finished()) train(point, to);
       at = to;
     }
-    for (const Stage stage : {Stage::adapt, Stage::condition}) {
+    for (const Stage stage : {Stage::adapt, Stage::calibrate}) {
       if (!changes(point, stage)) continue;
       const auto to = place(point, stage);
       if (!ModelFolder(to).finished()) later(point, stage, at, to);
@@ -127,7 +127,7 @@ class AblationModels {
     return checksum(p.vae, [&] {
       const Checkpoint file(autoencoder_weights(p.vae));
       const auto kind = recognise(file, autoencoder_config(p.vae)).kind;
-      D3AD_CHECK(kind == NetworkKind::vae || kind == NetworkKind::tiny_vae, "--grid vae: '", p.vae, "' holds no ",
+      D3AD_CHECK(kind == NetworkKind::vae || kind == NetworkKind::tiny_vae, "grid: vae: '", p.vae, "' holds no ",
                  "autoencoder that is known here");
       return checkpoint_sha256(file);
     });
@@ -136,7 +136,7 @@ class AblationModels {
     if (p.extractor.empty()) return config_.extractor_source_sha256;
     return checksum(p.extractor, [&] {
       const Checkpoint file(p.extractor);
-      D3AD_CHECK(recognise(file).kind == NetworkKind::resnet, "--grid extractor: '", p.extractor, "' holds no ResNet");
+      D3AD_CHECK(recognise(file).kind == NetworkKind::resnet, "grid: extractor: '", p.extractor, "' holds no ResNet");
       return checkpoint_sha256(file);
     });
   }

@@ -1,14 +1,14 @@
 #pragma once
 // The grid of an ablation: options with several values each, and the points that are all their combinations.
 //
-//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence where one is wrong
+//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence if one is wrong
 //   for (const AblationPoint& p : grid.points(model_settings)) use(p.settings, p.values)     3 x 11 x 2 of them
 //
 // Options are all settings that change what is measured, with their names on the command line, and `vae` and
 // `extractor`, whose values are files, or the word "model" for the model's own. A range from:to:step holds both ends.
 // Values that are lists themselves have + for the comma.
 //
-// Stage says where an option enters. Points with the same values up to a stage share its result.
+// Stage (model/option.hpp) says where an option enters. Points with the same values up to a stage share its result.
 
 #include <algorithm>
 #include <cmath>
@@ -22,49 +22,24 @@
 #include <vector>
 
 #include "d3ad/data/table.hpp"
-#include "d3ad/model/settings.hpp"
-#include "d3ad/model/settings_text.hpp"
+#include "d3ad/model/option.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/weights/nearest_names.hpp"
 
 namespace d3ad {
 
-// In the order they follow each other. An option is changed from its stage on, and what came before stays as the model
-// has it: T_max, say, enters at `condition`, although an adaptation looks at it too.
-enum class Stage {
-  train,        // d3ad train: the UNet
-  adapt,        // d3ad adapt: the extractor
-  condition,    // d3ad calibrate: T̂ and the maps' ranges
-  reconstruct,  // d3ad evaluate from here on: latents denoised
-  map,          // layers compared
-  mix           // both maps weighed and blurred
-};
-
-// Options of the later stages; all other settings are the training's.
+// Where an option of a grid enters: a setting as it is described, a network's file with what is made from it.
 inline Stage stage_of(const std::string& option) {
-  static const std::map<std::string, Stage> kLater{{"gamma", Stage::adapt},
-                                                   {"adapt_learning_rate", Stage::adapt},
-                                                   {"extractor", Stage::adapt},
-                                                   {"k", Stage::condition},
-                                                   {"bins", Stage::condition},
-                                                   {"T_max", Stage::condition},
-                                                   {"dynamic", Stage::condition},
-                                                   {"dic_layer", Stage::condition},
-                                                   {"steps", Stage::reconstruct},
-                                                   {"eta", Stage::reconstruct},
-                                                   {"eta2", Stage::reconstruct},
-                                                   {"omega", Stage::reconstruct},
-                                                   {"weights", Stage::reconstruct},
-                                                   {"sample_posterior", Stage::reconstruct},
-                                                   {"map_layers", Stage::map},
-                                                   {"lambda", Stage::mix},
-                                                   {"sigma", Stage::mix}};
-  const auto at = kLater.find(option);
-  return at == kLater.end() ? Stage::train : at->second;
+  if (option == "extractor") return Stage::adapt;
+  static Settings defaults;
+  static const OptionTable options = options_of(defaults);
+  const auto* found = options.find(option);
+  return found ? found->stage() : Stage::train;
 }
 
 struct AblationPoint {
   std::vector<std::string> values;  // of the grid's options, as text
-  Settings settings;                // the model's, but for the options
+  Settings settings;                // the model's, except for the options
   std::string vae, extractor;       // files; empty: the model's own
 };
 
@@ -86,7 +61,7 @@ inline std::vector<std::string> range_values(const std::string& said, const std:
   D3AD_CHECK(parts.size() == 3, said, ": a range is from:to:step, as 0.5:1:0.05");
   double ends[3];
   for (std::size_t i = 0; i < 3; ++i) {
-    ends[i] = setting_from_text(said + ":", parts[i], 0.0).get<double>();
+    ends[i] = number_from_text<double>(said + ":", parts[i], "a number");
     D3AD_CHECK(std::isfinite(ends[i]), said, ": '", parts[i], "' is not a finite number");
     D3AD_CHECK(!whole || ends[i] == std::round(ends[i]), said, ": this option takes whole numbers, not ", parts[i]);
   }
@@ -121,7 +96,7 @@ class Grid {
   static constexpr std::size_t kMostPoints = 2000;
 
   explicit Grid(const std::vector<std::string>& options) {
-    D3AD_CHECK(!options.empty(), "the grid has no option; give one, as --grid eta2=0,4");
+    D3AD_CHECK(!options.empty(), "the grid has no option, expected one or more, as eta2=0,4");
     for (const auto& text : options) add(text);
   }
 
@@ -130,9 +105,9 @@ class Grid {
   static const std::vector<std::string>& names() {
     static const std::vector<std::string> kNames = [] {
       std::vector<std::string> names{"extractor", "vae"};
-      const nlohmann::json settings = Settings();
-      for (const auto& item : settings.items())
-        if (item.key() != "preset" && item.key() != "false_alarm_rate") names.push_back(item.key());
+      Settings settings;
+      for (const auto& option : options_of(settings))
+        if (option.stage() < Stage::threshold) names.push_back(option.name());
       return names;
     }();
     return kNames;
@@ -141,7 +116,7 @@ class Grid {
   // A value as the grid writes it.
   static std::string text(const nlohmann::json& value) {
     if (value.is_number_float()) return number(value.get<double>());
-    std::string out = setting_text(value);
+    std::string out = json_text(value);
     if (value.is_array()) std::replace(out.begin(), out.end(), ',', '+');
     return out;
   }
@@ -177,14 +152,14 @@ class Grid {
  private:
   void add(const std::string& text) {
     const auto equals = text.find('=');
-    D3AD_CHECK(equals != std::string::npos && equals > 0, "--grid ", text,
+    D3AD_CHECK(equals != std::string::npos && equals > 0, "grid: ", text,
                ": expected OPTION=VALUES, as eta2=0,4 or lambda=0.5:1:0.05");
     Option option;
     option.name = text.substr(0, equals);
     while (option.name.starts_with('-')) option.name.erase(0, 1);
     std::replace(option.name.begin(), option.name.end(), '-', '_');
-    const std::string said = concat("--grid ", option.name);
-    D3AD_CHECK(option.name != "false_alarm_rate", said,
+    const std::string said = concat("grid: ", option.name);
+    D3AD_CHECK(stage_of(option.name) < Stage::threshold, said,
                ": it moves the threshold and changes nothing of what an ablation measures");
     const auto& known = names();
     D3AD_CHECK(std::find(known.begin(), known.end(), option.name) != known.end(), said, ": no option has this name",
@@ -204,36 +179,40 @@ class Grid {
   // A value, or a range of them.
   void add_values(Option& option, const std::string& said, const std::string& word) const {
     D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
-    const nlohmann::json settings = Settings();
-    const nlohmann::json example = settings.value(option.name, nlohmann::json(""));
+    Settings scratch;
+    const OptionTable settings = options_of(scratch);
+    const d3ad::Option* setting = settings.find(option.name);  // null: a file
     std::vector<std::string> words{word};
-    const bool number = example.is_number();
-    if (number && word.find(':') != std::string::npos)
-      words = detail::range_values(concat(said, '=', word), detail::split(word, ':'), !example.is_number_float(),
-                                   kMostPoints);
+    if (setting && setting->numeric() && word.find(':') != std::string::npos)
+      words = detail::range_values(concat(said, '=', word), detail::split(word, ':'), setting->whole(), kMostPoints);
     for (auto& one : words) {
-      if (example.is_array()) std::replace(one.begin(), one.end(), '+', ',');
-      auto value = setting_from_text(said + ":", one, example);
+      nlohmann::json value = one;
+      if (setting) {
+        if (setting->list()) std::replace(one.begin(), one.end(), '+', ',');
+        setting->set(said + ":", one);
+        value = option_json(*setting);
+      }
       std::string text = Grid::text(value);
-      D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said,
-                 ": the value ", text, " is there twice");
+      D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said, ": value ",
+                 text, " is listed twice");
       option.texts.push_back(std::move(text));
       option.values.push_back(std::move(value));
     }
   }
 
   Settings checked(nlohmann::json json, const Settings& model) const {
-    // Giving one of the two lengths of training replaces the other.
-    const auto given = [&](const char* name) {
-      return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
-    };
-    if (given("iterations") && !given("epochs")) json["epochs"] = 0;
-    if (given("epochs") && !given("iterations")) json["iterations"] = 0;
     auto settings = json.get<Settings>();
+    replace_length(settings, [&](const char* name) {
+      return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
+    });
     settings.check();
     // What has no effect is as the model has it: its points are one.
-    if (!settings.dynamic) settings.k = model.k, settings.bins = model.bins, settings.dic_layer = model.dic_layer;
-    if (settings.gamma == 0) settings.adapt_learning_rate = model.adapt_learning_rate;
+    if (!settings.conditioning.dynamic) {
+      settings.conditioning.k = model.conditioning.k;
+      settings.conditioning.bins = model.conditioning.bins;
+      settings.conditioning.layer = model.conditioning.layer;
+    }
+    if (settings.adaptation.gamma == 0) settings.adaptation.learning_rate = model.adaptation.learning_rate;
     return settings;
   }
 

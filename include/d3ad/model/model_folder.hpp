@@ -24,7 +24,7 @@
 #include "d3ad/anomaly/calibration.hpp"
 #include "d3ad/diffusion/implicit_conditioning.hpp"
 #include "d3ad/model/networks.hpp"
-#include "d3ad/model/settings.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/models/resnet.hpp"
 #include "d3ad/models/unet.hpp"
 
@@ -86,8 +86,7 @@ class ModelFolder {
       c.category = json.at("category").get<std::string>();
       c.training_images = json.at("training_images").get<int>();
       c.held_back_images = json.value("held_back_images", 0);
-      c.settings = json.at("settings").get<Settings>();
-      if (!json.at("settings").contains("held_back")) c.settings.held_back = 0;  // models from before there was one
+      c.settings = settings_of(json.at("settings"), file);
       c.unet = json.at("unet").get<UNetConfig>();
       c.extractor = json.at("extractor").get<ResNetConfig>();
       c.extractor_source = json.at("extractor_source").at("path").get<std::string>();
@@ -101,7 +100,6 @@ class ModelFolder {
     } catch (const nlohmann::json::exception& error) {
       fail("'", file.string(), "' is not a model's configuration (", error.what(), "); train the model again");
     }
-    c.settings.check();
     return c;
   }
 
@@ -179,6 +177,15 @@ class ModelFolder {
   }
 
  private:
+  static Settings settings_of(const nlohmann::json& json, const std::filesystem::path& file) try {
+    auto settings = json.get<Settings>();
+    if (!json.contains("held_back")) settings.data.held_back = 0;  // models from before there was one
+    settings.check();
+    return settings;
+  } catch (const Error& error) {
+    fail("'", file.string(), "': ", error.what());
+  }
+
   std::filesystem::path path_;
 };
 

@@ -8,7 +8,7 @@
 //   d.score, d.faulty, d.conditioning.T_hat, d.map (d.height x d.width)
 //
 // The map is image_size x image_size, of the whole image squeezed into that square; where the model was trained with
-// tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (data/tile.hpp).
+// tiles (DataSettings::tile) it has the image's form, at the resolution the tiles were seen in (data/tile.hpp).
 //
 // Batch after batch, where a device copies one to itself and another one's results back while it computes a third:
 //
@@ -82,7 +82,7 @@ class Detector {
   const anomaly::Calibration& calibration() const { return calibration_; }
   const ImplicitConditioning& conditioning() const { return conditioning_->host(); }
   const ConditioningOn<Device>& conditioning_on_device() const { return *conditioning_; }
-  int image_size() const { return config_.settings.image_size; }
+  int image_size() const { return config_.settings.data.image_size; }
   // How images are cut for this model: tiling().on() where it is one of tiles.
   Tiling tiling() const { return d3ad::tiling(config_.settings); }
   // How many tiles are computed together, and who hears of them (before each batch; it may throw to stop).
@@ -206,8 +206,8 @@ class Detector {
 
   // The anomaly map of a detection under other ranges (the paper's protocol), [height x width].
   std::vector<float> map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
-    const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().lambda),
-                                      static_cast<float>(settings().sigma));
+    const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().map.lambda),
+                                      static_cast<float>(settings().map.sigma));
     return host(map, 0);
   }
 
@@ -226,7 +226,7 @@ class Detector {
   std::int64_t result_numbers() const { return 2 + (kMaps + 3) * pixels(); }
 
   void check_whole() const {
-    D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().tile,
+    D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().data.tile,
                " pixels, not at whole images resized to ", image_size(),
                "; give the detector photographs (read_image) or frames");
   }
@@ -326,8 +326,8 @@ class Detector {
     auto seen = analyse_tiles(ctx_, method(), frame, tiling().grid(frame.width, frame.height), options, good);
     Detection d;
     {
-      const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().lambda),
-                                        static_cast<float>(settings().sigma));
+      const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().map.lambda),
+                                        static_cast<float>(settings().map.sigma));
       d.score = anomaly::scores(ctx_, map).front();
       d.map = host(map, 0);
     }
