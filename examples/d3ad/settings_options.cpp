@@ -19,7 +19,8 @@ bool concerns(const d3ad::Option& option, SettingsOptions::Part part) {
 // The option's line in --help. Its default stands beside its name.
 std::string help_line(const d3ad::Option& option) {
   const auto& info = option.info();
-  std::string line = d3ad::concat(info.help, "; ", option.range_text());
+  std::string line = info.help;
+  if (!std::holds_alternative<bool*>(option.field())) line += "; " + option.range_text();
   if (info.paper) line += d3ad::concat("; not the paper's ", info.paper, ", because ", info.reason);
   return line;
 }
@@ -27,7 +28,7 @@ std::string help_line(const d3ad::Option& option) {
 const char* type_name(const d3ad::Option& option) {
   if (option.list()) return "INT,...";
   if (option.whole()) return "INT";
-  return option.numeric() ? "FLOAT" : std::holds_alternative<bool*>(option.field()) ? "BOOL" : "TEXT";
+  return option.numeric() ? "FLOAT" : std::holds_alternative<bool*>(option.field()) ? "true|false" : "TEXT";
 }
 
 // What --help says of settings, from their defaults.
@@ -52,9 +53,11 @@ void SettingsOptions::add(CLI::App& command, Part part) {
                     "Values that the settings start from: small (learns on two cores in minutes) or paper")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->default_str("small");
-  command.add_option("--config",
-                     "JSON file of options ({\"eta2\": 0, ...}), or a model's config.json for its settings; options of "
-                     "the command line take precedence");
+  command
+      .add_option("--config",
+                  "JSON file of options ({\"eta2\": 0, ...}), or a model's config.json for its settings; options of "
+                  "the command line take precedence")
+      ->type_name("FILE");
   add(command, described(), part);
 }
 

@@ -211,7 +211,7 @@ struct ConditioningSettings {
                       .most = 1000,
                       .paper = "80",
                       .reason = "large faults are repaired only from higher noise levels (see bench/README.md)"});
-    table.add(dynamic, {.name = "dynamic", .help = "Choose the noise level for each image; false: T_max for all"});
+    table.add(dynamic, {.name = "dynamic", .help = "Choose the noise level for each image; false uses T_max for all"});
     table.add(layer, {.name = "dic_layer",
                       .help = "Layer of the feature extractor whose features give the distance",
                       .least = 1,
@@ -312,14 +312,14 @@ struct Settings {
     data.describe(table);
     unet.describe(table);
     training.describe(table);
-    table.group("Randomness", Stage::train);
-    table.add(seed, {.name = "seed", .help = "Seed of everything that is random"});
     adaptation.describe(table);
     conditioning.describe(table);
     denoising.describe(table);
     map.describe(table);
     threshold.describe(table);
-    table.group("Networks", Stage::detect);
+    table.group("General", Stage::train);
+    table.add(seed, {.name = "seed", .help = "Seed of everything that is random"});
+    table.stage(Stage::detect);
     table.add(weights, {.name = "weights",
                         .help = "Type in which detection keeps the networks' weights; bfloat16 halves their memory, is "
                                 "slower and rounds",
