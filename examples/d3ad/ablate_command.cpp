@@ -90,7 +90,7 @@ void add_ablate(CLI::App& app, int& exit_code) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--out", o->out, "folder for ablation.csv, ablation.svg and what goes on from a stop")
       ->required();
-  command->add_option("--batch", o->batch, "images computed together")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   o->common.add(*command);

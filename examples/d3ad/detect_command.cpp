@@ -175,7 +175,7 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->add_flag("--overlay", o->overlay, "write NAME.overlay.png, the map over the image, faulty regions outlined");
   command->add_flag("--mask", o->mask, "write NAME.mask.png, white where faulty");
   command->add_flag("--panel", o->panel, "write NAME.panel.png: input, reconstruction, map and overlay side by side");
-  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--threshold", o->threshold, "score above which an image is faulty, instead of the model's own");

@@ -206,7 +206,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   command->add_flag("!--no-report", o->report,
                     "do not write report.html (one for each category where there are several)");
   command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
-  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   o->settings.add(*command, SettingsOptions::Part::detection);

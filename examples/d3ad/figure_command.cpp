@@ -76,7 +76,7 @@ template <class Device>
 Detector<Device> detector_of(Context<Device>& ctx, const FigureOptions& o, std::optional<double> omega = {}) {
   return Detector<Device>(ctx, model_of(o.model, o.category), [&](Settings& s) {
     o.settings.apply(s);
-    if (omega) s.omega = *omega;
+    if (omega) s.denoising.omega = *omega;
   });
 }
 
@@ -178,7 +178,9 @@ void add_choice(CLI::App& figure, FigureOptions& o) {
       ->excludes(images);
 }
 void add_batch(CLI::App& figure, FigureOptions& o) {
-  figure.add_option("--batch", o.batch, "images computed together")->check(CLI::Range(1, 1024))->capture_default_str();
+  figure.add_option("--batch", o.batch, "Batch size, in images (tiles for tiled models)")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
 }
 
 }  // namespace

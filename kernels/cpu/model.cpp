@@ -3,8 +3,10 @@
 #include "d3ad/model/latents-inl.hpp"
 #include "d3ad/model/model_folder-inl.hpp"
 #include "d3ad/model/networks-inl.hpp"
+#include "d3ad/model/option-inl.hpp"
+#include "d3ad/model/option_json-inl.hpp"
 #include "d3ad/model/settings-inl.hpp"
-#include "d3ad/model/settings_text-inl.hpp"
+#include "d3ad/model/settings_json-inl.hpp"
 
 namespace d3ad {
 

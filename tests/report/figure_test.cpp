@@ -60,8 +60,9 @@ struct Place {
     for (const auto& s : open_dataset(data, "part").train) r.good.push_back(s.image);
     r.vae = folder / "vae.safetensors", r.extractor = folder / "resnet.safetensors", r.model = model;
     auto& s = r.settings;
-    s.image_size = kSize, s.base = 32, s.multipliers = {1, 1}, s.attention = {2}, s.heads = 2, s.iterations = 2;
-    s.batch = 2, s.k = 2, s.steps = 2, s.T_max = 80, s.held_back = 0;
+    s.data.image_size = kSize, s.unet.base = 32, s.unet.multipliers = {1, 1}, s.unet.attention = {2}, s.unet.heads = 2,
+    s.training.iterations = 2;
+    s.training.batch = 2, s.conditioning.k = 2, s.denoising.steps = 2, s.conditioning.T_max = 80, s.data.held_back = 0;
     Context<Cpu> ctx({.threads = 2});
     Trainer<Cpu>(ctx, r, {}).run();
   }
@@ -272,7 +273,7 @@ TEST_CASE("a sweep of omega has evaluate's metrics and the detector's reconstruc
   OmegaSweep sweep(shown);
   CHECK(contains(refusal([&] { sweep.figure({}); }), "no values"));
   for (const double omega : {0.0, 0.5}) {
-    Detector<Cpu> detector(ctx, place().model, [&](Settings& s) { s.omega = omega; });
+    Detector<Cpu> detector(ctx, place().model, [&](Settings& s) { s.denoising.omega = omega; });
     const auto result = sweep.add(detector, dataset, {.batch = 2});
     CHECK(sweep.points().back().metrics.i_auroc == result.rows.front().i_auroc);
     CHECK(result.rows.front().protocol == "paper");

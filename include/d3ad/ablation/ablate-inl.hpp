@@ -73,11 +73,11 @@ void Ablation<Device>::find_groups() {
   };
   std::vector<std::size_t> model_of;
   for (std::size_t p = 0; p < points_.size(); ++p) {
-    const auto key = models_.key(points_[p], Stage::reconstruct);
+    const auto key = models_.key(points_[p], Stage::detect);
     const std::size_t group = place(keys, key);
     if (group == groups_.size()) {
       groups_.push_back({key, {}});
-      model_of.push_back(place(models, models_.key(points_[p], Stage::condition)));
+      model_of.push_back(place(models, models_.key(points_[p], Stage::calibrate)));
     }
     groups_[group].points.push_back(p);
   }
@@ -105,7 +105,7 @@ void Ablation<Device>::say_plan() {
   if (to_do < points_.size()) text += concat(", ", points_.size() - to_do, " of them done before");
   if (to_do) text += concat("; to do: the test images ", groups_.size(), groups_.size() == 1 ? " time" : " times");
   const std::pair<Stage, const char*> stages[] = {
-      {Stage::train, "training"}, {Stage::adapt, "adaptation"}, {Stage::condition, "calibration"}};
+      {Stage::train, "training"}, {Stage::adapt, "adaptation"}, {Stage::calibrate, "calibration"}};
   for (const auto& [stage, what] : stages) {
     std::set<std::filesystem::path> folders;
     for (const auto& group : groups_) {
@@ -161,9 +161,9 @@ void Ablation<Device>::compute(const Group& group) {
 
 template <class Device>
 std::size_t Ablation<Device>::kind_of(std::vector<std::vector<int>>& layers, const AblationPoint& point) {
-  const auto at = std::find(layers.begin(), layers.end(), point.settings.map_layers);
+  const auto at = std::find(layers.begin(), layers.end(), point.settings.map.layers);
   const auto kind = static_cast<std::size_t>(at - layers.begin());
-  if (at == layers.end()) layers.push_back(point.settings.map_layers);
+  if (at == layers.end()) layers.push_back(point.settings.map.layers);
   return kind;
 }
 
@@ -178,7 +178,7 @@ void Ablation<Device>::reconstruct(const AblationPoint& point, const std::vector
   std::vector<Settings> settings(layers.size(), point.settings);
   std::vector<Method<Device>> methods;
   for (std::size_t k = 0; k < layers.size(); ++k) {
-    settings[k].map_layers = layers[k];
+    settings[k].map.layers = layers[k];
     methods.push_back({base.vae, base.unet, base.extractor, base.schedule, settings[k], base.loop});
   }
   const auto& paths = test_->paths();
@@ -259,8 +259,8 @@ std::vector<AblationRow> Ablation<Device>::judge(const AblationPoint& point, con
     for (std::size_t i = 0; i < store.size(); ++i) {
       auto& one = judged_[i];
       one.map = Detector<Device>::host(
-          anomaly::combine(ctx_, store.pair(i, kind), ranges, static_cast<float>(point.settings.lambda),
-                           static_cast<float>(point.settings.sigma)),
+          anomaly::combine(ctx_, store.pair(i, kind), ranges, static_cast<float>(point.settings.map.lambda),
+                           static_cast<float>(point.settings.map.sigma)),
           0);
       one.score = *std::max_element(one.map.begin(), one.map.end());
       set.push_back(&one);
@@ -312,7 +312,7 @@ template <class Device>
 std::string Ablation<Device>::describe(const AblationPoint& point) const {
   std::string text;
   for (std::size_t i = 0; i < result_.options.size(); ++i)
-    if (result_.options[i].values.size() > 1 && result_.options[i].stage() <= Stage::reconstruct)
+    if (result_.options[i].values.size() > 1 && result_.options[i].stage() <= Stage::detect)
       text += concat(result_.options[i].name, ' ', point.values[i], "  ");
   return text;
 }

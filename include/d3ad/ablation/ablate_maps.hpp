@@ -18,7 +18,7 @@
 
 #include "d3ad/anomaly/map.hpp"
 #include "d3ad/core/compiled.hpp"
-#include "d3ad/model/settings_text.hpp"
+#include "d3ad/model/option.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 #include "d3ad/weights/safetensors.hpp"
 

@@ -21,7 +21,7 @@ template <class Device>
 void AblationModels<Device>::check(const std::vector<AblationPoint>& points) {
   for (const auto& p : points) {
     vae_of(p), extractor_of(p);
-    if (changed(p) == Stage::reconstruct) continue;
+    if (changed(p) == Stage::detect) continue;
     D3AD_CHECK(!good_.empty(), "the grid needs training, adaptation or calibration, and '", category_,
                "' has no good images to learn from");
     const bool needed = changes(p, Stage::train) || (changes(p, Stage::adapt) && p.extractor.empty());
@@ -41,7 +41,7 @@ std::string AblationModels<Device>::key(const AblationPoint& point, Stage upto) 
   if (upto >= Stage::adapt) json["extractor"] = extractor_of(point);
   const nlohmann::json settings = point.settings;
   for (const auto& item : settings.items())
-    if (item.key() != "false_alarm_rate" && stage_of(item.key()) <= upto) json[item.key()] = item.value();
+    if (stage_of(item.key()) <= upto) json[item.key()] = item.value();
   return json.dump();
 }
 
@@ -57,9 +57,9 @@ bool AblationModels<Device>::changes(const AblationPoint& point, Stage stage) {
 
 template <class Device>
 Stage AblationModels<Device>::changed(const AblationPoint& point) {
-  for (const Stage s : {Stage::train, Stage::adapt, Stage::condition})
+  for (const Stage s : {Stage::train, Stage::adapt, Stage::calibrate})
     if (changes(point, s)) return s;
-  return Stage::reconstruct;
+  return Stage::detect;
 }
 
 template <class Device>
@@ -90,7 +90,7 @@ std::filesystem::path AblationModels<Device>::folder(const AblationPoint& point)
     if (!ModelFolder(to).finished()) train(point, to);
     at = to;
   }
-  for (const Stage stage : {Stage::adapt, Stage::condition}) {
+  for (const Stage stage : {Stage::adapt, Stage::calibrate}) {
     if (!changes(point, stage)) continue;
     const auto to = place(point, stage);
     if (!ModelFolder(to).finished()) later(point, stage, at, to);
@@ -105,7 +105,7 @@ std::string AblationModels<Device>::vae_of(const AblationPoint& p) {
   return checksum(p.vae, [&] {
     const Checkpoint file(autoencoder_weights(p.vae));
     const auto kind = recognise(file, autoencoder_config(p.vae)).kind;
-    D3AD_CHECK(kind == NetworkKind::vae || kind == NetworkKind::tiny_vae, "--grid vae: '", p.vae, "' holds no ",
+    D3AD_CHECK(kind == NetworkKind::vae || kind == NetworkKind::tiny_vae, "grid: vae: '", p.vae, "' holds no ",
                "autoencoder that is known here");
     return checkpoint_sha256(file);
   });
@@ -116,7 +116,7 @@ std::string AblationModels<Device>::extractor_of(const AblationPoint& p) {
   if (p.extractor.empty()) return config_.extractor_source_sha256;
   return checksum(p.extractor, [&] {
     const Checkpoint file(p.extractor);
-    D3AD_CHECK(recognise(file).kind == NetworkKind::resnet, "--grid extractor: '", p.extractor, "' holds no ResNet");
+    D3AD_CHECK(recognise(file).kind == NetworkKind::resnet, "grid: extractor: '", p.extractor, "' holds no ResNet");
     return checkpoint_sha256(file);
   });
 }

@@ -1,30 +1,18 @@
 #pragma once
 // Definitions of ablation/grid.hpp. Included by it unless they are compiled.
 
+#include <nlohmann/json.hpp>
+
 #include "d3ad/ablation/grid.hpp"
 
 namespace d3ad {
 
 D3AD_INLINE Stage stage_of(const std::string& option) {
-  static const std::map<std::string, Stage> kLater{{"gamma", Stage::adapt},
-                                                   {"adapt_learning_rate", Stage::adapt},
-                                                   {"extractor", Stage::adapt},
-                                                   {"k", Stage::condition},
-                                                   {"bins", Stage::condition},
-                                                   {"T_max", Stage::condition},
-                                                   {"dynamic", Stage::condition},
-                                                   {"dic_layer", Stage::condition},
-                                                   {"steps", Stage::reconstruct},
-                                                   {"eta", Stage::reconstruct},
-                                                   {"eta2", Stage::reconstruct},
-                                                   {"omega", Stage::reconstruct},
-                                                   {"weights", Stage::reconstruct},
-                                                   {"sample_posterior", Stage::reconstruct},
-                                                   {"map_layers", Stage::map},
-                                                   {"lambda", Stage::mix},
-                                                   {"sigma", Stage::mix}};
-  const auto at = kLater.find(option);
-  return at == kLater.end() ? Stage::train : at->second;
+  if (option == "extractor") return Stage::adapt;
+  static Settings defaults;
+  static const OptionTable options = options_of(defaults);
+  const auto* found = options.find(option);
+  return found ? found->stage() : Stage::train;
 }
 
 }  // namespace d3ad
@@ -47,7 +35,7 @@ inline std::vector<std::string> range_values(const std::string& said, const std:
   D3AD_CHECK(parts.size() == 3, said, ": a range is from:to:step, as 0.5:1:0.05");
   double ends[3];
   for (std::size_t i = 0; i < 3; ++i) {
-    ends[i] = setting_from_text(said + ":", parts[i], 0.0).get<double>();
+    ends[i] = number_from_text<double>(said + ":", parts[i], "a number");
     D3AD_CHECK(std::isfinite(ends[i]), said, ": '", parts[i], "' is not a finite number");
     D3AD_CHECK(!whole || ends[i] == std::round(ends[i]), said, ": this option takes whole numbers, not ", parts[i]);
   }
@@ -73,16 +61,16 @@ inline std::vector<std::string> range_values(const std::string& said, const std:
 namespace d3ad {
 
 D3AD_INLINE Grid::Grid(const std::vector<std::string>& options) {
-  D3AD_CHECK(!options.empty(), "the grid has no option; give one, as --grid eta2=0,4");
+  D3AD_CHECK(!options.empty(), "the grid has no option, expected one or more, as eta2=0,4");
   for (const auto& text : options) add(text);
 }
 
 D3AD_INLINE const std::vector<std::string>& Grid::names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names{"extractor", "vae"};
-    const nlohmann::json settings = Settings();
-    for (const auto& item : settings.items())
-      if (item.key() != "preset" && item.key() != "false_alarm_rate") names.push_back(item.key());
+    Settings settings;
+    for (const auto& option : options_of(settings))
+      if (option.stage() < Stage::threshold) names.push_back(option.name());
     return names;
   }();
   return kNames;
@@ -90,7 +78,7 @@ D3AD_INLINE const std::vector<std::string>& Grid::names() {
 
 D3AD_INLINE std::string Grid::text(const nlohmann::json& value) {
   if (value.is_number_float()) return number(value.get<double>());
-  std::string out = setting_text(value);
+  std::string out = json_text(value);
   if (value.is_array()) std::replace(out.begin(), out.end(), ',', '+');
   return out;
 }
@@ -123,14 +111,14 @@ D3AD_INLINE std::vector<AblationPoint> Grid::points(const Settings& model) const
 
 D3AD_INLINE void Grid::add(const std::string& text) {
   const auto equals = text.find('=');
-  D3AD_CHECK(equals != std::string::npos && equals > 0, "--grid ", text,
+  D3AD_CHECK(equals != std::string::npos && equals > 0, "grid: ", text,
              ": expected OPTION=VALUES, as eta2=0,4 or lambda=0.5:1:0.05");
   Option option;
   option.name = text.substr(0, equals);
   while (option.name.starts_with('-')) option.name.erase(0, 1);
   std::replace(option.name.begin(), option.name.end(), '-', '_');
-  const std::string said = concat("--grid ", option.name);
-  D3AD_CHECK(option.name != "false_alarm_rate", said,
+  const std::string said = concat("grid: ", option.name);
+  D3AD_CHECK(stage_of(option.name) < Stage::threshold, said,
              ": it moves the threshold and changes nothing of what an ablation measures");
   const auto& known = names();
   D3AD_CHECK(std::find(known.begin(), known.end(), option.name) != known.end(), said, ": no option has this name",
@@ -149,36 +137,40 @@ D3AD_INLINE void Grid::add(const std::string& text) {
 
 D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const std::string& word) const {
   D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
-  const nlohmann::json settings = Settings();
-  const nlohmann::json example = settings.value(option.name, nlohmann::json(""));
+  Settings scratch;
+  const OptionTable settings = options_of(scratch);
+  const d3ad::Option* setting = settings.find(option.name);  // null: a file
   std::vector<std::string> words{word};
-  const bool number = example.is_number();
-  if (number && word.find(':') != std::string::npos)
-    words = detail::range_values(concat(said, '=', word), detail::split(word, ':'), !example.is_number_float(),
-                                 kMostPoints);
+  if (setting && setting->numeric() && word.find(':') != std::string::npos)
+    words = detail::range_values(concat(said, '=', word), detail::split(word, ':'), setting->whole(), kMostPoints);
   for (auto& one : words) {
-    if (example.is_array()) std::replace(one.begin(), one.end(), '+', ',');
-    auto value = setting_from_text(said + ":", one, example);
+    nlohmann::json value = one;
+    if (setting) {
+      if (setting->list()) std::replace(one.begin(), one.end(), '+', ',');
+      setting->set(said + ":", one);
+      value = option_json(*setting);
+    }
     std::string text = Grid::text(value);
-    D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said,
-               ": the value ", text, " is there twice");
+    D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said, ": value ",
+               text, " is listed twice");
     option.texts.push_back(std::move(text));
     option.values.push_back(std::move(value));
   }
 }
 
 D3AD_INLINE Settings Grid::checked(nlohmann::json json, const Settings& model) const {
-  // Giving one of the two lengths of training replaces the other.
-  const auto given = [&](const char* name) {
-    return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
-  };
-  if (given("iterations") && !given("epochs")) json["epochs"] = 0;
-  if (given("epochs") && !given("iterations")) json["iterations"] = 0;
   auto settings = json.get<Settings>();
+  replace_length(settings, [&](const char* name) {
+    return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
+  });
   settings.check();
   // What has no effect is as the model has it: its points are one.
-  if (!settings.dynamic) settings.k = model.k, settings.bins = model.bins, settings.dic_layer = model.dic_layer;
-  if (settings.gamma == 0) settings.adapt_learning_rate = model.adapt_learning_rate;
+  if (!settings.conditioning.dynamic) {
+    settings.conditioning.k = model.conditioning.k;
+    settings.conditioning.bins = model.conditioning.bins;
+    settings.conditioning.layer = model.conditioning.layer;
+  }
+  if (settings.adaptation.gamma == 0) settings.adaptation.learning_rate = model.adaptation.learning_rate;
   return settings;
 }
 

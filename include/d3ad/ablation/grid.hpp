@@ -1,14 +1,14 @@
 #pragma once
 // The grid of an ablation: options with several values each, and the points that are all their combinations.
 //
-//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence where one is wrong
+//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence if one is wrong
 //   for (const AblationPoint& p : grid.points(model_settings)) use(p.settings, p.values)     3 x 11 x 2 of them
 //
 // Options are all settings that change what is measured, with their names on the command line, and `vae` and
 // `extractor`, whose values are files, or the word "model" for the model's own. A range from:to:step holds both ends.
 // Values that are lists themselves have + for the comma.
 //
-// Stage says where an option enters. Points with the same values up to a stage share its result.
+// Stage (model/option.hpp) says where an option enters. Points with the same values up to a stage share its result.
 
 #include <algorithm>
 #include <cmath>
@@ -23,29 +23,18 @@
 
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/table.hpp"
-#include "d3ad/model/settings.hpp"
-#include "d3ad/model/settings_text.hpp"
+#include "d3ad/model/option.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/weights/nearest_names.hpp"
 
 namespace d3ad {
 
-// In the order they follow each other. An option is changed from its stage on, and what came before stays as the model
-// has it: T_max, say, enters at `condition`, although an adaptation looks at it too.
-enum class Stage {
-  train,        // d3ad train: the UNet
-  adapt,        // d3ad adapt: the extractor
-  condition,    // d3ad calibrate: T̂ and the maps' ranges
-  reconstruct,  // d3ad evaluate from here on: latents denoised
-  map,          // layers compared
-  mix           // both maps weighed and blurred
-};
-
-// Options of the later stages; all other settings are the training's.
+// Where an option of a grid enters: a setting as it is described, a network's file with what is made from it.
 Stage stage_of(const std::string& option);
 
 struct AblationPoint {
   std::vector<std::string> values;  // of the grid's options, as text
-  Settings settings;                // the model's, but for the options
+  Settings settings;                // the model's, except for the options
   std::string vae, extractor;       // files; empty: the model's own
 };
 

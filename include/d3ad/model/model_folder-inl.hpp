@@ -5,8 +5,22 @@
 #include <nlohmann/json.hpp>
 
 #include "d3ad/model/model_folder.hpp"
+#include "d3ad/model/settings_json.hpp"
 
 namespace d3ad {
+
+namespace detail {
+
+inline Settings settings_of(const nlohmann::json& json, const std::filesystem::path& file) try {
+  auto settings = json.get<Settings>();
+  if (!json.contains("held_back")) settings.data.held_back = 0;  // models from before there was one
+  settings.check();
+  return settings;
+} catch (const Error& error) {
+  fail("'", file.string(), "': ", error.what());
+}
+
+}  // namespace detail
 
 D3AD_INLINE nlohmann::json to_json_object(const ModelConfig& c) {
   return {{"format", ModelConfig::kFormat},
@@ -43,8 +57,7 @@ D3AD_INLINE ModelConfig ModelFolder::read() const {
     c.category = json.at("category").get<std::string>();
     c.training_images = json.at("training_images").get<int>();
     c.held_back_images = json.value("held_back_images", 0);
-    c.settings = json.at("settings").get<Settings>();
-    if (!json.at("settings").contains("held_back")) c.settings.held_back = 0;  // models from before there was one
+    c.settings = detail::settings_of(json.at("settings"), file);
     c.unet = json.at("unet").get<UNetConfig>();
     c.extractor = json.at("extractor").get<ResNetConfig>();
     c.extractor_source = json.at("extractor_source").at("path").get<std::string>();
@@ -58,7 +71,6 @@ D3AD_INLINE ModelConfig ModelFolder::read() const {
   } catch (const nlohmann::json::exception& error) {
     fail("'", file.string(), "' is not a model's configuration (", error.what(), "); train the model again");
   }
-  c.settings.check();
   return c;
 }
 

@@ -149,14 +149,14 @@ std::vector<float> Detector<Device>::host(const Value<float, Device>& value, std
 
 template <class Device>
 std::vector<float> Detector<Device>::map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
-  const auto map =
-      anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().lambda), static_cast<float>(settings().sigma));
+  const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().map.lambda),
+                                    static_cast<float>(settings().map.sigma));
   return host(map, 0);
 }
 
 template <class Device>
 void Detector<Device>::check_whole() const {
-  D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().tile,
+  D3AD_CHECK(!tiling().on(), "detect: this model looks at tiles of ", settings().data.tile,
              " pixels, not at whole images resized to ", image_size(),
              "; give the detector photographs (read_image) or frames");
 }
@@ -266,8 +266,8 @@ Detection Detector<Device>::detect_tiles(Frame frame, std::uint64_t number) {
   auto seen = analyse_tiles(ctx_, method(), frame, tiling().grid(frame.width, frame.height), options, good);
   Detection d;
   {
-    const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().lambda),
-                                      static_cast<float>(settings().sigma));
+    const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().map.lambda),
+                                      static_cast<float>(settings().map.sigma));
     d.score = anomaly::scores(ctx_, map).front();
     d.map = host(map, 0);
   }

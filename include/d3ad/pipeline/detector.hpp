@@ -8,7 +8,7 @@
 //   d.score, d.faulty, d.conditioning.T_hat, d.map (d.height x d.width)
 //
 // The map is image_size x image_size, of the whole image squeezed into that square; where the model was trained with
-// tiles (Settings::tile) it has the image's form, at the resolution the tiles were seen in (data/tile.hpp).
+// tiles (DataSettings::tile) it has the image's form, at the resolution the tiles were seen in (data/tile.hpp).
 //
 // Batch after batch, where a device copies one to itself and another one's results back while it computes a third:
 //
@@ -64,7 +64,7 @@ class Detector {
   const anomaly::Calibration& calibration() const { return calibration_; }
   const ImplicitConditioning& conditioning() const { return conditioning_->host(); }
   const ConditioningOn<Device>& conditioning_on_device() const { return *conditioning_; }
-  int image_size() const { return config_.settings.image_size; }
+  int image_size() const { return config_.settings.data.image_size; }
   // How images are cut for this model: tiling().on() where it is one of tiles.
   Tiling tiling() const { return d3ad::tiling(config_.settings); }
   // How many tiles are computed together, and who hears of them (before each batch; it may throw to stop).

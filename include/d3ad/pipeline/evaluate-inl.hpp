@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 
 namespace d3ad {
@@ -212,7 +213,7 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
         std::vector<std::vector<float>> inputs;
         for (const auto& frame : frames) inputs.push_back(frame.pixels);
         const auto x = detector.upload(inputs);
-        const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().sigma));
+        const auto by_mean = mean_image_map(ctx, mean, x, static_cast<float>(detector.settings().map.sigma));
         const auto by_vae = vae_only_map(ctx, detector.method(), x);
         for (std::size_t i = 0; i < frames.size(); ++i)
           own[i].by_mean = detector.host(by_mean, i), own[i].by_vae = detector.host(by_vae, i);

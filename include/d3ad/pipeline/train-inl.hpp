@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "d3ad/core/sha256.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/pipeline/train.hpp"
 
 namespace d3ad {
@@ -17,7 +18,8 @@ Trainer<Device>::Trainer(Context<Device>& ctx, TrainRequest request, TrainEvents
   std::string images;
   for (const auto& path : request_.good) images += path.string() + '\n';
   group_.agree(images, "good images");
-  good_.emplace(request_.good, GoodImages::Options{d3ad::tiling(settings()), settings().held_back, settings().seed});
+  good_.emplace(request_.good,
+                GoodImages::Options{d3ad::tiling(settings()), settings().data.held_back, settings().seed});
   if (!group_.first()) return;
   if (tiling().on()) events_.note(good_->tiles_text());
   create_folders(folder_ / "work");
@@ -66,17 +68,17 @@ void Trainer<Device>::open_networks() {
   vae_.store->freeze();
   extractor_ = load_extractor<Device>(request_.extractor);
   const UNetConfig config{.channels = vae_->latent_channels(),
-                          .base = settings().base,
-                          .multipliers = settings().multipliers,
-                          .res_blocks = settings().res_blocks,
-                          .attention = settings().attention,
-                          .heads = settings().heads};
+                          .base = settings().unet.base,
+                          .multipliers = settings().unet.multipliers,
+                          .res_blocks = settings().unet.res_blocks,
+                          .attention = settings().unet.attention,
+                          .heads = settings().unet.heads};
   InitSource source(settings().seed);
   unet_.store = std::make_unique<ParameterStore<Device>>();
   unet_.net = std::make_unique<UNet<Device>>(Params<Device>(*unet_.store, source), config);
-  unet_->set_checkpointing(settings().checkpointing);
-  D3AD_CHECK(settings().image_size % (vae_->reduction() * unet_->config().reduction()) == 0, "image_size is ",
-             settings().image_size, ", expected a multiple of ", vae_->reduction() * unet_->config().reduction(),
+  unet_->set_checkpointing(settings().training.checkpointing);
+  D3AD_CHECK(settings().data.image_size % (vae_->reduction() * unet_->config().reduction()) == 0, "image_size is ",
+             settings().data.image_size, ", expected a multiple of ", vae_->reduction() * unet_->config().reduction(),
              " for this VAE and UNet");
   extractor_source_ = request_.extractor;
   extractor_sha256_ = extractor_.sha256;
@@ -106,9 +108,9 @@ void Trainer<Device>::reopen() {
 template <class Device>
 std::string Trainer<Device>::latents_key() const {
   Sha256 hash;
-  hash.update(concat(vae_.sha256, ' ', settings().image_size, ' ', settings().augment, ' ',
-                     settings().sample_posterior ? settings().seed + 1 : 0));
-  if (tiling().on()) hash.update(concat(" tiles ", settings().tile, ' ', number(settings().tile_overlap)));
+  hash.update(concat(vae_.sha256, ' ', settings().data.image_size, ' ', settings().data.augment, ' ',
+                     settings().denoising.sample_posterior ? settings().seed + 1 : 0));
+  if (tiling().on()) hash.update(concat(" tiles ", settings().data.tile, ' ', number(settings().data.tile_overlap)));
   for (const auto& path : good_->learned()) {
     const MappedFile file(path);
     hash.update(concat(file.size(), ' '));
@@ -121,9 +123,9 @@ template <class Device>
 Latents Trainer<Device>::encode() {
   if (group_.first()) latents_key_ = latents_key();
   Latents out;
-  const int turns = settings().augment == "none" ? 1 : settings().augment == "flip" ? 2 : 8;
+  const int turns = settings().data.augment == "none" ? 1 : settings().data.augment == "flip" ? 2 : 8;
   const auto count = static_cast<std::int64_t>(good_->learned().size());
-  const std::int64_t side = settings().image_size / vae_->reduction();
+  const std::int64_t side = settings().data.image_size / vae_->reduction();
   out.shape = {static_cast<std::int64_t>(good_->pieces().size()) * turns, side, side, vae_->latent_channels()};
   if (group_.any(group_.first() && read_latents(out))) {
     out.values.resize(static_cast<std::size_t>(out.shape.size()));
@@ -153,8 +155,8 @@ Latents Trainer<Device>::encode() {
       for (std::int64_t piece = good_->first_piece(i); piece < good_->first_piece(i + 1); ++piece) {
         const auto square = cut_tile(frame, grid, static_cast<int>(piece - good_->first_piece(i)));
         for (int turn = 0; turn < turns; ++turn) {
-          const auto turned = turn_image(square, settings().image_size, turn);
-          auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
+          const auto turned = turn_image(square, settings().data.image_size, turn);
+          auto x = ctx_.arena.template make<float>({1, settings().data.image_size, settings().data.image_size, 3});
           copy_from_host(x.view(), turned.data());
           const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(piece * turns + turn));
           copy_to_host(out.values.data() + piece * each + turn * (each / turns), View<const float, Device>(z.view()));
@@ -199,7 +201,7 @@ void Trainer<Device>::share(Latents& latents) {
 
 template <class Device>
 UNetTrainerOptions Trainer<Device>::trainer_options() const {
-  const Settings& s = settings();
+  const TrainingSettings& s = settings().training;
   return {.iterations = s.iterations,
           .epochs = s.epochs,
           .batch = s.batch,
@@ -209,12 +211,12 @@ UNetTrainerOptions Trainer<Device>::trainer_options() const {
           .clip = s.clip,
           .warmup = s.warmup,
           .cosine_decay = s.cosine_decay,
-          .seed = s.seed};
+          .seed = settings().seed};
 }
 
 template <class Device>
 std::string Trainer<Device>::training_key(const Latents& latents) const {
-  const Settings& s = settings();
+  const TrainingSettings& s = settings().training;
   const nlohmann::json json = {{"unet", unet_->config()},
                                {"latents", latents_key_},
                                {"iterations", s.iterations},
@@ -227,7 +229,7 @@ std::string Trainer<Device>::training_key(const Latents& latents) const {
                                {"clip", s.clip},
                                {"warmup", s.warmup},
                                {"cosine_decay", s.cosine_decay},
-                               {"seed", s.seed},
+                               {"seed", settings().seed},
                                {"count", latents.shape.n}};
   return json.dump();
 }
@@ -238,7 +240,7 @@ void Trainer<Device>::train_unet(const Latents& latents) {
   UNetTrainer<Device> trainer(ctx_, *unet_, *unet_.store, schedule_, trainer_options(), group_);
   trainer.set_latents(latents.values, latents.shape);
   const auto key = training_key(latents);
-  TrainingLog log(trainer.total(), settings().batch);
+  TrainingLog log(trainer.total(), settings().training.batch);
   if (group_.first() && std::filesystem::exists(path)) resume(trainer, path, key, log);
   trainer.share();
 
@@ -288,14 +290,14 @@ void Trainer<Device>::resume(UNetTrainer<Device>& trainer, const std::filesystem
 
 template <class Device>
 void Trainer<Device>::adapt_extractor() {
-  if (settings().gamma > 0) {
+  if (settings().adaptation.gamma > 0) {
     const auto m = method();
     AdamW<Device> optimizer(extractor_.store->parameters(),
-                            {.lr = static_cast<float>(settings().adapt_learning_rate),
-                             .weight_decay = static_cast<float>(settings().weight_decay)});
+                            {.lr = static_cast<float>(settings().adaptation.learning_rate),
+                             .weight_decay = static_cast<float>(settings().training.weight_decay)});
     const auto count = static_cast<std::int64_t>(good_->pieces().size());
-    const std::int64_t batch = std::min<std::int64_t>(settings().batch, count), batches = count / batch;
-    const std::int64_t steps = settings().gamma * batches, size = group_.size();
+    const std::int64_t batch = std::min<std::int64_t>(settings().training.batch, count), batches = count / batch;
+    const std::int64_t steps = settings().adaptation.gamma * batches, size = group_.size();
     LossScale<Device> scale;
     TrainingLog log(steps, batch);
     auto written = std::chrono::steady_clock::now();
@@ -309,7 +311,7 @@ void Trainer<Device>::adapt_extractor() {
       if (step < steps) {
         auto target = good_->load(ctx_, adapt_order(step / batches), step % batches * batch, batch);
         const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
-        const int T_hat = round10(p / 10.0 * settings().T_max);
+        const int T_hat = round10(p / 10.0 * settings().conditioning.T_max);
         const auto z0 = m.encode(ctx_, target);
         const auto z = m.reconstruct(ctx_, z0, std::vector<int>(static_cast<std::size_t>(batch), T_hat), 0,
                                      /*drop_direction=*/true);
@@ -321,12 +323,12 @@ void Trainer<Device>::adapt_extractor() {
       const auto all = group_.gather(std::move(own));
       for (std::int64_t r = 0; group_.first() && r < size && first + r < steps; ++r) {
         parallel::PacketReader reader(all[static_cast<std::size_t>(r)]);
-        const Shape shape{batch, settings().image_size, settings().image_size, 3};
+        const Shape shape{batch, settings().data.image_size, settings().data.image_size, 3};
         auto repaired = get(reader, shape), target = get(reader, shape);
         const auto made = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
                                               fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
                                               fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
-        log.step({first + r + 1, made.loss, made.gradient_norm, settings().adapt_learning_rate});
+        log.step({first + r + 1, made.loss, made.gradient_norm, settings().adaptation.learning_rate});
         events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(made.loss, 4)));
       }
       const auto now = std::chrono::steady_clock::now();
@@ -403,9 +405,10 @@ void Trainer<Device>::finish() {
         for (const auto& f : m.conditioning_features(ctx_, good_->load(ctx_, good_->pieces(), first, n))) packet.put(f);
       },
       [&](parallel::PacketReader& reader) { reader.get(features.emplace_back()); });
-  const auto conditioning = ImplicitConditioning::fit(
-      std::move(features),
-      {.k = settings().k, .bins = settings().bins, .T_max = settings().T_max, .threads = ctx_.threads()});
+  const auto conditioning = ImplicitConditioning::fit(std::move(features), {.k = settings().conditioning.k,
+                                                                            .bins = settings().conditioning.bins,
+                                                                            .T_max = settings().conditioning.T_max,
+                                                                            .threads = ctx_.threads()});
 
   const ConditioningOn<Device> known = conditioning;
   std::vector<anomaly::MapPair> maps;
@@ -436,10 +439,11 @@ void Trainer<Device>::finish() {
 
 template <class Device>
 void Trainer<Device>::write_model(const ImplicitConditioning& conditioning, const std::vector<anomaly::MapPair>& maps) {
-  const auto calibration = anomaly::calibrate(ctx_, maps,
-                                              {.lambda = static_cast<float>(settings().lambda),
-                                               .sigma = static_cast<float>(settings().sigma),
-                                               .false_alarm_rate = static_cast<float>(settings().false_alarm_rate)});
+  const auto calibration =
+      anomaly::calibrate(ctx_, maps,
+                         {.lambda = static_cast<float>(settings().map.lambda),
+                          .sigma = static_cast<float>(settings().map.sigma),
+                          .false_alarm_rate = static_cast<float>(settings().threshold.false_alarm_rate)});
   folder_.write_conditioning(conditioning);
   folder_.write_calibration(calibration);
   write_config();

@@ -10,10 +10,10 @@
 //   4 condition  features of the good images and the bins of their distances
 //   5 calibrate  ranges of the maps and the threshold, on good images that were held back from all of the above
 //
-// Settings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
+// DataSettings::held_back is the share of them; which ones depends on the seed and the number of images. With 0 all images
 // take part in everything, and the threshold comes from images that were learned from: too low where they are few.
 //
-// With Settings::tile images are cut in tiles (data/tile.hpp), and what is said of images holds for tiles: each has
+// With DataSettings::tile images are cut in tiles (data/tile.hpp), and what is said of images holds for tiles: each has
 // a latent, features, a T̂. Images are held back as a whole, and their tiles' maps are stitched before they calibrate.
 //
 // Several processes (a Group) share the work: encoding by images, steps of the UNet by the images of a batch (see

@@ -34,7 +34,8 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
                 .skipped = {}};
   const auto& edges = conditioning.state().edges;
   for (std::size_t b = 0; b < bins; ++b)  // a bin's upper edge is in it
-    out.T_hat[b] = detector.settings().dynamic ? conditioning.at(edges[b]).T_hat : detector.settings().T_max;
+    out.T_hat[b] = detector.settings().conditioning.dynamic ? conditioning.at(edges[b]).T_hat
+                                                            : detector.settings().conditioning.T_max;
   for (const float d : conditioning.state().distances) ++out.training[static_cast<std::size_t>(conditioning.at(d).bin)];
 
   std::vector<std::filesystem::path> paths;

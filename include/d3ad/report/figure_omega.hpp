@@ -4,7 +4,7 @@
 //
 //   OmegaSweep sweep(samples);                       the images that are shown
 //   for (double omega : values) {
-//     Detector<Cpu> detector(ctx, model, [&](Settings& s) { s.omega = omega; });
+//     Detector<Cpu> detector(ctx, model, [&](Settings& s) { s.denoising.omega = omega; });
 //     sweep.add(detector, dataset, options);
 //   }
 //   draw::Drawing d = sweep.figure({.cell = 96, .title = "bottle"});
@@ -41,7 +41,7 @@ class OmegaSweep {
   // Evaluates the test set; returns what evaluate() returns. The shown images have to be among the test set's.
   template <class Device>
   EvaluationResult add(Detector<Device>& detector, const Dataset& dataset, EvaluationOptions options) {
-    OmegaPoint point{.omega = detector.settings().omega, .metrics = {}, .reconstructions = {}};
+    OmegaPoint point{.omega = detector.settings().denoising.omega, .metrics = {}, .reconstructions = {}};
     point.reconstructions.resize(shown_.size());
     inputs_.resize(shown_.size());
     options.each = [&](const Sample& sample, const Detection& d) {

@@ -33,7 +33,7 @@ template <class Device>
 Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, double omega, std::uint64_t first = 0) {
   Context<Device>& ctx = detector.context();
   Settings settings = detector.settings();
-  settings.omega = omega;
+  settings.denoising.omega = omega;
   settings.check();
   const Method<Device> own = detector.method();
   const Method<Device> method{own.vae, own.unet, own.extractor, own.schedule, settings, own.loop};
