@@ -42,14 +42,14 @@ D3AD_INLINE void Option::set(const std::string& said, const std::string& text) c
     const bool no = text == "false" || text == "0" || text == "no" || text == "off";
     D3AD_CHECK(yes || no, said, ' ', text, ": expected ", type_text());
     **v = yes;
-  } else if (const auto* v = std::get_if<int*>(&field_)) {
-    **v = number_from_text<int>(said, text, type_text());
-  } else if (const auto* v = std::get_if<std::uint64_t*>(&field_)) {
-    **v = number_from_text<std::uint64_t>(said, text, type_text());
-  } else if (const auto* v = std::get_if<double*>(&field_)) {
-    **v = number_from_text<double>(said, text, type_text());
-  } else if (const auto* v = std::get_if<std::string*>(&field_)) {
-    **v = text;
+  } else if (const auto* whole = std::get_if<int*>(&field_)) {
+    **whole = number_from_text<int>(said, text, type_text());
+  } else if (const auto* seed = std::get_if<std::uint64_t*>(&field_)) {
+    **seed = number_from_text<std::uint64_t>(said, text, type_text());
+  } else if (const auto* real = std::get_if<double*>(&field_)) {
+    **real = number_from_text<double>(said, text, type_text());
+  } else if (const auto* words = std::get_if<std::string*>(&field_)) {
+    **words = text;
   } else {
     std::vector<int> list;
     for (std::size_t start = 0; start <= text.size();) {
