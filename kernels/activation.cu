@@ -20,17 +20,17 @@ void map(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, F f,
 
 }  // namespace
 
-template <class T>
-void activate(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, Activation kind) {
+template <class Device>
+void activate(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x, Activation kind) {
   check_activate(out.shape, x.shape);
   if (kind == Activation::silu) return map("activate", ctx, out, kernels::Silu{}, x.data);
   if (kind == Activation::relu) return map("activate", ctx, out, kernels::Relu{}, x.data);
   map("activate", ctx, out, kernels::Tanh{}, x.data);
 }
 
-template <class T>
-void activate_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                       Activation kind) {
+template <class Device>
+void activate_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                       In<Real<Device>, Device> x, Activation kind) {
   check_activate(dx.shape, x.shape);
   check_activate(dy.shape, x.shape);
   if (kind == Activation::silu) return map("activate_backward", ctx, dx, kernels::SiluBackward{}, dy.data, x.data);

@@ -41,10 +41,10 @@ void gradients(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaO
 
 }  // namespace
 
-template <class T>
-void batch_norm_eval(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> scale,
-                     In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean, In<float, CudaOf<T>> var,
-                     BatchNorm config) {
+template <class Device>
+void batch_norm_eval(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x,
+                     In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
+                     In<Weight<Device>, Device> mean, In<Weight<Device>, Device> var, BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", out.shape, x.shape, mean.shape, var.shape);
   const std::int64_t channels = x.shape.c;
@@ -55,10 +55,11 @@ void batch_norm_eval(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, Cuda
   kernels::apply_lines(ctx, out.data, x.data, lines.view().data, bend_of(config), 1, x.shape.rows(), channels);
 }
 
-template <class T>
-void batch_norm_train(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats,
-                      View<float, CudaOf<T>> running_mean, View<float, CudaOf<T>> running_var, In<T, CudaOf<T>> x,
-                      In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, BatchNorm config) {
+template <class Device>
+void batch_norm_train(Context<Device>& ctx, View<Real<Device>, Device> out, View<Weight<Device>, Device> stats,
+                      View<Weight<Device>, Device> running_mean, View<Weight<Device>, Device> running_var,
+                      In<Real<Device>, Device> x, In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
+                      BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("running mean and variance", out.shape, x.shape, running_mean.shape, running_var.shape);
   check_batch_norm_stats(stats.shape, x.shape);
@@ -72,22 +73,23 @@ void batch_norm_train(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<floa
   kernels::apply_lines(ctx, out.data, x.data, lines.view().data, bend_of(config), 1, rows, channels);
 }
 
-template <class T>
-void batch_norm_train_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                               View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                               In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift,
-                               BatchNorm config) {
+template <class Device>
+void batch_norm_train_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                               View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy,
+                               In<Real<Device>, Device> x, In<Weight<Device>, Device> stats,
+                               In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm_stats(stats.shape, x.shape);
   gradients(ctx, dx, dscale, dshift, dy, x, scale, shift,
             {stats.data, stats.data + x.shape.c, nullptr, float{config.eps}}, config, true);
 }
 
-template <class T>
-void batch_norm_eval_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                              View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                              In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean,
-                              In<float, CudaOf<T>> var, BatchNorm config) {
+template <class Device>
+void batch_norm_eval_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                              View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy,
+                              In<Real<Device>, Device> x, In<Weight<Device>, Device> scale,
+                              In<Weight<Device>, Device> shift, In<Weight<Device>, Device> mean,
+                              In<Weight<Device>, Device> var, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", dx.shape, x.shape, mean.shape, var.shape);
   gradients(ctx, dx, dscale, dshift, dy, x, scale, shift, {mean.data, nullptr, var.data, float{config.eps}}, config,

@@ -6,8 +6,8 @@
 
 namespace d3ad::ops {
 
-template <class T>
-void bilinear_align_corners(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x) {
+template <class Device>
+void bilinear_align_corners(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x) {
   check_bilinear(out.shape, x.shape);
   constexpr int kThreads = 256;
   const bool packs = kernels::packed<float>({out.data, x.data}, x.shape.c);

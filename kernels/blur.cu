@@ -67,9 +67,9 @@ std::int64_t slices_of(std::int64_t images, std::int64_t count) {
 
 }  // namespace
 
-template <class T>
-void mix_maps(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, In<float, CudaOf<T>> y,
-              MapRange x_range, MapRange y_range, float lambda) {
+template <class Device>
+void mix_maps(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x,
+              In<Weight<Device>, Device> y, MapRange x_range, MapRange y_range, float lambda) {
   check_mix_maps(out.shape, x.shape, y.shape);
   const auto factor = [](MapRange r, float weight) { return r.hi > r.lo ? weight / (r.hi - r.lo) : 0.0f; };
   const kernels::MixMaps mix{factor(x_range, lambda), x_range.lo, factor(y_range, 1.0f - lambda), y_range.lo};
@@ -79,8 +79,8 @@ void mix_maps(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, Cud
                   x.size(), packs, mix, x.data, y.data);
 }
 
-template <class T>
-void gaussian_blur(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, float sigma,
+template <class Device>
+void gaussian_blur(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x, float sigma,
                    int radius) {
   check_gaussian_blur(out.shape, x.shape, sigma, radius);
   const Shape s = x.shape;
@@ -92,8 +92,8 @@ void gaussian_blur(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float
   blur_axis(ctx.stream(), out.data, between.view().data, weights, {s.n, s.h, s.w * s.c}, radius);
 }
 
-template <class T>
-void min_max(Context<CudaOf<T>>& ctx, In<float, CudaOf<T>> x, float& lo, float& hi) {
+template <class Device>
+void min_max(Context<Device>& ctx, In<Weight<Device>, Device> x, float& lo, float& hi) {
   check_min_max(x.shape);
   const std::int64_t count = x.size(), slices = slices_of(1, count);
   const bool packs = kernels::packed<float>({x.data}, count);
@@ -104,18 +104,18 @@ void min_max(Context<CudaOf<T>>& ctx, In<float, CudaOf<T>> x, float& lo, float& 
   kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, 1, kBlurThreads, 0, found, found + 1, found + 2,
                   2 * slices, 1, false);
   float both[2];
-  copy_to_host<float, CudaOf<T>>(both, View<const float, CudaOf<T>>(found, {.c = 2}));
+  copy_to_host<float, Device>(both, View<const float, Device>(found, {.c = 2}));
   lo = both[0], hi = both[1];
 }
 
-template <class T>
-void max_per_image(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x) {
+template <class Device>
+void max_per_image(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x) {
   check_max_per_image(out.shape, x.shape);
   const std::int64_t images = x.shape.n;
   if (images == 0) return;
   const std::int64_t count = x.size() / images, slices = slices_of(images, count);
   const bool packs = kernels::packed<float>({x.data}, count);
-  Value<float, CudaOf<T>> scratch;
+  Value<float, Device> scratch;
   if (slices > 1) scratch = ctx.arena.template make<float>({.n = images, .c = slices});
   float* const found = slices > 1 ? scratch.view().data : out.data;
   kernels::launch("max_per_image", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(images * slices),

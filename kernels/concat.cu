@@ -8,8 +8,10 @@ namespace d3ad::ops {
 
 using kernels::kPack;
 
-template <class T>
-void concat(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b) {
+template <class Device>
+void concat(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> a,
+            In<Real<Device>, Device> b) {
+  using T = Real<Device>;
   check_concat(out.shape, a.shape, b.shape);
   const bool packs = kernels::packed<T>({out.data, a.data, b.data}, a.shape.c) && b.shape.c % kPack<T> == 0;
   kernels::launch_channels<T>("concat", ctx.stream(), packs, kernels::concat_kernel<T, kPack<T>>,
@@ -17,8 +19,10 @@ void concat(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> a,
                               a.shape.c, b.shape.c);
 }
 
-template <class T>
-void split(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> a, View<T, CudaOf<T>> b, In<T, CudaOf<T>> x) {
+template <class Device>
+void split(Context<Device>& ctx, View<Real<Device>, Device> a, View<Real<Device>, Device> b,
+           In<Real<Device>, Device> x) {
+  using T = Real<Device>;
   check_split(a.shape, a.data != nullptr, b.shape, b.data != nullptr, x.shape);
   if (!a.data && !b.data) return;
   const std::int64_t of_a = a.data ? a.shape.c : x.shape.c - b.shape.c, of_b = x.shape.c - of_a;

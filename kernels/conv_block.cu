@@ -55,8 +55,9 @@ void apply_lines(Context<CudaOf<T>>& ctx, T* out, const T* x, const float* lines
 
 namespace d3ad::ops {
 
-template <class T>
-void channel_moments(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> moments, In<T, CudaOf<T>> x) {
+template <class Device>
+void channel_moments(Context<Device>& ctx, View<Weight<Device>, Device> moments, In<Real<Device>, Device> x) {
+  using T = Real<Device>;
   check_channel_moments(moments.shape, x.shape);
   kernels::with_elements<T>(kernels::packed<T>({x.data}, x.shape.c), [&](auto v) {
     const auto t = kernels::NormTiles::to_sum(x.shape.n, x.shape.pixels(), x.shape.c, v());

@@ -6,8 +6,8 @@
 
 namespace d3ad::ops {
 
-template <class To, class From, class T>
-void convert(Context<CudaOf<T>>& ctx, View<To, CudaOf<T>> out, View<const From, CudaOf<T>> x) {
+template <class To, class From, class Device>
+void convert(Context<Device>& ctx, View<To, Device> out, View<const From, Device> x) {
   check_convert(out.shape, x.shape);
   if (x.size() == 0) return;
   constexpr int kThreads = 256;
@@ -18,14 +18,14 @@ void convert(Context<CudaOf<T>>& ctx, View<To, CudaOf<T>> out, View<const From, 
                   kThreads, 0, out.data, x.data, x.size(), packs);
 }
 
-template <class T>
-void widen(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<bfloat16, CudaOf<T>> x) {
-  convert<float, bfloat16, T>(ctx, out, x);
+template <class Device>
+void widen(Context<Device>& ctx, View<Weight<Device>, Device> out, In<bfloat16, Device> x) {
+  convert<float, bfloat16>(ctx, out, x);
 }
 
-template <class T>
-void narrow(Context<CudaOf<T>>& ctx, View<bfloat16, CudaOf<T>> out, In<float, CudaOf<T>> x) {
-  convert<bfloat16, float, T>(ctx, out, x);
+template <class Device>
+void narrow(Context<Device>& ctx, View<bfloat16, Device> out, In<Weight<Device>, Device> x) {
+  convert<bfloat16, float>(ctx, out, x);
 }
 
 #define INSTANTIATE_FROM(From, T)                                                                  \

@@ -12,9 +12,9 @@ constexpr int kStepThreads = 256;
 
 }  // namespace
 
-template <class T>
-void scale_start(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z0,
-                 In<float, CudaOf<T>> noise, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b) {
+template <class Device>
+void scale_start(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> z0,
+                 In<Weight<Device>, Device> noise, In<float, Device> a, In<float, Device> b) {
   check_scale_start(out.shape, z0.shape, noise.shape, noise.data != nullptr, a.shape, b.shape);
   if (!z0.size()) return;
   const std::int64_t image = z0.size() / z0.shape.n;
@@ -24,10 +24,11 @@ void scale_start(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
                   kStepThreads, 0, out.data, z0.data, noise.data, a.data, b.data, z0.size(), image, packs);
 }
 
-template <class T>
-void guided_step(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, In<T, CudaOf<T>> e,
-                 In<float, CudaOf<T>> z0, In<float, CudaOf<T>> noise, In<StepCoefficients, CudaOf<T>> coefficients,
-                 float eta2) {
+template <class Device>
+void guided_step(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x,
+                 In<Real<Device>, Device> e, In<Weight<Device>, Device> z0, In<Weight<Device>, Device> noise,
+                 In<StepCoefficients, Device> coefficients, float eta2) {
+  using T = Real<Device>;
   check_guided_step(out.shape, x.shape, e.shape, z0.shape, noise.shape, noise.data != nullptr, coefficients.shape);
   if (!x.size()) return;
   const std::int64_t image = x.size() / x.shape.n;

@@ -27,18 +27,22 @@ void channel_distance(const char* name, Context<CudaOf<T>>& ctx, View<float, Cud
 
 }  // namespace
 
-template <class T>
-void channel_l1(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b) {
+template <class Device>
+void channel_l1(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> a,
+                In<Weight<Device>, Device> b) {
   channel_distance<kernels::L1Sums, float>("channel_l1", ctx, out, a, b);
 }
 
-template <class T>
-void channel_cosine(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b) {
+template <class Device>
+void channel_cosine(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Real<Device>, Device> a,
+                    In<Real<Device>, Device> b) {
+  using T = Real<Device>;
   channel_distance<kernels::CosineSums, T>("channel_cosine", ctx, out, a, b);
 }
 
-template <class T>
-void pairwise_l1(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b) {
+template <class Device>
+void pairwise_l1(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> a,
+                 In<Weight<Device>, Device> b) {
   check_pairwise_l1(out.shape, a.shape, b.shape);
   const std::int64_t rows = a.shape.n, columns = b.shape.n, count = a.shape.h * a.shape.w * a.shape.c;
   const std::int64_t pairs = rows * columns;
@@ -51,7 +55,7 @@ void pairwise_l1(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, 
   const std::int64_t length = (runs + wanted - 1) / wanted * kRun;
   const std::int64_t slices = std::max<std::int64_t>((count + length - 1) / length, 1);
 
-  Value<double, CudaOf<T>> partial;
+  Value<double, Device> partial;
   if (slices > 1) partial = ctx.arena.template make<double>({.n = slices, .h = rows, .c = columns});
   double* const sums = slices > 1 ? partial.view().data : nullptr;
   const bool same = a.data == b.data && rows == columns;

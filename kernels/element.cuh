@@ -20,6 +20,7 @@
 
 #include "d3ad/core/dtype.hpp"
 #include "d3ad/core/tensor.hpp"
+#include "kernels/instantiate.hpp"
 
 namespace d3ad::kernels {
 
@@ -118,8 +119,3 @@ __device__ V block_sum(V v, V* shared) {
 }
 
 }  // namespace d3ad::kernels
-
-#define D3AD_FOR_ACTIVATIONS(INSTANTIATE) \
-  INSTANTIATE(float)                      \
-  INSTANTIATE(::d3ad::half)               \
-  INSTANTIATE(::d3ad::bfloat16)

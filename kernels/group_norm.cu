@@ -41,9 +41,10 @@ D3AD_FOR_ACTIVATIONS(INSTANTIATE)
 
 namespace d3ad::ops {
 
-template <class T>
-void group_norm(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats, In<T, CudaOf<T>> x,
-                In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, GroupNorm config) {
+template <class Device>
+void group_norm(Context<Device>& ctx, View<Real<Device>, Device> out, View<Weight<Device>, Device> stats,
+                In<Real<Device>, Device> x, In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
+                GroupNorm config) {
   check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
   const std::int64_t images = x.shape.n, pixels = x.shape.pixels(), channels = x.shape.c;
   const auto moments = ctx.arena.template make<float>(moments_shape(x.shape));
@@ -55,11 +56,11 @@ void group_norm(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<float, Cud
                        config.silu ? kernels::Bend::silu : kernels::Bend::none, images, pixels, channels);
 }
 
-template <class T>
-void group_norm_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                         View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                         In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift,
-                         GroupNorm config) {
+template <class Device>
+void group_norm_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                         View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy, In<Real<Device>, Device> x,
+                         In<Weight<Device>, Device> stats, In<Weight<Device>, Device> scale,
+                         In<Weight<Device>, Device> shift, GroupNorm config) {
   check_group_norm(dy.shape, stats.shape, true, x.shape, scale.shape, shift.shape, config);
   D3AD_CHECK(dx.shape == x.shape, "group_norm_backward: gradient ", dx.shape, " for x ", x.shape);
   D3AD_CHECK(stats.data, "group_norm_backward: needs the statistics of the forward pass");

@@ -44,13 +44,14 @@ class Tables {
 
 }  // namespace
 
-template <class T>
-void image_input(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<std::uint8_t, CudaOf<T>> pixels) {
+template <class Device>
+void image_input(Context<Device>& ctx, View<Weight<Device>, Device> out, In<std::uint8_t, Device> pixels) {
+  using T = Real<Device>;
   check_image_input(out.shape, pixels.shape);
   const Shape s = pixels.shape, o = out.shape;
   auto& tables = ctx.template plan<Tables<T>>("image_input", [] { return Tables<T>(); });
   const std::uint8_t* rows = pixels.data;
-  Value<std::uint8_t, CudaOf<T>> resized;
+  Value<std::uint8_t, Device> resized;
   if (s.w != o.w) {
     resized = ctx.arena.template make<std::uint8_t>({.h = s.h, .w = o.w, .c = o.c});
     kernels::launch("resize_rows", ctx.stream(), kernels::resize_rows_kernel,

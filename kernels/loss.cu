@@ -42,36 +42,41 @@ unsigned row_blocks(std::int64_t rows) { return kernels::blocks_for(rows * 32, k
 
 }  // namespace
 
-template <class T>
-void mse(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t) {
+template <class Device>
+void mse(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
+         In<Real<Device>, Device> t) {
   check_loss("mse", loss.shape, x.shape, t.shape);
   mean_of_terms("mse", ctx, loss, x, t, kernels::SquaredDifference{}, x.size());
 }
 
-template <class T>
-void mse_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d) {
+template <class Device>
+void mse_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                  In<Real<Device>, Device> t, Weight<Device> d) {
   check_loss("mse", {}, x.shape, t.shape);
   check_loss("mse", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(2.0 * double{d} / static_cast<double>(x.size()));
   kernels::map("mse_backward", ctx, dx, kernels::ScaledDifference{f}, x.data, t.data);
 }
 
-template <class T>
-void l1(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t) {
+template <class Device>
+void l1(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<Device>, Device> x, In<Real<Device>, Device> t) {
   check_loss("l1", loss.shape, x.shape, t.shape);
   mean_of_terms("l1", ctx, loss, x, t, kernels::AbsoluteDifference{}, x.size());
 }
 
-template <class T>
-void l1_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d) {
+template <class Device>
+void l1_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                 In<Real<Device>, Device> t, Weight<Device> d) {
   check_loss("l1", {}, x.shape, t.shape);
   check_loss("l1", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(double{d} / static_cast<double>(x.size()));
   kernels::map("l1_backward", ctx, dx, kernels::SignOfDifference{f}, x.data, t.data);
 }
 
-template <class T>
-void cosine_loss(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> y) {
+template <class Device>
+void cosine_loss(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
+                 In<Real<Device>, Device> y) {
+  using T = Real<Device>;
   check_loss("cosine_loss", loss.shape, x.shape, y.shape);
   auto losses = ctx.arena.template make<double>({.c = x.shape.n});
   cosine<T>("cosine_loss", ctx, losses.view().data, nullptr, x, y, 0);
@@ -79,9 +84,10 @@ void cosine_loss(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<
                   losses.view().data, x.shape.n, static_cast<double>(x.shape.n));
 }
 
-template <class T>
-void cosine_loss_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                          In<T, CudaOf<T>> y, float d) {
+template <class Device>
+void cosine_loss_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, View<Real<Device>, Device> dy,
+                          In<Real<Device>, Device> x, In<Real<Device>, Device> y, Weight<Device> d) {
+  using T = Real<Device>;
   check_loss("cosine_loss", {}, x.shape, y.shape);
   if (dx.data) check_loss("cosine_loss", {}, dx.shape, x.shape);
   if (dy.data) check_loss("cosine_loss", {}, dy.shape, x.shape);
@@ -95,15 +101,16 @@ void cosine_loss_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<T
                   dx.data, dy.data, x.data, y.data, factors.view().data, x.size(), image, packs);
 }
 
-template <class T>
-void kl(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> mean, In<T, CudaOf<T>> logvar) {
+template <class Device>
+void kl(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<Device>, Device> mean,
+        In<Real<Device>, Device> logvar) {
   check_loss("kl", loss.shape, mean.shape, logvar.shape);
   mean_of_terms("kl", ctx, loss, mean, logvar, kernels::KlTerm{}, mean.shape.n);
 }
 
-template <class T>
-void kl_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmean, View<T, CudaOf<T>> dlogvar, In<T, CudaOf<T>> mean,
-                 In<T, CudaOf<T>> logvar, float d) {
+template <class Device>
+void kl_backward(Context<Device>& ctx, View<Real<Device>, Device> dmean, View<Real<Device>, Device> dlogvar,
+                 In<Real<Device>, Device> mean, In<Real<Device>, Device> logvar, Weight<Device> d) {
   check_loss("kl", {}, mean.shape, logvar.shape);
   const float f = d / static_cast<float>(mean.shape.n);
   if (dmean.data) {
@@ -116,9 +123,10 @@ void kl_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmean, View<T, Cuda
   }
 }
 
-template <class T>
-void cross_entropy(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
-                   In<std::int32_t, CudaOf<T>> labels) {
+template <class Device>
+void cross_entropy(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
+                   In<std::int32_t, Device> labels) {
+  using T = Real<Device>;
   check_cross_entropy(loss.shape, x.shape, labels.shape);
   const std::int64_t rows = x.shape.rows();
   const unsigned blocks = row_blocks(rows);
@@ -129,9 +137,10 @@ void cross_entropy(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaO
                   partial.view().data, blocks, static_cast<double>(rows));
 }
 
-template <class T>
-void cross_entropy_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x,
-                            In<std::int32_t, CudaOf<T>> labels, float d) {
+template <class Device>
+void cross_entropy_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                            In<std::int32_t, Device> labels, Weight<Device> d) {
+  using T = Real<Device>;
   check_cross_entropy({}, x.shape, labels.shape);
   check_loss("cross_entropy", {}, dx.shape, x.shape);
   const std::int64_t rows = x.shape.rows();

@@ -8,19 +8,19 @@
 
 namespace d3ad::ops {
 
-template <class T>
-void nearest_mean(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> mean, View<std::int32_t, CudaOf<T>> bin,
-                  In<float, CudaOf<T>> distances, In<float, CudaOf<T>> edges, Nearest config) {
+template <class Device>
+void nearest_mean(Context<Device>& ctx, View<Weight<Device>, Device> mean, View<std::int32_t, Device> bin,
+                  In<Weight<Device>, Device> distances, In<Weight<Device>, Device> edges, Nearest config) {
   check_nearest_mean(mean.shape, bin.shape, bin.data, distances.shape, edges.shape, config);
   kernels::launch("nearest_mean", ctx.stream(), kernels::nearest_mean_kernel, static_cast<unsigned>(distances.shape.n),
                   kernels::kNearestThreads, 0, mean.data, bin.data, distances.data, distances.shape.c,
                   std::int64_t{config.k}, config.left_out, edges.data, edges.shape.c);
 }
 
-template <class U, class T>
-void pick(Context<CudaOf<T>>& ctx, View<U, CudaOf<T>> out, In<U, CudaOf<T>> table, In<std::int32_t, CudaOf<T>> choice) {
+template <class T, class Device>
+void pick(Context<Device>& ctx, View<T, Device> out, In<T, Device> table, In<std::int32_t, Device> choice) {
   check_pick(out.shape, table.shape, choice.shape);
-  kernels::launch("pick", ctx.stream(), kernels::pick_kernel<U>, kernels::blocks_for(out.size(), 256), 256, 0, out.data,
+  kernels::launch("pick", ctx.stream(), kernels::pick_kernel<T>, kernels::blocks_for(out.size(), 256), 256, 0, out.data,
                   table.data, choice.data, table.shape.n, table.shape.c, choice.shape.n);
 }
 

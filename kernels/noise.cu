@@ -14,8 +14,8 @@ constexpr int kNoiseThreads = 256;
 
 }  // namespace
 
-template <class T>
-void normal(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first) {
+template <class Device>
+void normal(Context<Device>& ctx, View<Weight<Device>, Device> out, Rng rng, std::uint64_t first) {
   if (!out.size()) return;
   const bool packs = kernels::packed<float>({out.data}, static_cast<std::int64_t>(first % 4));
   kernels::launch("normal", ctx.stream(), kernels::normal_kernel,
@@ -23,9 +23,9 @@ void normal(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, Rng rng, std::u
                   first, packs);
 }
 
-template <class T>
-void add_noise(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z, In<float, CudaOf<T>> e,
-               In<float, CudaOf<T>> a, In<float, CudaOf<T>> b) {
+template <class Device>
+void add_noise(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weight<Device>, Device> z,
+               In<Weight<Device>, Device> e, In<Weight<Device>, Device> a, In<Weight<Device>, Device> b) {
   check_add_noise(out.shape, z.shape, e.shape, a.shape, b.shape);
   if (!z.size()) return;
   const std::int64_t image = z.size() / z.shape.n;

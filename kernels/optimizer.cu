@@ -60,9 +60,10 @@ double on_host(View<double, CudaOf<T>> number) {
 
 }  // namespace
 
-template <class T>
-void adamw(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> w, View<float, CudaOf<T>> m, View<float, CudaOf<T>> v,
-           In<float, CudaOf<T>> gradient, AdamW config, std::int64_t step, float gradient_scale) {
+template <class Device>
+void adamw(Context<Device>& ctx, View<Weight<Device>, Device> w, View<Weight<Device>, Device> m,
+           View<Weight<Device>, Device> v, In<Weight<Device>, Device> gradient, AdamW config, std::int64_t step,
+           Weight<Device> gradient_scale) {
   check_adamw(w.shape, m.shape, v.shape, gradient.shape, step);
   const kernels::OptimizerTensor tensor{w.data, m.data, v.data, gradient.data, nullptr, w.size()};
   kernels::launch("adamw", ctx.stream(), kernels::adamw_kernel,
@@ -70,8 +71,8 @@ void adamw(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> w, View<float, CudaOf
                   tensor, AdamWFactors(config, step, gradient_scale));
 }
 
-template <class T>
-void ema(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> average, In<float, CudaOf<T>> value, float decay) {
+template <class Device>
+void ema(Context<Device>& ctx, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value, Weight<Device> decay) {
   check_ema(average.shape, value.shape);
   constexpr int kThreads = 256;
   const bool packs = kernels::packed<float>({average.data, value.data}, 0);
@@ -81,8 +82,9 @@ void ema(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> average, In<float, Cuda
                   packs, kernels::MoveTowards{1.0f - decay}, average.data, value.data);
 }
 
-template <class T>
-double sum_squares(Context<CudaOf<T>>& ctx, In<float, CudaOf<T>> x) {
+template <class Device>
+double sum_squares(Context<Device>& ctx, In<Weight<Device>, Device> x) {
+  using T = Real<Device>;
   const unsigned blocks = kernels::sum_blocks(x.size());
   auto partial = ctx.arena.template make<double>({.c = blocks});
   auto sum = ctx.arena.template make<double>({});
@@ -94,9 +96,9 @@ double sum_squares(Context<CudaOf<T>>& ctx, In<float, CudaOf<T>> x) {
   return on_host<T>(sum.view());
 }
 
-template <class T>
-void adamw_all(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<CudaOf<T>>>& tensors, AdamW config,
-               std::int64_t step, float gradient_scale, float ema_decay) {
+template <class Device>
+void adamw_all(Context<Device>& ctx, const std::vector<AdamWTensor<Device>>& tensors, AdamW config, std::int64_t step,
+               Weight<Device> gradient_scale, Weight<Device> ema_decay) {
   for (const auto& t : tensors) {
     check_adamw(t.w.shape, t.m.shape, t.v.shape, t.gradient.shape, step);
     if (t.average.data) check_ema(t.average.shape, t.w.shape);
@@ -107,8 +109,9 @@ void adamw_all(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<CudaOf<T>>
                   AdamWFactors(config, step, gradient_scale), kernels::MoveTowards{1.0f - ema_decay});
 }
 
-template <class T>
-double sum_squares_all(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<CudaOf<T>>>& tensors) {
+template <class Device>
+double sum_squares_all(Context<Device>& ctx, const std::vector<AdamWTensor<Device>>& tensors) {
+  using T = Real<Device>;
   const auto& all = table(ctx, tensors);
   if (!all.chunks.size()) return 0;
   auto partial = ctx.arena.template make<double>({.c = all.chunks.size()});

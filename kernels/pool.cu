@@ -28,21 +28,22 @@ void mean_of_images(Context<CudaOf<T>>& ctx, T* out, const T* x, Shape s) {
 
 }  // namespace
 
-template <class T>
-void avg_pool2(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x) {
+template <class Device>
+void avg_pool2(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x) {
   check_avg_pool2(out.shape, x.shape);
   kernels::sum_four("avg_pool2", ctx.stream(), out.data, x.data, out.shape, 0.25f);
 }
 
-template <class T>
-void avg_pool2_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy) {
+template <class Device>
+void avg_pool2_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy) {
   check_avg_pool2(dy.shape, dx.shape);
   kernels::spread_to_four("avg_pool2_backward", ctx.stream(), dx.data, dy.data, dy.shape, 0.25f);
 }
 
-template <class T>
-void max_pool3(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<std::int32_t, CudaOf<T>> argmax,
-               In<T, CudaOf<T>> x) {
+template <class Device>
+void max_pool3(Context<Device>& ctx, View<Real<Device>, Device> out, View<std::int32_t, Device> argmax,
+               In<Real<Device>, Device> x) {
+  using T = Real<Device>;
   check_max_pool3(out.shape, argmax.shape, argmax.data != nullptr, x.shape);
   const bool packs = kernels::packed<T>({out.data, argmax.data, x.data}, x.shape.c);
   kernels::launch_channels<T>("max_pool3", ctx.stream(), packs, kernels::max_pool3_kernel<T, kPack<T>>,
@@ -50,9 +51,10 @@ void max_pool3(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, View<std::int32_
                               out.shape, x.shape);
 }
 
-template <class T>
-void max_pool3_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
-                        In<std::int32_t, CudaOf<T>> argmax) {
+template <class Device>
+void max_pool3_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                        In<std::int32_t, Device> argmax) {
+  using T = Real<Device>;
   check_max_pool3(dy.shape, argmax.shape, true, dx.shape);
   const bool packs = kernels::packed<T>({dx.data, dy.data, argmax.data}, dx.shape.c);
   kernels::launch_channels<T>("max_pool3_backward", ctx.stream(), packs,
@@ -60,15 +62,17 @@ void max_pool3_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, Cu
                               dx.size(), dx.data, dy.data, argmax.data, dx.size(), dy.shape, dx.shape);
 }
 
-template <class T>
-void global_avg_pool(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x) {
+template <class Device>
+void global_avg_pool(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x) {
+  using T = Real<Device>;
   check_global_avg_pool(out.shape, x.shape);
   if (kernels::packed<T>({x.data}, x.shape.c)) return mean_of_images<T, kPack<T>>(ctx, out.data, x.data, x.shape);
   mean_of_images<T, 1>(ctx, out.data, x.data, x.shape);
 }
 
-template <class T>
-void global_avg_pool_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy) {
+template <class Device>
+void global_avg_pool_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy) {
+  using T = Real<Device>;
   check_global_avg_pool(dy.shape, dx.shape);
   const Shape s = dx.shape;
   kernels::launch_channels<T>("global_avg_pool_backward", ctx.stream(), kernels::packed<T>({dx.data, dy.data}, s.c),
@@ -77,8 +81,9 @@ void global_avg_pool_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In
                               1.0f / static_cast<float>(s.pixels()));
 }
 
-template <class T>
-void adaptive_avg_pool(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x) {
+template <class Device>
+void adaptive_avg_pool(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x) {
+  using T = Real<Device>;
   check_adaptive_avg_pool(out.shape, x.shape);
   if (out.shape.pixels() == 1) return global_avg_pool(ctx, out.reshaped({.n = x.shape.n, .c = x.shape.c}), x);
   kernels::launch_channels<T>("adaptive_avg_pool", ctx.stream(), kernels::packed<T>({out.data, x.data}, x.shape.c),

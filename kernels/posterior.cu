@@ -8,8 +8,10 @@ namespace d3ad::ops {
 
 using kernels::kPack;
 
-template <class T>
-void posterior(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> z, In<T, CudaOf<T>> moments, In<T, CudaOf<T>> noise) {
+template <class Device>
+void posterior(Context<Device>& ctx, View<Real<Device>, Device> z, In<Real<Device>, Device> moments,
+               In<Real<Device>, Device> noise) {
+  using T = Real<Device>;
   check_posterior(z.shape, moments.shape, noise.shape, noise.data != nullptr);
   kernels::launch_channels<T>("posterior", ctx.stream(),
                               kernels::packed<T>({z.data, moments.data, noise.data}, z.shape.c),
@@ -17,9 +19,10 @@ void posterior(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> z, In<T, CudaOf<T>> m
                               moments.data, noise.data, z.size(), z.shape.c);
 }
 
-template <class T>
-void posterior_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dmoments, In<T, CudaOf<T>> dz,
-                        In<T, CudaOf<T>> moments, In<T, CudaOf<T>> noise) {
+template <class Device>
+void posterior_backward(Context<Device>& ctx, View<Real<Device>, Device> dmoments, In<Real<Device>, Device> dz,
+                        In<Real<Device>, Device> moments, In<Real<Device>, Device> noise) {
+  using T = Real<Device>;
   check_posterior(dz.shape, moments.shape, noise.shape, noise.data != nullptr);
   D3AD_CHECK(dmoments.shape == moments.shape, "posterior: gradient ", dmoments.shape, " for moments ", moments.shape);
   kernels::launch_channels<T>("posterior_backward", ctx.stream(),

@@ -6,14 +6,14 @@
 
 namespace d3ad::ops {
 
-template <class T>
-void upsample_nearest2(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x) {
+template <class Device>
+void upsample_nearest2(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> x) {
   check_upsample_nearest2(out.shape, x.shape);
   kernels::spread_to_four("upsample_nearest2", ctx.stream(), out.data, x.data, x.shape, 1.0f);
 }
 
-template <class T>
-void upsample_nearest2_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy) {
+template <class Device>
+void upsample_nearest2_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy) {
   check_upsample_nearest2(dy.shape, dx.shape);
   kernels::sum_four("upsample_nearest2_backward", ctx.stream(), dx.data, dy.data, dx.shape, 1.0f);
 }

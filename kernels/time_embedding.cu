@@ -6,8 +6,9 @@
 
 namespace d3ad::ops {
 
-template <class T>
-void time_embedding(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<std::int32_t, CudaOf<T>> t) {
+template <class Device>
+void time_embedding(Context<Device>& ctx, View<Real<Device>, Device> out, In<std::int32_t, Device> t) {
+  using T = Real<Device>;
   check_time_embedding(out.shape, t.shape);
   constexpr int kThreads = 128;
   const std::int64_t half = out.shape.c / 2;

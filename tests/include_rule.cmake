@@ -1,6 +1,6 @@
 # What holds between headers: the one include rule (a header includes only from its own folder or one to its left; a
 # folder without a place in the order is an error too), every backend has a file for every operation and includes it in
-# its ops.hpp, and d3ad.hpp includes them all.
+# its ops.hpp, and d3ad.hpp includes all headers except those of the backends, which backend/ops.hpp chooses.
 # The CUDA backend's operations are in backend/cuda or in kernels; d3ad.hpp leaves it to the target d3ad::cuda.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
 set(order core ops backend parallel autograd weights nn models data draw diffusion anomaly model methods pipeline report ablation)
@@ -22,6 +22,9 @@ foreach(header IN LISTS headers)
     list(FIND order ${to} right)
     if(right EQUAL -1 OR right GREATER left)
       string(APPEND broken "\n  ${header} includes ${to}")
+    endif()
+    if(left GREATER 2 AND line MATCHES "d3ad/backend/[a-z]+/" AND NOT header MATCHES "^parallel/nccl.hpp$")
+      string(APPEND broken "\n  ${header} names a backend: ${line}; include d3ad/backend/ops.hpp")
     endif()
   endforeach()
 endforeach()
@@ -56,7 +59,7 @@ foreach(context IN LISTS backends)
 endforeach()
 file(READ ${ROOT}/include/d3ad/d3ad.hpp gathered)
 foreach(header IN LISTS headers)
-  if(NOT header MATCHES "^backend/cuda/" AND NOT gathered MATCHES "\"d3ad/${header}\"")
+  if(NOT header MATCHES "^backend/[a-z]+/" AND NOT header MATCHES "-inl.hpp$" AND NOT gathered MATCHES "\"d3ad/${header}\"")
     string(APPEND missing "\n  d3ad.hpp does not include ${header}")
   endif()
 endforeach()

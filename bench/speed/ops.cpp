@@ -5,6 +5,7 @@
 // measured just before, divided by this one's.
 
 #include <cstdio>
+#include <d3ad/backend/reference/ops.hpp>
 #include <map>
 #include <memory>
 #include <utility>

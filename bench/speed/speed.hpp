@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <d3ad/backend/cpu/conv_plan.hpp>
 #include <d3ad/d3ad.hpp>
 #include <fstream>
 #include <string>

@@ -48,12 +48,13 @@ class Pictures {
     };
     const float hi = brightest_, threshold = threshold_;
     const int width = d.width, height = d.height;
-    if (o_.heat) save("heat", heat_map(d.map, width, height, 0, hi));
-    if (o_.overlay) save("overlay", overlay(to_image(d.input, width, height), d.map, 0, hi, threshold));
-    if (o_.mask) save("mask", mask_picture(d.map, width, height, threshold));
+    if (o_.heat) save("heat", draw::heat_map(d.map, width, height, 0, hi));
+    if (o_.overlay) save("overlay", draw::overlay(to_image(d.input, width, height), d.map, 0, hi, threshold));
+    if (o_.mask) save("mask", draw::mask_picture(d.map, width, height, threshold));
     if (o_.panel)
-      save("panel", side_by_side(detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
-                                 {"input", "as if good", "anomaly map", "overlay"}));
+      save("panel",
+           draw::side_by_side(draw::detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
+                              {"input", "as if good", "anomaly map", "overlay"}));
     return names;
   }
 

@@ -136,8 +136,8 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
       if (o.panels) {
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
         create_folders(folder);
-        auto panels = detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
-                                       detector.calibration().threshold);
+        auto panels = draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
+                                             detector.calibration().threshold);
         std::vector<std::string> labels{"input", "as if good",
                                         concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
                                         d.faulty ? "faulty" : "good"};
@@ -145,7 +145,7 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
           panels.push_back(resize(sample_mask(sample), d.width, d.height));
           labels.push_back("ground truth");
         }
-        write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
+        write_png(folder / (sample.image.stem().string() + ".png"), draw::side_by_side(panels, labels));
       }
     };
     auto result = evaluate(detector, dataset, options);

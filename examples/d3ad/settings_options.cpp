@@ -1,6 +1,7 @@
 // Options of Settings on the command line and from a configuration file.
 
 #include <algorithm>
+#include <d3ad/backend/cpu/conv_plan.hpp>
 
 #include "program.hpp"
 

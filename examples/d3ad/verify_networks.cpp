@@ -1,6 +1,8 @@
 // The kinds of reference files that run a network: unet, vae, tae, resnet, reconstruct, train_unet, adapt_resnet.
 
 #include <cmath>
+#include <d3ad/backend/reference/ops.hpp>
+#include <d3ad/networks-inl.hpp>
 
 #include "device.hpp"
 #include "verify.hpp"

@@ -49,9 +49,9 @@ TEST_CASE("one option: a line for each metric, its own value marked") {
       result_of({"lambda=0.5:1:0.25"}, [](const AblationPoint& p) { return p.settings.map.lambda; }), "a<b");
   CHECK(contains(plot, "Ablation of a&lt;b: lambda"));
   CHECK(contains(plot, "<title>I-AUROC, lambda 0.75: 75.00</title>"));
-  CHECK(count(plot, "<polyline") == 2 * 3);
-  CHECK(count(plot, "class=\"mark\"") == 2);   // 0.85, in both panels
-  CHECK(count(plot, "<circle") == 2 * 3 + 3);  // no marks for what is not known; three in the legend
+  CHECK(count(plot, "<polyline class=\"s") == 2 + 3);  // no lines for what is not known; three in the legend
+  CHECK(count(plot, "class=\"mark\"") == 2);           // 0.85, in both panels
+  CHECK(count(plot, "<circle") == 2 * 3 + 3);          // no marks for what is not known; three in the legend
   CHECK_FALSE(contains(plot, "nan"));
 }
 
@@ -73,7 +73,7 @@ TEST_CASE("options without numbers have places, files their names, and long name
                                             [](const AblationPoint& p) { return p.extractor.empty() ? 0.5 : 0.6; }),
                                   "x");
   CHECK(contains(plot, ">an_extractor_with_a_..</text>"));
-  CHECK_FALSE(contains(plot, "<polyline"));
+  CHECK_FALSE(contains(plot, "<polyline class=\"s"));
   CHECK(contains(plot, ": 60.00</title>"));
   // A grid of one point, and one of which nothing is known, are plots too.
   CHECK(contains(ablation_plot(result_of({"eta2=4"}, [](const AblationPoint&) { return 0.5; }), "x"), "50.00"));

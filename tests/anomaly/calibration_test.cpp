@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "d3ad/anomaly/calibration-inl.hpp"
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/core/rng.hpp"
 #include "support/compare.hpp"

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/nn/layers.hpp"
 #include "support/compare.hpp"
 

@@ -6,10 +6,12 @@
 #include <cstring>
 
 #include "d3ad/autograd/adamw.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 #include "d3ad/diffusion/unet_trainer.hpp"
 #include "d3ad/models/resnet.hpp"
 #include "d3ad/models/unet.hpp"
+#include "d3ad/networks-inl.hpp"
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 #include "support/golden_parameters.hpp"

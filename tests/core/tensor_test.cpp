@@ -7,6 +7,7 @@
 #include <sstream>
 #include <type_traits>
 
+#include "d3ad/backend/cpu/convert.hpp"
 #include "d3ad/backend/ops.hpp"
 #include "d3ad/core/parameter.hpp"
 #include "support/compare.hpp"

@@ -8,8 +8,10 @@
 #include <string>
 
 #include "d3ad/autograd/functions.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/diffusion/denoise.hpp"
 #include "d3ad/models/unet.hpp"
+#include "d3ad/networks-inl.hpp"
 #include "support/compare.hpp"
 #include "support/golden.hpp"
 

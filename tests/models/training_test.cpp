@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "d3ad/autograd/adamw.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/models/resnet.hpp"
 #include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/models/unet.hpp"
 #include "d3ad/models/vae.hpp"
+#include "d3ad/networks-inl.hpp"
 #include "d3ad/weights/source.hpp"
 #include "support/compare.hpp"
 

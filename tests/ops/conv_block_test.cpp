@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "d3ad/backend/cpu/conv_plan.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/core/parameter.hpp"
 #include "support/both_devices.hpp"
 #include "support/temporary_folder.hpp"

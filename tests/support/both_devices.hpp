@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/simd_levels.hpp"
 #if defined(D3AD_CUDA) || defined(D3AD_TEST_CUDA)

@@ -7,6 +7,8 @@
 //
 // A context is used by one thread at a time. Tensors and weights may be shared between contexts for reading.
 
+#include "d3ad/core/compiled.hpp"
+
 namespace d3ad {
 
 template <class Device>

@@ -5,6 +5,8 @@
 //   GroupNorm{.groups = 32}            // error: no default constructor for Required<float>
 //   GroupNorm{.groups = 32, .eps = 1e-5f}
 
+#include "d3ad/core/compiled.hpp"
+
 namespace d3ad {
 
 template <class T>

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <ostream>
 
+#include "d3ad/core/compiled.hpp"
+
 namespace d3ad {
 
 struct Shape {

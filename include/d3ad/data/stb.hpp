@@ -1,11 +1,12 @@
 #pragma once
-// stb_image and stb_image_write (Sean Barrett, public domain), compiled privately into each file that includes this
-// one: PNG, JPEG and BMP from memory, PNG to memory. Only data/image.hpp includes it.
+// stb_image and stb_image_write (Sean Barrett, public domain): PNG, JPEG and BMP from memory, PNG to memory. Only
+// data/image-inl.hpp includes it: if d3ad is compiled, that is one file of the library, and else each file that reads
+// images has a copy of its own, which no other file sees.
 //
-// Damaged files are its callers' daily bread, so: its assertions do not end the program (what they would catch is
-// caught by its own checks), its memory starts as zeros (a JPEG may use tables it never defined), and UBSan overlooks
-// two harmless things: shifts (past the end of a damaged JPEG its bit reader shifts zeros by 32 and more) and null
-// pointers to memcpy (of no bytes, for an empty chunk of a PNG).
+// Files may be damaged: stb's assertions do not end the program (d3ad checks what they would catch), and its memory
+// starts as zeros (a JPEG may use tables that it never defined). UBSan would report two harmless things: shifts (past the
+// end of a damaged JPEG the bit reader shifts zeros by 32 and more) and null pointers to memcpy (of no bytes, for an empty
+// chunk of a PNG). The compiled library is built without those two checks of this file.
 
 #include <cassert>
 #include <climits>
@@ -26,13 +27,6 @@
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
 #pragma GCC diagnostic ignored "-Wattributes"
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((no_sanitize("shift", "nonnull-attribute"))), apply_to = function)
-#else
-#define static           \
-  static __attribute__(( \
-      no_sanitize("shift", "nonnull-attribute")))  // there is no other way to reach functions of a header
-#endif
 #endif
 
 #define STB_IMAGE_STATIC
@@ -56,11 +50,6 @@
 #include <stb_image_write.h>
 #endif
 
-#if defined(__clang__)
-#pragma clang attribute pop
-#elif defined(__GNUC__)
-#undef static
-#endif
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif

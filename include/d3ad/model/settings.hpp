@@ -5,15 +5,17 @@
 //   s.denoising.eta2 = 7;
 //   s.check();                                 // throws an Error with name, value and range if one is out of its range
 //   for (const Option& o : options_of(s)) use(o.name(), o.text(), o.range_text(), o.info().help);
+//   nlohmann::json j = s;  s = j.get<Settings>();
 //
-// A field's default stands at the field, all else in its group's describe(). To add an option: add both there; JSON
-// (settings_json.hpp), the command line and the ablation follow. A model keeps the settings it was made with.
+// A field's default stands at the field, all else in its group's describe() (settings-inl.hpp). To add an option, add both;
+// JSON, the command line and the ablation follow. A model keeps the settings it was made with.
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "d3ad/core/check.hpp"
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/tile.hpp"
 #include "d3ad/model/option.hpp"
 
@@ -26,38 +28,7 @@ struct DataSettings {
   std::string augment = "none";
   double held_back = 0.2;
 
-  void describe(OptionTable& table) {
-    table.group("Data", Stage::train);
-    table.add(image_size, {.name = "image_size",
-                           .help = "Side of the square that images are resized to",
-                           .least = 64,
-                           .most = 2048,
-                           .multiple = 32,
-                           .unit = "pixels"});
-    table.add(tile, {.name = "tile",
-                     .help = "Side of the tiles that images are cut into before they are resized",
-                     .least = 32,
-                     .most = 16384,
-                     .zero = "whole images",
-                     .unit = "pixels"});
-    table.add(tile_overlap, {.name = "tile_overlap",
-                             .help = "Fraction of a tile's side that overlaps the next tile",
-                             .least = 0,
-                             .most = 0.75,
-                             .also_at_detection = true});
-    table.add(augment, {.name = "augment",
-                        .help = "Augmentation of the good images for training: flip mirrors them left to right, "
-                                "dihedral turns and mirrors them in eight ways",
-                        .words = {"none", "flip", "dihedral"}});
-    table.add(held_back, {.name = "held_back",
-                          .help = "Fraction of the good images that are held out of training; the maps' ranges and the "
-                                  "threshold are learned from them",
-                          .least = 0,
-                          .most = 0.9,
-                          .zero = "all images count for both",
-                          .paper = "0",
-                          .reason = "a threshold has to be learned from images that were not trained on"});
-  }
+  void describe(OptionTable& table);
 };
 
 struct UNetSettings {
@@ -67,42 +38,7 @@ struct UNetSettings {
   std::vector<int> attention{2, 4};
   int heads = 4;
 
-  void describe(OptionTable& table) {
-    constexpr const char* kSmall = "a smaller UNet trains on two cores in minutes";
-    table.group("UNet", Stage::train);
-    table.add(base, {.name = "base",
-                     .help = "Base channels",
-                     .least = 32,
-                     .most = 4096,
-                     .multiple = 32,
-                     .paper = "192",
-                     .reason = kSmall});
-    table.add(multipliers, {.name = "multipliers",
-                            .help = "Channel multiplier of each level, with commas between",
-                            .least = 1,
-                            .most = 64,
-                            .paper = "1,2,2,4,4",
-                            .reason = kSmall});
-    table.add(res_blocks, {.name = "res_blocks",
-                           .help = "Residual blocks in each level",
-                           .least = 1,
-                           .most = 16,
-                           .paper = "2",
-                           .reason = kSmall});
-    table.add(attention, {.name = "attention",
-                          .help = "Downsampling factors that have attention, with commas between; powers of two",
-                          .least = 1,
-                          .most = 128,
-                          .may_be_empty = true,
-                          .paper = "1,2,4,8",
-                          .reason = kSmall});
-    table.add(heads, {.name = "heads",
-                      .help = "Attention heads, which have to divide the base channels",
-                      .least = 1,
-                      .most = 4096,
-                      .paper = "8",
-                      .reason = kSmall});
-  }
+  void describe(OptionTable& table);
 };
 
 struct TrainingSettings {
@@ -118,77 +54,14 @@ struct TrainingSettings {
   int accumulate = 1;
   bool checkpointing = false;
 
-  void describe(OptionTable& table) {
-    constexpr const char* kShort = "a short training takes minutes on two cores";
-    table.group("Training of the UNet", Stage::train);
-    table.add(iterations, {.name = "iterations",
-                           .help = "Length of the training, in steps of one batch each",
-                           .least = 0,
-                           .zero = "epochs decides",
-                           .unit = "steps",
-                           .paper = "0",
-                           .reason = kShort});
-    table.add(epochs, {.name = "epochs",
-                       .help = "Length of the training, in rounds over the good images",
-                       .least = 0,
-                       .zero = "iterations decides",
-                       .unit = "epochs",
-                       .paper = "300",
-                       .reason = kShort});
-    table.add(batch, {.name = "batch",
-                      .help = "Batch size, in images (tiles for tiled models)",
-                      .least = 1,
-                      .most = 4096,
-                      .paper = "30",
-                      .reason = kShort});
-    table.add(learning_rate, {.name = "learning_rate",
-                              .help = "Learning rate of AdamW",
-                              .most = 1,
-                              .above = 0,
-                              .paper = "0.0001",
-                              .reason = "a short training needs larger steps"});
-    table.add(weight_decay, {.name = "weight_decay", .help = "Weight decay of AdamW", .least = 0, .most = 1});
-    table.add(ema, {.name = "ema",
-                    .help = "Decay of the averaged weights; step t uses min(ema, (1 + t) / (10 + t))",
-                    .least = 0,
-                    .below = 1,
-                    .zero = "no average",
-                    .paper = "0",
-                    .reason = "averaged weights are steadier after a short training"});
-    table.add(warmup, {.name = "warmup",
-                       .help = "Steps over which the learning rate rises linearly",
-                       .least = 0,
-                       .zero = "none",
-                       .unit = "steps"});
-    table.add(cosine_decay, {.name = "cosine_decay", .help = "Decay of the learning rate to zero along half a cosine"});
-    table.add(clip, {.name = "clip", .help = "Largest norm of the gradient", .least = 0, .zero = "no limit"});
-    table.add(accumulate, {.name = "accumulate",
-                           .help = "Micro-batches that each batch is split into, to save memory; a divisor of the "
-                                   "batch size",
-                           .least = 1,
-                           .most = 4096});
-    table.add(checkpointing,
-              {.name = "checkpointing", .help = "Recompute activations in the backward pass, to save memory"});
-  }
+  void describe(OptionTable& table);
 };
 
 struct AdaptationSettings {
   int gamma = 0;
   double learning_rate = 1e-4;
 
-  void describe(OptionTable& table) {
-    table.group("Domain adaptation", Stage::adapt);
-    table.add(gamma, {.name = "gamma",
-                      .help = "Epochs of domain adaptation of the feature extractor",
-                      .least = 0,
-                      .most = 100,
-                      .zero = "none",
-                      .unit = "epochs"});
-    table.add(learning_rate, {.name = "adapt_learning_rate",
-                              .help = "Learning rate of AdamW for the feature extractor",
-                              .most = 1,
-                              .above = 0});
-  }
+  void describe(OptionTable& table);
 };
 
 struct ConditioningSettings {
@@ -198,25 +71,7 @@ struct ConditioningSettings {
   bool dynamic = true;
   int layer = 2;
 
-  void describe(OptionTable& table) {
-    table.group("Implicit conditioning", Stage::calibrate);
-    table.add(k, {.name = "k",
-                  .help = "Nearest good images over which an image's distance is averaged",
-                  .least = 1,
-                  .most = 1e6});
-    table.add(bins, {.name = "bins", .help = "Bins of the distances", .least = 2, .most = 1000});
-    table.add(T_max, {.name = "T_max",
-                      .help = "Largest noise level, in steps of the diffusion",
-                      .least = 10,
-                      .most = 1000,
-                      .paper = "80",
-                      .reason = "large faults are repaired only from higher noise levels (see bench/README.md)"});
-    table.add(dynamic, {.name = "dynamic", .help = "Choose the noise level for each image; false uses T_max for all"});
-    table.add(layer, {.name = "dic_layer",
-                      .help = "Layer of the feature extractor whose features give the distance",
-                      .least = 1,
-                      .most = 3});
-  }
+  void describe(OptionTable& table);
 };
 
 struct DenoisingSettings {
@@ -226,25 +81,7 @@ struct DenoisingSettings {
   double omega = 0;
   bool sample_posterior = false;
 
-  void describe(OptionTable& table) {
-    table.group("Denoising", Stage::detect);
-    table.add(steps, {.name = "steps", .help = "Denoising steps", .least = 1, .most = 1000});
-    table.add(eta, {.name = "eta", .help = "Randomness of the sampler", .least = 0, .most = 1, .zero = "DDIM"});
-    table.add(eta2, {.name = "eta2",
-                     .help = "Strength of the guidance towards the input",
-                     .least = 0,
-                     .most = 1000,
-                     .zero = "none",
-                     .paper = "4",
-                     .reason = "guidance overshoots at noise levels above the paper's"});
-    table.add(omega, {.name = "omega",
-                      .help = "Fraction of the noise added at the start; 1 is ordinary noising",
-                      .least = 0,
-                      .most = 1,
-                      .zero = "noiseless scaling"});
-    table.add(sample_posterior, {.name = "sample_posterior",
-                                 .help = "Draw the VAE's latent from its distribution instead of taking its mean"});
-  }
+  void describe(OptionTable& table);
 };
 
 struct MapSettings {
@@ -252,34 +89,13 @@ struct MapSettings {
   double sigma = 4;
   std::vector<int> layers{2, 3};
 
-  void describe(OptionTable& table) {
-    table.group("Anomaly map", Stage::mix);
-    table.add(
-        lambda,
-        {.name = "lambda", .help = "Weight of the latent map; the feature map has the rest", .least = 0, .most = 1});
-    table.add(sigma, {.name = "sigma",
-                      .help = "Standard deviation of the map's Gaussian blur",
-                      .most = 100,
-                      .above = 0,
-                      .unit = "pixels"});
-    table.stage(Stage::map);
-    table.add(layers, {.name = "map_layers",
-                       .help = "Layers of the feature extractor that the feature map compares, with commas between",
-                       .least = 1,
-                       .most = 3});
-  }
+  void describe(OptionTable& table);
 };
 
 struct ThresholdSettings {
   double false_alarm_rate = 0.05;
 
-  void describe(OptionTable& table) {
-    table.group("Threshold", Stage::threshold);
-    table.add(false_alarm_rate, {.name = "false_alarm_rate",
-                                 .help = "Target false-alarm rate: the fraction of good images flagged as faulty",
-                                 .least = 0,
-                                 .below = 1});
-  }
+  void describe(OptionTable& table);
 };
 
 struct Settings {
@@ -296,47 +112,20 @@ struct Settings {
   std::string weights = "float";
 
   static Settings small() { return {}; }
-  static Settings paper() {
-    Settings s;
-    s.preset = "paper";
-    options_of(s).set_paper();
-    return s;
-  }
-  static Settings named(const std::string& preset) {
-    if (preset == "small") return small();
-    if (preset == "paper") return paper();
-    fail("preset '", preset, "' is not known; expected small or paper");
-  }
+  static Settings paper();
+  // small or paper; an Error if it is another.
+  static Settings named(const std::string& preset);
 
-  void describe(OptionTable& table) {
-    data.describe(table);
-    unet.describe(table);
-    training.describe(table);
-    adaptation.describe(table);
-    conditioning.describe(table);
-    denoising.describe(table);
-    map.describe(table);
-    threshold.describe(table);
-    table.group("General", Stage::train);
-    table.add(seed, {.name = "seed", .help = "Seed of everything that is random"});
-    table.stage(Stage::detect);
-    table.add(weights, {.name = "weights",
-                        .help = "Type in which detection keeps the networks' weights; bfloat16 halves their memory, is "
-                                "slower and rounds",
-                        .words = {"float", "bfloat16"}});
-  }
+  void describe(OptionTable& table);
 
   // Throws an Error that names the setting, its value and what was expected.
-  void check() const {
-    auto copy = *this;  // a table refers to what can be changed
-    options_of(copy).check();
-    D3AD_CHECK((training.iterations > 0) != (training.epochs > 0),
-               "one of iterations and epochs has to be more than 0 and the other 0; they are ", training.iterations,
-               " and ", training.epochs);
-    D3AD_CHECK(training.batch % training.accumulate == 0, "accumulate is ", training.accumulate,
-               ", which does not divide the batch of ", training.batch);
-  }
+  void check() const;
 };
+
+// One flat object, as "settings" in a model's config.json has it. What JSON leaves out has its default; a value of another
+// type is an Error. Ranges are Settings::check()'s.
+void to_json(nlohmann::json& j, const Settings& s);
+void from_json(const nlohmann::json& j, Settings& s);
 
 // If only one of the two lengths of training was given, it replaces the other, which becomes 0. given("epochs") says
 // whether it was.
@@ -351,3 +140,7 @@ void replace_length(Settings& s, Given&& given) {
 inline Tiling tiling(const Settings& s) { return Tiling(s.data.image_size, s.data.tile, s.data.tile_overlap); }
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/model/settings-inl.hpp"
+#endif

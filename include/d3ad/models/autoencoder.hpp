@@ -8,11 +8,12 @@
 //
 // x, y [n, h, w, 3] in [-1, 1] (y not clamped); z [n, h/8, w/8, latent_channels()].
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/models/vae.hpp"
 
@@ -21,51 +22,33 @@ namespace d3ad {
 template <class Device>
 class Autoencoder {
  public:
-  Autoencoder(const Params<Device>& params, const nlohmann::json& config) : net_(make(params, config)) {
-    if (const auto* big = std::get_if<Vae<Device>>(&net_)) latent_scale_ = big->config().scaling_factor;
-  }
+  Autoencoder(const Params<Device>& params, const nlohmann::json& config);
 
-  nlohmann::json config() const {
-    return std::visit([](const auto& net) { return nlohmann::json(net.config()); }, net_);
-  }
+  nlohmann::json config() const;
   // Whether the latent scale is the network's own, and not to be measured on training latents.
   bool has_own_scale() const { return std::holds_alternative<Vae<Device>>(net_); }
   float latent_scale() const { return latent_scale_; }
-  void set_latent_scale(float scale) {
-    D3AD_CHECK(scale > 0 && scale < 1e30f, "autoencoder: a latent scale of ", scale, " is not positive and finite");
-    latent_scale_ = scale;
-  }
-  int latent_channels() const {
-    return std::visit([](const auto& net) { return net.config().latent_channels; }, net_);
-  }
-  int reduction() const {
-    return std::visit([](const auto& net) { return net.config().reduction(); }, net_);
-  }
+  void set_latent_scale(float scale);
+  int latent_channels() const;
+  int reduction() const;
 
   // The scaled latent; `noise` (of z's shape) draws from the posterior where there is one, empty takes its mean.
   template <class Run>
-  fn::ValueOf<Run> encode(Run& run, fn::ValueOf<Run> x, fn::ValueOf<Run> noise = {}) const {
-    if (const auto* tiny = std::get_if<TinyVae<Device>>(&net_))
-      return fn::scale(run, tiny->encode(run, std::move(x)), latent_scale_);
-    auto moments = std::get<Vae<Device>>(net_).encode(run, std::move(x));
-    return fn::scale(run, fn::posterior(run, std::move(moments), std::move(noise)), latent_scale_);
-  }
+  fn::ValueOf<Run> encode(Run& run, fn::ValueOf<Run> x, fn::ValueOf<Run> noise = {}) const;
 
   template <class Run>
-  fn::ValueOf<Run> decode(Run& run, fn::ValueOf<Run> z) const {
-    z = fn::scale(run, std::move(z), 1.0f / latent_scale_);
-    return std::visit([&](const auto& net) { return net.decode(run, std::move(z)); }, net_);
-  }
+  fn::ValueOf<Run> decode(Run& run, fn::ValueOf<Run> z) const;
 
  private:
   using Net = std::variant<TinyVae<Device>, Vae<Device>>;
-  static Net make(const Params<Device>& params, const nlohmann::json& config) {
-    if (config.value("architecture", "") == "tae") return TinyVae<Device>(params, config.get<TinyVaeConfig>());
-    return Vae<Device>(params, config.get<VaeConfig>());
-  }
+  static Net make(const Params<Device>& params, const nlohmann::json& config);
 
   Net net_;
   float latent_scale_ = 1.0f;
 };
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/models/autoencoder-inl.hpp"
+#endif

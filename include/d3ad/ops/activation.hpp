@@ -18,12 +18,10 @@ inline void check_activate(Shape out, Shape x) {
   D3AD_CHECK(out == x, "activate: the output (or its gradient) is ", out, ", expected ", x);
 }
 
-void activate(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, Activation);
-void activate_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy, In<float, Cpu> x, Activation);
-
-template <class T>
-void activate(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, Activation);
-template <class T>
-void activate_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x, Activation);
+template <class Device>
+void activate(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x, Activation);
+template <class Device>
+void activate_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                       In<Real<Device>, Device> x, Activation);
 
 }  // namespace d3ad::ops

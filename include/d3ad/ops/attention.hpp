@@ -29,13 +29,10 @@ inline void check_attention(Shape out, Shape qkv, Attention config) {
              qkv);
 }
 
-void attention(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> qkv, Attention);
-void attention_backward(Context<Cpu>&, View<float, Cpu> dqkv, In<float, Cpu> dout, In<float, Cpu> qkv, Attention);
-
-template <class T>
-void attention(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention);
-template <class T>
-void attention_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
-                        Attention);
+template <class Device>
+void attention(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> qkv, Attention);
+template <class Device>
+void attention_backward(Context<Device>&, View<Real<Device>, Device> dqkv, In<Real<Device>, Device> dout,
+                        In<Real<Device>, Device> qkv, Attention);
 
 }  // namespace d3ad::ops

@@ -38,34 +38,25 @@ inline void check_batch_norm_stats(Shape stats, Shape x) {
   D3AD_CHECK(stats == expected, "batch_norm: statistics ", stats, ", expected ", expected);
 }
 
-void batch_norm_eval(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> scale, In<float, Cpu> shift,
-                     In<float, Cpu> mean, In<float, Cpu> var, BatchNorm);
-void batch_norm_train(Context<Cpu>&, View<float, Cpu> out, View<float, Cpu> stats, View<float, Cpu> running_mean,
-                      View<float, Cpu> running_var, In<float, Cpu> x, In<float, Cpu> scale, In<float, Cpu> shift,
+template <class Device>
+void batch_norm_eval(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x,
+                     In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
+                     In<Weight<Device>, Device> mean, In<Weight<Device>, Device> var, BatchNorm);
+template <class Device>
+void batch_norm_train(Context<Device>&, View<Real<Device>, Device> out, View<Weight<Device>, Device> stats,
+                      View<Weight<Device>, Device> running_mean, View<Weight<Device>, Device> running_var,
+                      In<Real<Device>, Device> x, In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
                       BatchNorm);
-void batch_norm_train_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cpu> dscale, View<float, Cpu> dshift,
-                               In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats, In<float, Cpu> scale,
-                               In<float, Cpu> shift, BatchNorm);
-void batch_norm_eval_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cpu> dscale, View<float, Cpu> dshift,
-                              In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> scale, In<float, Cpu> shift,
-                              In<float, Cpu> mean, In<float, Cpu> var, BatchNorm);
-
-template <class T>
-void batch_norm_eval(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> scale,
-                     In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean, In<float, CudaOf<T>> var, BatchNorm);
-template <class T>
-void batch_norm_train(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats,
-                      View<float, CudaOf<T>> running_mean, View<float, CudaOf<T>> running_var, In<T, CudaOf<T>> x,
-                      In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, BatchNorm);
-template <class T>
-void batch_norm_train_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                               View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                               In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift,
-                               BatchNorm);
-template <class T>
-void batch_norm_eval_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                              View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                              In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, In<float, CudaOf<T>> mean,
-                              In<float, CudaOf<T>> var, BatchNorm);
+template <class Device>
+void batch_norm_train_backward(Context<Device>&, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                               View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy,
+                               In<Real<Device>, Device> x, In<Weight<Device>, Device> stats,
+                               In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift, BatchNorm);
+template <class Device>
+void batch_norm_eval_backward(Context<Device>&, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                              View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy,
+                              In<Real<Device>, Device> x, In<Weight<Device>, Device> scale,
+                              In<Weight<Device>, Device> shift, In<Weight<Device>, Device> mean,
+                              In<Weight<Device>, Device> var, BatchNorm);
 
 }  // namespace d3ad::ops

@@ -12,10 +12,8 @@
 
 namespace d3ad::ops {
 
-void bilinear_align_corners(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-
-template <class T>
-void bilinear_align_corners(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x);
+template <class Device>
+void bilinear_align_corners(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x);
 
 inline void check_bilinear(Shape out, Shape x) {
   D3AD_CHECK(out.n == x.n && out.c == x.c, "bilinear_align_corners: out ", out, " and x ", x,

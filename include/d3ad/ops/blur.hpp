@@ -19,21 +19,16 @@ struct MapRange {
   float lo = 0, hi = 0;
 };
 
-void mix_maps(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y, MapRange x_range,
-              MapRange y_range, float lambda);
-void gaussian_blur(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, float sigma, int radius);
-void min_max(Context<Cpu>&, In<float, Cpu> x, float& lo, float& hi);
-void max_per_image(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-
-template <class T>
-void mix_maps(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, In<float, CudaOf<T>> y,
-              MapRange x_range, MapRange y_range, float lambda);
-template <class T>
-void gaussian_blur(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, float sigma, int radius);
-template <class T>
-void min_max(Context<CudaOf<T>>&, In<float, CudaOf<T>> x, float& lo, float& hi);  // waits for the device
-template <class T>
-void max_per_image(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x);
+template <class Device>
+void mix_maps(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x,
+              In<Weight<Device>, Device> y, MapRange x_range, MapRange y_range, float lambda);
+template <class Device>
+void gaussian_blur(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x, float sigma,
+                   int radius);
+template <class Device>
+void min_max(Context<Device>&, In<Weight<Device>, Device> x, float& lo, float& hi);  // waits for the device
+template <class Device>
+void max_per_image(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x);
 
 inline void check_mix_maps(Shape out, Shape x, Shape y) {
   D3AD_CHECK(out == x && x == y, "mix_maps: out ", out, ", x ", x, " and y ", y, " are not of one shape");

@@ -20,12 +20,9 @@ inline void check_split(Shape a, bool has_a, Shape b, bool has_b, Shape x) {
              " and ", b, " are not the parts of x ", x);
 }
 
-void concat(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
-void split(Context<Cpu>&, View<float, Cpu> a, View<float, Cpu> b, In<float, Cpu> x);
-
-template <class T>
-void concat(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b);
-template <class T>
-void split(Context<CudaOf<T>>&, View<T, CudaOf<T>> a, View<T, CudaOf<T>> b, In<T, CudaOf<T>> x);
+template <class Device>
+void concat(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> a, In<Real<Device>, Device> b);
+template <class Device>
+void split(Context<Device>&, View<Real<Device>, Device> a, View<Real<Device>, Device> b, In<Real<Device>, Device> x);
 
 }  // namespace d3ad::ops

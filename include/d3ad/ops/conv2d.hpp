@@ -49,20 +49,14 @@ inline void check_conv2d(Shape out, Shape x, Shape w, Shape bias, bool has_bias,
   D3AD_CHECK(!has_bias || bias.size() == w.n, "conv2d: bias ", bias, ", expected ", w.n, " values for weight ", w);
 }
 
-void conv2d(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w, In<float, Cpu> bias,
-            Conv2d);
-void conv2d_backward_data(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w, Conv2d);
-void conv2d_backward_weights(Context<Cpu>&, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
-                             In<float, Cpu> dy, Conv2d);
-
-template <class T>
-void conv2d(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, const Parameter<CudaOf<T>>& w,
-            In<float, CudaOf<T>> bias, Conv2d);
-template <class T>
-void conv2d_backward_data(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
-                          const Parameter<CudaOf<T>>& w, Conv2d);
-template <class T>
-void conv2d_backward_weights(Context<CudaOf<T>>&, View<float, CudaOf<T>> dw, View<float, CudaOf<T>> db,
-                             In<T, CudaOf<T>> x, In<T, CudaOf<T>> dy, Conv2d);
+template <class Device>
+void conv2d(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x, const Parameter<Device>& w,
+            In<Weight<Device>, Device> bias, Conv2d);
+template <class Device>
+void conv2d_backward_data(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                          const Parameter<Device>& w, Conv2d);
+template <class Device>
+void conv2d_backward_weights(Context<Device>&, View<Weight<Device>, Device> dw, View<Weight<Device>, Device> db,
+                             In<Real<Device>, Device> x, In<Real<Device>, Device> dy, Conv2d);
 
 }  // namespace d3ad::ops

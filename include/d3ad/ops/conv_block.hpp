@@ -120,15 +120,11 @@ inline void check_channel_moments(Shape moments, Shape x) {
              ", expected ", moments_shape(x));
 }
 
-void conv_block(Context<Cpu>&, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w,
-                Conv2d);
+template <class Device>
+void conv_block(Context<Device>&, const ConvBlockOutput<Device>&, const ConvBlockInput<Device>&,
+                const Parameter<Device>& w, Conv2d);
 // Those of x: what a block that was not handed them does first.
-void channel_moments(Context<Cpu>&, View<float, Cpu> moments, In<float, Cpu> x);
-
-template <class T>
-void channel_moments(Context<CudaOf<T>>&, View<float, CudaOf<T>> moments, In<T, CudaOf<T>> x);
-template <class T>
-void conv_block(Context<CudaOf<T>>&, const ConvBlockOutput<CudaOf<T>>&, const ConvBlockInput<CudaOf<T>>&,
-                const Parameter<CudaOf<T>>& w, Conv2d);
+template <class Device>
+void channel_moments(Context<Device>&, View<Weight<Device>, Device> moments, In<Real<Device>, Device> x);
 
 }  // namespace d3ad::ops

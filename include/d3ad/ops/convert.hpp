@@ -17,16 +17,14 @@ inline void check_convert(Shape out, Shape x) {
   D3AD_CHECK(out == x, "convert: the output is ", out, ", expected ", x);
 }
 
-void widen(Context<Cpu>&, View<float, Cpu> out, In<bfloat16, Cpu> x);
-void narrow(Context<Cpu>&, View<bfloat16, Cpu> out, In<float, Cpu> x);
-
-template <class T>
-void widen(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<bfloat16, CudaOf<T>> x);
-template <class T>
-void narrow(Context<CudaOf<T>>&, View<bfloat16, CudaOf<T>> out, In<float, CudaOf<T>> x);
+template <class Device>
+void widen(Context<Device>&, View<Weight<Device>, Device> out, In<bfloat16, Device> x);
+template <class Device>
+void narrow(Context<Device>&, View<bfloat16, Device> out, In<Weight<Device>, Device> x);
 
 // Any of float, half and bfloat16 to any of them, rounded to nearest even.
-template <class To, class From, class T>
-void convert(Context<CudaOf<T>>&, View<To, CudaOf<T>> out, View<const From, CudaOf<T>> x);
+
+template <class To, class From, class Device>
+void convert(Context<Device>&, View<To, Device> out, View<const From, Device> x);
 
 }  // namespace d3ad::ops

@@ -29,18 +29,13 @@ struct StepCoefficients {
 
 inline constexpr StepCoefficients kIdle{1.0f, 1.0f, 0.0f, 0.0f};
 
-void scale_start(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> z0, In<float, Cpu> noise, In<float, Cpu> a,
-                 In<float, Cpu> b);
-void guided_step(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> e, In<float, Cpu> z0,
-                 In<float, Cpu> noise, In<StepCoefficients, Cpu> coefficients, float eta2);
-
-template <class T>
-void scale_start(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z0, In<float, CudaOf<T>> noise,
-                 In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
-template <class T>
-void guided_step(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> x, In<T, CudaOf<T>> e,
-                 In<float, CudaOf<T>> z0, In<float, CudaOf<T>> noise, In<StepCoefficients, CudaOf<T>> coefficients,
-                 float eta2);
+template <class Device>
+void scale_start(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> z0,
+                 In<Weight<Device>, Device> noise, In<float, Device> a, In<float, Device> b);
+template <class Device>
+void guided_step(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> x,
+                 In<Real<Device>, Device> e, In<Weight<Device>, Device> z0, In<Weight<Device>, Device> noise,
+                 In<StepCoefficients, Device> coefficients, float eta2);
 
 // The arithmetic of guided_step, the same on every device: the factors of an image, then its elements.
 struct GuidedStep {

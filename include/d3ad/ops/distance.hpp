@@ -16,16 +16,15 @@ namespace d3ad::ops {
 
 inline constexpr double kCosineEps = 1e-8;
 
-void channel_l1(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
-void channel_cosine(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
-void pairwise_l1(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b);
-
-template <class T>
-void channel_l1(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
-template <class T>
-void channel_cosine(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<T, CudaOf<T>> a, In<T, CudaOf<T>> b);
-template <class T>
-void pairwise_l1(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+template <class Device>
+void channel_l1(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> a,
+                In<Weight<Device>, Device> b);
+template <class Device>
+void channel_cosine(Context<Device>&, View<Weight<Device>, Device> out, In<Real<Device>, Device> a,
+                    In<Real<Device>, Device> b);
+template <class Device>
+void pairwise_l1(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> a,
+                 In<Weight<Device>, Device> b);
 
 inline void check_channel_distance(const char* op, Shape out, Shape a, Shape b) {
   D3AD_CHECK(a == b, op, ": a ", a, " and b ", b, " are not of one shape");

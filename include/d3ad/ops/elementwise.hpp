@@ -31,33 +31,24 @@ inline void check_per_image(const char* op, Shape x, Shape per_image) {
              ", expected one value for each image and channel");
 }
 
-void fill(Context<Cpu>&, View<float, Cpu> out, float value);
-void copy(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-void add(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y);
-void scale(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, float factor, float offset);
-void add_scaled(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, float factor);
-void scale_channels(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> factor,
-                    In<float, Cpu> offset);
-void add_per_image(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> shift);
-void sum_pixels(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-
-// U: float or the activations' type T.
-template <class U, class T>
-void fill(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, float value);
-template <class U, class T>
-void copy(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x);
-template <class U, class T>
-void add(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, In<U, CudaOf<T>> y);
-template <class U, class T>
-void scale(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor, float offset);
-template <class U, class T>
-void add_scaled(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> x, float factor);
-template <class T>
-void scale_channels(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<float, CudaOf<T>> factor,
-                    In<float, CudaOf<T>> offset);
-template <class T>
-void add_per_image(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, In<T, CudaOf<T>> shift);
-template <class T>
-void sum_pixels(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+// T: Real<Device> or Weight<Device>.
+template <class T, class Device>
+void fill(Context<Device>&, View<T, Device> out, Weight<Device> value);
+template <class T, class Device>
+void copy(Context<Device>&, View<T, Device> out, In<T, Device> x);
+template <class T, class Device>
+void add(Context<Device>&, View<T, Device> out, In<T, Device> x, In<T, Device> y);
+template <class T, class Device>
+void scale(Context<Device>&, View<T, Device> out, In<T, Device> x, Weight<Device> factor, Weight<Device> offset);
+template <class T, class Device>
+void add_scaled(Context<Device>&, View<T, Device> out, In<T, Device> x, Weight<Device> factor);
+template <class Device>
+void scale_channels(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x,
+                    In<Weight<Device>, Device> factor, In<Weight<Device>, Device> offset);
+template <class Device>
+void add_per_image(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x,
+                   In<Real<Device>, Device> shift);
+template <class Device>
+void sum_pixels(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x);
 
 }  // namespace d3ad::ops

@@ -37,18 +37,14 @@ inline void check_group_norm(Shape out, Shape stats, bool has_stats, Shape x, Sh
   D3AD_CHECK(!has_stats || stats == expected, "group_norm: statistics ", stats, ", expected ", expected);
 }
 
-void group_norm(Context<Cpu>&, View<float, Cpu> out, View<float, Cpu> stats, In<float, Cpu> x, In<float, Cpu> scale,
-                In<float, Cpu> shift, GroupNorm);
-void group_norm_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cpu> dscale, View<float, Cpu> dshift,
-                         In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats, In<float, Cpu> scale,
-                         In<float, Cpu> shift, GroupNorm);
-
-template <class T>
-void group_norm(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<float, CudaOf<T>> stats, In<T, CudaOf<T>> x,
-                In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, GroupNorm);
-template <class T>
-void group_norm_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<float, CudaOf<T>> dscale,
-                         View<float, CudaOf<T>> dshift, In<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                         In<float, CudaOf<T>> stats, In<float, CudaOf<T>> scale, In<float, CudaOf<T>> shift, GroupNorm);
+template <class Device>
+void group_norm(Context<Device>&, View<Real<Device>, Device> out, View<Weight<Device>, Device> stats,
+                In<Real<Device>, Device> x, In<Weight<Device>, Device> scale, In<Weight<Device>, Device> shift,
+                GroupNorm);
+template <class Device>
+void group_norm_backward(Context<Device>&, View<Real<Device>, Device> dx, View<Weight<Device>, Device> dscale,
+                         View<Weight<Device>, Device> dshift, In<Real<Device>, Device> dy, In<Real<Device>, Device> x,
+                         In<Weight<Device>, Device> stats, In<Weight<Device>, Device> scale,
+                         In<Weight<Device>, Device> shift, GroupNorm);
 
 }  // namespace d3ad::ops

@@ -99,10 +99,8 @@ constexpr T input_number(std::uint8_t v) {
   return static_cast<T>(v) / T{255} * T{2} - T{1};
 }
 
-void image_input(Context<Cpu>&, View<float, Cpu> out, In<std::uint8_t, Cpu> pixels);
-
-template <class T>
-void image_input(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<std::uint8_t, CudaOf<T>> pixels);
+template <class Device>
+void image_input(Context<Device>&, View<Weight<Device>, Device> out, In<std::uint8_t, Device> pixels);
 
 inline void check_image_input(Shape out, Shape pixels) {
   for (const Shape s : {out, pixels}) {

@@ -24,19 +24,14 @@ inline void check_linear(Shape out, Shape x, Shape w, Shape bias, bool has_bias)
   D3AD_CHECK(!has_bias || bias.size() == w.n, "linear: bias ", bias, ", expected ", w.n, " values for weight ", w);
 }
 
-void linear(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w, In<float, Cpu> bias);
-void linear_backward_data(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w);
-void linear_backward_weights(Context<Cpu>&, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
-                             In<float, Cpu> dy);
-
-template <class T>
-void linear(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x, const Parameter<CudaOf<T>>& w,
-            In<float, CudaOf<T>> bias);
-template <class T>
-void linear_backward_data(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
-                          const Parameter<CudaOf<T>>& w);
-template <class T>
-void linear_backward_weights(Context<CudaOf<T>>&, View<float, CudaOf<T>> dw, View<float, CudaOf<T>> db,
-                             In<T, CudaOf<T>> x, In<T, CudaOf<T>> dy);
+template <class Device>
+void linear(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x, const Parameter<Device>& w,
+            In<Weight<Device>, Device> bias);
+template <class Device>
+void linear_backward_data(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                          const Parameter<Device>& w);
+template <class Device>
+void linear_backward_weights(Context<Device>&, View<Weight<Device>, Device> dw, View<Weight<Device>, Device> db,
+                             In<Real<Device>, Device> x, In<Real<Device>, Device> dy);
 
 }  // namespace d3ad::ops

@@ -31,44 +31,35 @@ inline void check_label(std::int32_t label, std::int64_t classes) {
   D3AD_CHECK(label >= 0 && label < classes, "cross_entropy: label ", label, ", expected 0 to ", classes - 1);
 }
 
-void mse(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t);
-void mse_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d);
-void l1(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t);
-void l1_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d);
-void cosine_loss(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> y);
-void cosine_loss_backward(Context<Cpu>&, View<float, Cpu> dx, View<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> y,
-                          float d);
-void kl(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> mean, In<float, Cpu> logvar);
-void kl_backward(Context<Cpu>&, View<float, Cpu> dmean, View<float, Cpu> dlogvar, In<float, Cpu> mean,
-                 In<float, Cpu> logvar, float d);
-void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<std::int32_t, Cpu> labels);
-void cross_entropy_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x, In<std::int32_t, Cpu> labels,
-                            float d);
+template <class Device>
+void mse(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x, In<Real<Device>, Device> t);
+template <class Device>
+void mse_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                  In<Real<Device>, Device> t, Weight<Device> d);
+template <class Device>
+void l1(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x, In<Real<Device>, Device> t);
+template <class Device>
+void l1_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                 In<Real<Device>, Device> t, Weight<Device> d);
+template <class Device>
+void cosine_loss(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
+                 In<Real<Device>, Device> y);
+template <class Device>
+void cosine_loss_backward(Context<Device>&, View<Real<Device>, Device> dx, View<Real<Device>, Device> dy,
+                          In<Real<Device>, Device> x, In<Real<Device>, Device> y, Weight<Device> d);
+template <class Device>
+void kl(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> mean,
+        In<Real<Device>, Device> logvar);
+template <class Device>
+void kl_backward(Context<Device>&, View<Real<Device>, Device> dmean, View<Real<Device>, Device> dlogvar,
+                 In<Real<Device>, Device> mean, In<Real<Device>, Device> logvar, Weight<Device> d);
+template <class Device>
+void cross_entropy(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
+                   In<std::int32_t, Device> labels);
+template <class Device>
+void cross_entropy_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
+                            In<std::int32_t, Device> labels, Weight<Device> d);
 
-template <class T>
-void mse(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t);
-template <class T>
-void mse_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d);
-template <class T>
-void l1(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t);
-template <class T>
-void l1_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x, In<T, CudaOf<T>> t, float d);
-template <class T>
-void cosine_loss(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x, In<T, CudaOf<T>> y);
-template <class T>
-void cosine_loss_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, View<T, CudaOf<T>> dy, In<T, CudaOf<T>> x,
-                          In<T, CudaOf<T>> y, float d);
-template <class T>
-void kl(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> mean, In<T, CudaOf<T>> logvar);
-template <class T>
-void kl_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dmean, View<T, CudaOf<T>> dlogvar, In<T, CudaOf<T>> mean,
-                 In<T, CudaOf<T>> logvar, float d);
 // A label outside the classes cannot be an Error before the device has run: the loss is NaN then.
-template <class T>
-void cross_entropy(Context<CudaOf<T>>&, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
-                   In<std::int32_t, CudaOf<T>> labels);
-template <class T>
-void cross_entropy_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> x,
-                            In<std::int32_t, CudaOf<T>> labels, float d);
 
 }  // namespace d3ad::ops

@@ -36,16 +36,11 @@ D3AD_HOST_DEVICE std::int32_t bin_of(T value, const T* edges, std::int64_t count
   return below;
 }
 
-void nearest_mean(Context<Cpu>&, View<float, Cpu> mean, View<std::int32_t, Cpu> bin, In<float, Cpu> distances,
-                  In<float, Cpu> edges, Nearest);
-template <class U>
-void pick(Context<Cpu>&, View<U, Cpu> out, In<U, Cpu> table, In<std::int32_t, Cpu> choice);
-
-template <class T>
-void nearest_mean(Context<CudaOf<T>>&, View<float, CudaOf<T>> mean, View<std::int32_t, CudaOf<T>> bin,
-                  In<float, CudaOf<T>> distances, In<float, CudaOf<T>> edges, Nearest);
-template <class U, class T>
-void pick(Context<CudaOf<T>>&, View<U, CudaOf<T>> out, In<U, CudaOf<T>> table, In<std::int32_t, CudaOf<T>> choice);
+template <class Device>
+void nearest_mean(Context<Device>&, View<Weight<Device>, Device> mean, View<std::int32_t, Device> bin,
+                  In<Weight<Device>, Device> distances, In<Weight<Device>, Device> edges, Nearest);
+template <class T, class Device>
+void pick(Context<Device>&, View<T, Device> out, In<T, Device> table, In<std::int32_t, Device> choice);
 
 inline void check_nearest_mean(Shape mean, Shape bin, bool wants_bin, Shape distances, Shape edges, Nearest config) {
   const Shape each{.n = distances.n};

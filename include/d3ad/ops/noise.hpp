@@ -20,14 +20,10 @@ inline void check_add_noise(Shape out, Shape z, Shape e, Shape a, Shape b) {
              ", expected one an image");
 }
 
-void normal(Context<Cpu>&, View<float, Cpu> out, Rng rng, std::uint64_t first);
-void add_noise(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> z, In<float, Cpu> e, In<float, Cpu> a,
-               In<float, Cpu> b);
-
-template <class T>
-void normal(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, Rng rng, std::uint64_t first);
-template <class T>
-void add_noise(Context<CudaOf<T>>&, View<float, CudaOf<T>> out, In<float, CudaOf<T>> z, In<float, CudaOf<T>> e,
-               In<float, CudaOf<T>> a, In<float, CudaOf<T>> b);
+template <class Device>
+void normal(Context<Device>&, View<Weight<Device>, Device> out, Rng rng, std::uint64_t first);
+template <class Device>
+void add_noise(Context<Device>&, View<Weight<Device>, Device> out, In<Weight<Device>, Device> z,
+               In<Weight<Device>, Device> e, In<Weight<Device>, Device> a, In<Weight<Device>, Device> b);
 
 }  // namespace d3ad::ops

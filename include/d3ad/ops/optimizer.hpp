@@ -63,27 +63,21 @@ inline void check_ema(Shape average, Shape value) {
   D3AD_CHECK(average == value, "ema: average ", average, " of value ", value);
 }
 
-void adamw(Context<Cpu>&, View<float, Cpu> w, View<float, Cpu> m, View<float, Cpu> v, In<float, Cpu> gradient, AdamW,
-           std::int64_t step, float gradient_scale);
-void ema(Context<Cpu>&, View<float, Cpu> average, In<float, Cpu> value, float decay);
-double sum_squares(Context<Cpu>&, In<float, Cpu> x);
-void adamw_all(Context<Cpu>&, const std::vector<AdamWTensor<Cpu>>&, AdamW, std::int64_t step, float gradient_scale,
-               float ema_decay);
-double sum_squares_all(Context<Cpu>&, const std::vector<AdamWTensor<Cpu>>&);
-
-template <class T>
-void adamw(Context<CudaOf<T>>&, View<float, CudaOf<T>> w, View<float, CudaOf<T>> m, View<float, CudaOf<T>> v,
-           In<float, CudaOf<T>> gradient, AdamW, std::int64_t step, float gradient_scale);
-template <class T>
-void ema(Context<CudaOf<T>>&, View<float, CudaOf<T>> average, In<float, CudaOf<T>> value, float decay);
-template <class T>
-double sum_squares(Context<CudaOf<T>>&, In<float, CudaOf<T>> x);  // waits for the device
-// A table of the tensors stays on the device. It is made again, which waits for the device, where they are others than
-// those of the last call for the same first tensor.
-template <class T>
-void adamw_all(Context<CudaOf<T>>&, const std::vector<AdamWTensor<CudaOf<T>>>&, AdamW, std::int64_t step,
-               float gradient_scale, float ema_decay);
-template <class T>
-double sum_squares_all(Context<CudaOf<T>>&, const std::vector<AdamWTensor<CudaOf<T>>>&);  // waits for the device
+template <class Device>
+void adamw(Context<Device>&, View<Weight<Device>, Device> w, View<Weight<Device>, Device> m,
+           View<Weight<Device>, Device> v, In<Weight<Device>, Device> gradient, AdamW, std::int64_t step,
+           Weight<Device> gradient_scale);
+template <class Device>
+void ema(Context<Device>&, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value,
+         Weight<Device> decay);
+template <class Device>
+double sum_squares(Context<Device>&, In<Weight<Device>, Device> x);  // waits for the device
+// On a GPU a table of the tensors stays on the device. It is made again, which waits for the device, if the tensors are
+// others than those of the last call for the same first tensor.
+template <class Device>
+void adamw_all(Context<Device>&, const std::vector<AdamWTensor<Device>>&, AdamW, std::int64_t step,
+               Weight<Device> gradient_scale, Weight<Device> ema_decay);
+template <class Device>
+double sum_squares_all(Context<Device>&, const std::vector<AdamWTensor<Device>>&);  // waits for the device
 
 }  // namespace d3ad::ops

@@ -39,28 +39,21 @@ inline void check_adaptive_avg_pool(Shape out, Shape x) {
              " and x ", x, " differ in more than height and width");
 }
 
-void avg_pool2(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-void avg_pool2_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy);
-void max_pool3(Context<Cpu>&, View<float, Cpu> out, View<std::int32_t, Cpu> argmax, In<float, Cpu> x);
-void max_pool3_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy, In<std::int32_t, Cpu> argmax);
-void global_avg_pool(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-void global_avg_pool_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy);
-void adaptive_avg_pool(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-
-template <class T>
-void avg_pool2(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
-template <class T>
-void avg_pool2_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
-template <class T>
-void max_pool3(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, View<std::int32_t, CudaOf<T>> argmax, In<T, CudaOf<T>> x);
-template <class T>
-void max_pool3_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy,
-                        In<std::int32_t, CudaOf<T>> argmax);
-template <class T>
-void global_avg_pool(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
-template <class T>
-void global_avg_pool_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
-template <class T>
-void adaptive_avg_pool(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
+template <class Device>
+void avg_pool2(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x);
+template <class Device>
+void avg_pool2_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy);
+template <class Device>
+void max_pool3(Context<Device>&, View<Real<Device>, Device> out, View<std::int32_t, Device> argmax,
+               In<Real<Device>, Device> x);
+template <class Device>
+void max_pool3_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy,
+                        In<std::int32_t, Device> argmax);
+template <class Device>
+void global_avg_pool(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x);
+template <class Device>
+void global_avg_pool_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy);
+template <class Device>
+void adaptive_avg_pool(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x);
 
 }  // namespace d3ad::ops

@@ -13,15 +13,12 @@
 
 namespace d3ad::ops {
 
-void posterior(Context<Cpu>&, View<float, Cpu> z, In<float, Cpu> moments, In<float, Cpu> noise);
-void posterior_backward(Context<Cpu>&, View<float, Cpu> dmoments, In<float, Cpu> dz, In<float, Cpu> moments,
-                        In<float, Cpu> noise);
-
-template <class T>
-void posterior(Context<CudaOf<T>>&, View<T, CudaOf<T>> z, In<T, CudaOf<T>> moments, In<T, CudaOf<T>> noise);
-template <class T>
-void posterior_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dmoments, In<T, CudaOf<T>> dz, In<T, CudaOf<T>> moments,
-                        In<T, CudaOf<T>> noise);
+template <class Device>
+void posterior(Context<Device>&, View<Real<Device>, Device> z, In<Real<Device>, Device> moments,
+               In<Real<Device>, Device> noise);
+template <class Device>
+void posterior_backward(Context<Device>&, View<Real<Device>, Device> dmoments, In<Real<Device>, Device> dz,
+                        In<Real<Device>, Device> moments, In<Real<Device>, Device> noise);
 
 inline void check_posterior(Shape z, Shape moments, Shape noise, bool has_noise) {
   Shape twice = z;

@@ -14,12 +14,9 @@ inline void check_upsample_nearest2(Shape out, Shape x) {
   D3AD_CHECK(out == expected, "upsample_nearest2: the output (or its gradient) is ", out, ", expected ", expected);
 }
 
-void upsample_nearest2(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> x);
-void upsample_nearest2_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> dy);
-
-template <class T>
-void upsample_nearest2(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<T, CudaOf<T>> x);
-template <class T>
-void upsample_nearest2_backward(Context<CudaOf<T>>&, View<T, CudaOf<T>> dx, In<T, CudaOf<T>> dy);
+template <class Device>
+void upsample_nearest2(Context<Device>&, View<Real<Device>, Device> out, In<Real<Device>, Device> x);
+template <class Device>
+void upsample_nearest2_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> dy);
 
 }  // namespace d3ad::ops

@@ -29,9 +29,7 @@ D3AD_HOST_DEVICE inline float time_embedding_angle(std::int32_t t, std::int64_t 
   return static_cast<float>(std::exp(static_cast<double>(log_frequency))) * static_cast<float>(t);
 }
 
-void time_embedding(Context<Cpu>&, View<float, Cpu> out, In<std::int32_t, Cpu> t);
-
-template <class T>
-void time_embedding(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, In<std::int32_t, CudaOf<T>> t);
+template <class Device>
+void time_embedding(Context<Device>&, View<Real<Device>, Device> out, In<std::int32_t, Device> t);
 
 }  // namespace d3ad::ops

@@ -12,13 +12,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/core/file.hpp"
 #include "d3ad/weights/safetensors.hpp"
 
@@ -26,47 +26,20 @@ namespace d3ad {
 
 class Checkpoint {
  public:
-  explicit Checkpoint(const std::filesystem::path& path) : path_(path.string()) {
-    for (const char* ending : {".pth", ".pt", ".ckpt", ".bin"})
-      D3AD_CHECK(path.extension() != ending, "'", path_,
-                 "' is a file of PyTorch's, expected safetensors; convert it: ", "python3 weights_tools convert ",
-                 path.filename().string(), " -o ", path.stem().string(), ".safetensors");
-    if (is_index(path))
-      open_shards(path);
-    else
-      files_.emplace_back(path);
-    for (std::size_t i = 0; i < files_.size(); ++i)
-      for (std::string& name : files_[i].names()) where_.emplace(std::move(name), i);
-  }
+  explicit Checkpoint(const std::filesystem::path& path);
   // A file that is in memory, or opened already.
-  explicit Checkpoint(SafetensorsFile file) : path_(file.path()) {
-    files_.push_back(std::move(file));
-    for (std::string& name : files_[0].names()) where_.emplace(std::move(name), 0);
-  }
+  explicit Checkpoint(SafetensorsFile file);
 
   static bool is_index(const std::filesystem::path& path) { return path.string().ends_with(".index.json"); }
 
   const std::string& path() const { return path_; }
   const std::vector<SafetensorsFile>& files() const { return files_; }  // one, or the shards by name
   std::size_t size() const { return where_.size(); }                    // number of tensors
-  std::size_t file_bytes() const {
-    std::size_t bytes = 0;
-    for (const SafetensorsFile& file : files_) bytes += file.file_bytes();
-    return bytes;
-  }
+  std::size_t file_bytes() const;
   // Of the first file that has any: shards repeat it.
-  const std::map<std::string, std::string>& metadata() const {
-    for (const SafetensorsFile& file : files_)
-      if (!file.metadata().empty()) return file.metadata();
-    return files_[0].metadata();
-  }
+  const std::map<std::string, std::string>& metadata() const;
 
-  std::vector<std::string> names() const {  // sorted
-    std::vector<std::string> all;
-    all.reserve(where_.size());
-    for (const auto& [name, file] : where_) all.push_back(name);
-    return all;
-  }
+  std::vector<std::string> names() const;
   bool has(std::string_view name) const { return where_.find(name) != where_.end(); }
   const std::vector<std::int64_t>& dims(std::string_view name) const { return file_of(name).dims(name); }
   DType dtype(std::string_view name) const { return file_of(name).dtype(name); }
@@ -77,46 +50,12 @@ class Checkpoint {
   void release_pages(std::string_view name) const { file_of(name).release_pages(name); }
 
  private:
-  const SafetensorsFile& file_of(std::string_view name) const {
-    const auto found = where_.find(name);
-    if (found == where_.end())
-      fail(path_, ": there is no tensor '", printable(name), "'", nearest_names(names(), name));
-    return files_[found->second];
-  }
+  const SafetensorsFile& file_of(std::string_view name) const;
 
   // Shard -> number of tensors the index says are in it, checked against what is.
-  void open_shards(const std::filesystem::path& index) {
-    constexpr std::size_t kLargestIndex = std::size_t{1} << 26, kMostShards = 1000;
-    const auto json = nlohmann::json::parse(read_file(index, kLargestIndex), nullptr, false);
-    const bool usable = json.is_object() && json.contains("weight_map") && json["weight_map"].is_object() &&
-                        !json["weight_map"].empty();
-    D3AD_CHECK(usable, "'", path_,
-               "' is no index of shards: a JSON object with 'weight_map' was expected; get it anew");
-    std::map<std::string, std::vector<std::string>> shards;
-    for (const auto& [name, shard] : json["weight_map"].items()) {
-      D3AD_CHECK(shard.is_string(), "'", path_, "': the shard of '", printable(name), "' is not text; get it anew");
-      const std::string file = shard.get<std::string>();
-      D3AD_CHECK(is_plain_name(file), "'", path_, "' names the shard '", printable(file),
-                 "'; shards lie in the index's own folder, do not use this index");
-      shards[file].push_back(name);
-    }
-    D3AD_CHECK(shards.size() <= kMostShards, "'", path_, "' names ", shards.size(), " shards, expected at most ",
-               kMostShards);
-    for (const auto& [file, tensors] : shards) {
-      const SafetensorsFile& shard = files_.emplace_back(index.parent_path() / file);
-      for (const std::string& name : tensors)
-        D3AD_CHECK(shard.has(name), "'", path_, "' says that '", printable(name), "' is in '", file,
-                   "', but it is not; get the shards anew");
-      D3AD_CHECK(shard.size() == tensors.size(), "'", shard.path(), "' holds ", shard.size(), " tensors, '", path_,
-                 "' says ", tensors.size(), "; get the shards anew");
-    }
-  }
+  void open_shards(const std::filesystem::path& index);
   // A file's name and nothing of a path.
-  static bool is_plain_name(const std::string& name) {
-    return !name.empty() && name != "." && name != ".." && name.size() <= 255 && name.ends_with(".safetensors") &&
-           std::none_of(name.begin(), name.end(),
-                        [](char c) { return c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20; });
-  }
+  static bool is_plain_name(const std::string& name);
 
   std::string path_;
   std::vector<SafetensorsFile> files_;
@@ -124,3 +63,7 @@ class Checkpoint {
 };
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/weights/checkpoint-inl.hpp"
+#endif

@@ -32,7 +32,8 @@ struct ActivateBackward {
 
 }  // namespace detail
 
-inline void activate(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, Activation kind) {
+template <>
+D3AD_INLINE void activate(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, Activation kind) {
   check_activate(out.shape, x.shape);
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
     float* const to = out.data + first;
@@ -43,8 +44,9 @@ inline void activate(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, 
   });
 }
 
-inline void activate_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, In<float, Cpu> x,
-                              Activation kind) {
+template <>
+D3AD_INLINE void activate_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, In<float, Cpu> x,
+                                   Activation kind) {
   check_activate(dx.shape, x.shape);
   check_activate(dy.shape, x.shape);
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {

@@ -52,7 +52,8 @@ inline bool probabilities(const Head& head, const float* qkv, std::int64_t first
 
 }  // namespace detail
 
-inline void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> qkv, Attention config) {
+template <>
+D3AD_INLINE void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> qkv, Attention config) {
   check_attention(out.shape, qkv.shape, config);
   using kernels::kDepth;
   const auto& table = kernels::table();
@@ -107,8 +108,9 @@ inline void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> qk
   }
 }
 
-inline void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<float, Cpu> dout, In<float, Cpu> qkv,
-                               Attention config) {
+template <>
+D3AD_INLINE void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In<float, Cpu> dout, In<float, Cpu> qkv,
+                                    Attention config) {
   check_attention(dout.shape, qkv.shape, config);
   D3AD_CHECK(dqkv.shape == qkv.shape, "attention: gradient ", dqkv.shape, " for qkv ", qkv.shape);
   const int heads = config.heads;

@@ -152,8 +152,9 @@ inline Value<double, Cpu> inverse_deviations(Context<Cpu>& ctx, In<float, Cpu> v
 
 }  // namespace detail
 
-inline void batch_norm_eval(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> scale,
-                            In<float, Cpu> shift, In<float, Cpu> mean, In<float, Cpu> var, BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_eval(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> scale,
+                                 In<float, Cpu> shift, In<float, Cpu> mean, In<float, Cpu> var, BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", out.shape, x.shape, mean.shape, var.shape);
   const auto inverse = detail::inverse_deviations(ctx, var, config);
@@ -163,9 +164,10 @@ inline void batch_norm_eval(Context<Cpu>& ctx, View<float, Cpu> out, In<float, C
   detail::channel_affine(ctx, out, x, factor, offset, config.relu);
 }
 
-inline void batch_norm_train(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu> stats,
-                             View<float, Cpu> running_mean, View<float, Cpu> running_var, In<float, Cpu> x,
-                             In<float, Cpu> scale, In<float, Cpu> shift, BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_train(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu> stats,
+                                  View<float, Cpu> running_mean, View<float, Cpu> running_var, In<float, Cpu> x,
+                                  In<float, Cpu> scale, In<float, Cpu> shift, BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("running mean and variance", out.shape, x.shape, running_mean.shape, running_var.shape);
   check_batch_norm_stats(stats.shape, x.shape);
@@ -196,10 +198,11 @@ inline void batch_norm_train(Context<Cpu>& ctx, View<float, Cpu> out, View<float
   detail::channel_affine(ctx, out, x, factor, offset, config.relu);
 }
 
-inline void batch_norm_train_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
-                                      View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x,
-                                      In<float, Cpu> stats, In<float, Cpu> scale, In<float, Cpu> shift,
-                                      BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_train_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
+                                           View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x,
+                                           In<float, Cpu> stats, In<float, Cpu> scale, In<float, Cpu> shift,
+                                           BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("scale and shift", dy.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm_stats(stats.shape, x.shape);
@@ -209,9 +212,11 @@ inline void batch_norm_train_backward(Context<Cpu>& ctx, View<float, Cpu> dx, Vi
                                true);
 }
 
-inline void batch_norm_eval_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
-                                     View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> scale,
-                                     In<float, Cpu> shift, In<float, Cpu> mean, In<float, Cpu> var, BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_eval_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
+                                          View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x,
+                                          In<float, Cpu> scale, In<float, Cpu> shift, In<float, Cpu> mean,
+                                          In<float, Cpu> var, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", dy.shape, x.shape, mean.shape, var.shape);
   const auto inverse = detail::inverse_deviations(ctx, var, config);

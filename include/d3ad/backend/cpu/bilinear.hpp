@@ -26,7 +26,8 @@ inline BilinearTap bilinear_tap(std::int64_t i, std::int64_t in, std::int64_t ou
 
 }  // namespace detail
 
-inline void bilinear_align_corners(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void bilinear_align_corners(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_bilinear(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
   const auto across = ctx.arena.make<detail::BilinearTap>({.c = o.w});  // the same in every row

@@ -11,8 +11,9 @@
 
 namespace d3ad::ops {
 
-inline void mix_maps(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y, MapRange x_range,
-                     MapRange y_range, float lambda) {
+template <>
+D3AD_INLINE void mix_maps(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y, MapRange x_range,
+                          MapRange y_range, float lambda) {
   check_mix_maps(out.shape, x.shape, y.shape);
   const auto factor = [](MapRange r, float weight) { return r.hi > r.lo ? weight / (r.hi - r.lo) : 0.0f; };
   const float fx = factor(x_range, lambda), fy = factor(y_range, 1.0f - lambda);
@@ -21,7 +22,8 @@ inline void mix_maps(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, 
     out.data[i] = fx * (x.data[i] - x_range.lo) + fy * (y.data[i] - y_range.lo);
 }
 
-inline void gaussian_blur(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float sigma, int radius) {
+template <>
+D3AD_INLINE void gaussian_blur(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float sigma, int radius) {
   check_gaussian_blur(out.shape, x.shape, sigma, radius);
   const Shape s = x.shape;
   if (s.size() == 0) return;
@@ -81,12 +83,14 @@ inline void extremes(const float* x, std::int64_t count, float& lo, float& hi) {
 
 }  // namespace detail
 
-inline void min_max(Context<Cpu>&, In<float, Cpu> x, float& lo, float& hi) {
+template <>
+D3AD_INLINE void min_max(Context<Cpu>&, In<float, Cpu> x, float& lo, float& hi) {
   check_min_max(x.shape);
   detail::extremes(x.data, x.size(), lo, hi);
 }
 
-inline void max_per_image(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void max_per_image(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_max_per_image(out.shape, x.shape);
   const std::int64_t count = x.shape.h * x.shape.w * x.shape.c;
 #pragma omp parallel for num_threads(ctx.threads())

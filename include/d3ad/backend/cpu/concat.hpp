@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void concat(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
+template <>
+D3AD_INLINE void concat(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
   check_concat(out.shape, a.shape, b.shape);
   const std::int64_t p = a.shape.c, q = b.shape.c;
   detail::for_each_row_block(ctx, out.shape.rows(), p + q, [&](std::int64_t first, std::int64_t rows) {
@@ -19,7 +20,8 @@ inline void concat(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In
   });
 }
 
-inline void split(Context<Cpu>& ctx, View<float, Cpu> a, View<float, Cpu> b, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void split(Context<Cpu>& ctx, View<float, Cpu> a, View<float, Cpu> b, In<float, Cpu> x) {
   check_split(a.shape, a.data != nullptr, b.shape, b.data != nullptr, x.shape);
   const std::int64_t p = a.data ? a.shape.c : x.shape.c - b.shape.c, q = x.shape.c - p;
   detail::for_each_row_block(ctx, x.shape.rows(), p + q, [&](std::int64_t first, std::int64_t rows) {

@@ -94,8 +94,9 @@ inline void conv2d_by(Context<Cpu>& ctx, conv::Algorithm algorithm, View<float, 
 
 }  // namespace detail
 
-inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
-                   In<float, Cpu> bias, Conv2d config) {
+template <>
+D3AD_INLINE void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
+                        In<float, Cpu> bias, Conv2d config) {
   check_conv2d(out.shape, x.shape, w.shape(), bias.shape, bias.data != nullptr, config);
   if (detail::is_linear(config)) {
     const auto seen = detail::seen_pixels(ctx, x, out.shape, config.stride);
@@ -106,8 +107,9 @@ inline void conv2d(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
   conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) { detail::conv2d_by(ctx, a, out, x, w, bias, config); });
 }
 
-inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w,
-                                 Conv2d config) {
+template <>
+D3AD_INLINE void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy,
+                                      const Parameter<Cpu>& w, Conv2d config) {
   check_conv2d(dy.shape, dx.shape, w.shape(), {}, false, config);
   if (detail::is_linear(config)) {
     if (config.stride == 1) return linear_backward_data(ctx, dx, dy, w);
@@ -137,8 +139,9 @@ inline void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
   });
 }
 
-inline void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
-                                    In<float, Cpu> dy, Conv2d config) {
+template <>
+D3AD_INLINE void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
+                                         In<float, Cpu> dy, Conv2d config) {
   check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
   if (detail::is_linear(config)) {
     const auto seen = detail::seen_pixels(ctx, x, dy.shape, config.stride);

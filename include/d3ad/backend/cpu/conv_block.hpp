@@ -21,7 +21,8 @@
 namespace d3ad::ops {
 
 // Blocks of pixels as in group_norm, joined in double.
-inline void channel_moments(Context<Cpu>& ctx, View<float, Cpu> moments, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void channel_moments(Context<Cpu>& ctx, View<float, Cpu> moments, In<float, Cpu> x) {
   check_channel_moments(moments.shape, x.shape);
   const detail::NormBlocks blocks(x.shape);
   const std::int64_t channels = x.shape.c;
@@ -207,8 +208,9 @@ void narrow_in_place(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const C
 
 }  // namespace detail
 
-inline void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
-                       const Parameter<Cpu>& w, Conv2d config) {
+template <>
+D3AD_INLINE void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
+                            const Parameter<Cpu>& w, Conv2d config) {
   const Shape x = check_conv_block(out, in, w.shape(), config);
   // Of few channels our kernels take whole rows of the image as it lies there.
   const bool changed = in.norm_scale.data || in.more.data || in.resample != Resample::none;

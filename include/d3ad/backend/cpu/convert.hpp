@@ -9,7 +9,8 @@
 
 namespace d3ad::ops {
 
-inline void widen(Context<Cpu>& ctx, View<float, Cpu> out, In<bfloat16, Cpu> x) {
+template <>
+D3AD_INLINE void widen(Context<Cpu>& ctx, View<float, Cpu> out, In<bfloat16, Cpu> x) {
   check_convert(out.shape, x.shape);
   const std::int64_t size = x.size();
   float* to = out.data;
@@ -18,7 +19,8 @@ inline void widen(Context<Cpu>& ctx, View<float, Cpu> out, In<bfloat16, Cpu> x) 
   for (std::int64_t i = 0; i < size; ++i) to[i] = from[i];
 }
 
-inline void narrow(Context<Cpu>& ctx, View<bfloat16, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void narrow(Context<Cpu>& ctx, View<bfloat16, Cpu> out, In<float, Cpu> x) {
   check_convert(out.shape, x.shape);
   const std::int64_t size = x.size();
   bfloat16* to = out.data;

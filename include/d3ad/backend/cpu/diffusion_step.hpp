@@ -8,8 +8,9 @@
 
 namespace d3ad::ops {
 
-inline void scale_start(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> z0, In<float, Cpu> noise,
-                        In<float, Cpu> a, In<float, Cpu> b) {
+template <>
+D3AD_INLINE void scale_start(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> z0, In<float, Cpu> noise,
+                             In<float, Cpu> a, In<float, Cpu> b) {
   check_scale_start(out.shape, z0.shape, noise.shape, noise.data != nullptr, a.shape, b.shape);
   detail::for_each_image_block(ctx, z0.shape, [&](std::int64_t n, std::int64_t first, std::int64_t last) {
     const float signal = a.data[n], spread = b.data[n];
@@ -21,8 +22,10 @@ inline void scale_start(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> 
   });
 }
 
-inline void guided_step(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> e, In<float, Cpu> z0,
-                        In<float, Cpu> noise, In<StepCoefficients, Cpu> coefficients, float eta2) {
+template <>
+D3AD_INLINE void guided_step(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> e,
+                             In<float, Cpu> z0, In<float, Cpu> noise, In<StepCoefficients, Cpu> coefficients,
+                             float eta2) {
   check_guided_step(out.shape, x.shape, e.shape, z0.shape, noise.shape, noise.data != nullptr, coefficients.shape);
   for (std::int64_t n = 0; n < x.shape.n; ++n)
     D3AD_CHECK(noise.data || coefficients.data[n].c1 == 0.0f, "guided_step: c1 of image ", n, " is ",

@@ -11,7 +11,8 @@
 
 namespace d3ad::ops {
 
-inline void channel_l1(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
+template <>
+D3AD_INLINE void channel_l1(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
   check_channel_distance("channel_l1", out.shape, a.shape, b.shape);
   const std::int64_t rows = a.shape.rows(), c = a.shape.c;
 #pragma omp parallel for num_threads(ctx.threads())
@@ -22,7 +23,8 @@ inline void channel_l1(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a
   }
 }
 
-inline void channel_cosine(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
+template <>
+D3AD_INLINE void channel_cosine(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
   check_channel_distance("channel_cosine", out.shape, a.shape, b.shape);
   const std::int64_t rows = a.shape.rows(), c = a.shape.c;
 #pragma omp parallel for num_threads(ctx.threads())
@@ -69,7 +71,8 @@ inline double l1_distance(const float* a, const float* b, std::int64_t count) {
 
 }  // namespace detail
 
-inline void pairwise_l1(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
+template <>
+D3AD_INLINE void pairwise_l1(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> a, In<float, Cpu> b) {
   check_pairwise_l1(out.shape, a.shape, b.shape);
   const std::int64_t rows = a.shape.n, columns = b.shape.n, count = a.shape.h * a.shape.w * a.shape.c;
   const bool same = a.data == b.data && rows == columns;

@@ -59,12 +59,14 @@ struct AddRows {
 
 }  // namespace detail
 
-inline void fill(Context<Cpu>& ctx, View<float, Cpu> out, float value) {
+template <>
+D3AD_INLINE void fill(Context<Cpu>& ctx, View<float, Cpu> out, float value) {
   detail::for_each_block(ctx, out.size(),
                          [&](std::int64_t first, std::int64_t count) { std::fill_n(out.data + first, count, value); });
 }
 
-inline void copy(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void copy(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_elementwise("copy", out.shape, x.shape);
   if (out.data == x.data) return;
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
@@ -72,7 +74,8 @@ inline void copy(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   });
 }
 
-inline void add(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y) {
+template <>
+D3AD_INLINE void add(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> y) {
   check_elementwise("add", out.shape, x.shape);
   check_elementwise("add", out.shape, y.shape);
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
@@ -80,22 +83,25 @@ inline void add(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<fl
   });
 }
 
-inline void scale(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float factor, float offset) {
+template <>
+D3AD_INLINE void scale(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float factor, float offset) {
   check_elementwise("scale", out.shape, x.shape);
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
     simd::run<detail::Line>(out.data + first, x.data + first, factor, offset, count);
   });
 }
 
-inline void add_scaled(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float factor) {
+template <>
+D3AD_INLINE void add_scaled(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, float factor) {
   check_elementwise("add_scaled", out.shape, x.shape);
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
     simd::run<detail::WeightedSum>(out.data + first, out.data + first, x.data + first, 1.0f, factor, count);
   });
 }
 
-inline void scale_channels(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> factor,
-                           In<float, Cpu> offset) {
+template <>
+D3AD_INLINE void scale_channels(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> factor,
+                                In<float, Cpu> offset) {
   check_scale_channels(out.shape, x.shape, factor.shape, offset.shape);
   const std::int64_t channels = x.shape.c;
   detail::for_each_row_block(ctx, x.shape.rows(), channels, [&](std::int64_t first, std::int64_t rows) {
@@ -104,7 +110,8 @@ inline void scale_channels(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cp
   });
 }
 
-inline void add_per_image(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> shift) {
+template <>
+D3AD_INLINE void add_per_image(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, In<float, Cpu> shift) {
   check_elementwise("add_per_image", out.shape, x.shape);
   check_per_image("add_per_image", x.shape, shift.shape);
   const std::int64_t channels = x.shape.c, pixels = x.shape.pixels();
@@ -115,7 +122,8 @@ inline void add_per_image(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu
     });
 }
 
-inline void sum_pixels(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void sum_pixels(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_per_image("sum_pixels", x.shape, out.shape);
   const std::int64_t channels = x.shape.c, pixels = x.shape.pixels();
 #pragma omp parallel for num_threads(detail::threads_for(ctx, x.size() / detail::kBlock)) schedule(static)

@@ -98,8 +98,9 @@ inline void join_moments(const NormBlocks& blocks, std::int64_t image, const flo
 
 }  // namespace detail
 
-inline void group_norm(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu> stats, In<float, Cpu> x,
-                       In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
+template <>
+D3AD_INLINE void group_norm(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu> stats, In<float, Cpu> x,
+                            In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
   check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
   const detail::NormBlocks blocks(x.shape);
   const std::int64_t channels = x.shape.c, groups = config.groups, group = channels / groups;
@@ -136,9 +137,10 @@ inline void group_norm(Context<Cpu>& ctx, View<float, Cpu> out, View<float, Cpu>
   }
 }
 
-inline void group_norm_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
-                                View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats,
-                                In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
+template <>
+D3AD_INLINE void group_norm_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
+                                     View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> stats,
+                                     In<float, Cpu> scale, In<float, Cpu> shift, GroupNorm config) {
   check_group_norm(dy.shape, stats.shape, true, x.shape, scale.shape, shift.shape, config);
   D3AD_CHECK(dx.shape == x.shape, "group_norm_backward: gradient ", dx.shape, " for x ", x.shape);
   D3AD_CHECK(stats.data, "group_norm_backward: needs the statistics of the forward pass");

@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void image_input(Context<Cpu>& ctx, View<float, Cpu> out, In<std::uint8_t, Cpu> pixels) {
+template <>
+D3AD_INLINE void image_input(Context<Cpu>& ctx, View<float, Cpu> out, In<std::uint8_t, Cpu> pixels) {
   check_image_input(out.shape, pixels.shape);
   const Shape s = pixels.shape, o = out.shape;
   const std::int64_t length = o.w * o.c;  // of a row that is resized

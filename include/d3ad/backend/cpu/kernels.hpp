@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "d3ad/backend/cpu/simd.hpp"
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/ops/conv_block.hpp"
 
 namespace d3ad::kernels {
@@ -92,25 +93,42 @@ struct Table {
 
 }  // namespace d3ad::kernels
 
+#if D3AD_DEFINITIONS
 #define D3AD_TARGET_FILE "d3ad/backend/cpu/kernels/kernels.inl"
 #include "d3ad/backend/cpu/kernels/each_target.inl"
 #undef D3AD_TARGET_FILE
+#endif
 
 namespace d3ad::kernels {
+
+// The tables of the targets. If d3ad is compiled, each has a file of its own: kernels/cpu/<target>.cpp.
+#if D3AD_DEFINITIONS
+inline const Table& baseline_table() { return baseline::kTable; }
+#if D3AD_SIMD_X86
+inline const Table& avx2_table() { return avx2::kTable; }
+inline const Table& avx512_table() { return avx512::kTable; }
+#endif
+#else
+const Table& baseline_table();
+#if D3AD_SIMD_X86
+const Table& avx2_table();
+const Table& avx512_table();
+#endif
+#endif
 
 // The kernels of the level in use.
 inline const Table& table() {
 #if D3AD_SIMD_X86
   switch (simd::level()) {
     case simd::Level::avx512:
-      return avx512::kTable;
+      return avx512_table();
     case simd::Level::avx2:
-      return avx2::kTable;
+      return avx2_table();
     case simd::Level::baseline:
       break;
   }
 #endif
-  return baseline::kTable;
+  return baseline_table();
 }
 
 }  // namespace d3ad::kernels

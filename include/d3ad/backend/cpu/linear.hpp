@@ -83,8 +83,9 @@ inline void add_column_sums(Context<Cpu>& ctx, View<float, Cpu> sums, In<float, 
 
 }  // namespace detail
 
-inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
-                   In<float, Cpu> bias) {
+template <>
+D3AD_INLINE void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, const Parameter<Cpu>& w,
+                        In<float, Cpu> bias) {
   const Shape shape = w.shape();
   check_linear(out.shape, x.shape, shape, bias.shape, bias.data != nullptr);
   const auto value = unpacked_value(ctx, w);
@@ -92,7 +93,9 @@ inline void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x, co
                   {value.view().data, shape.c, true}, bias.data, false);
 }
 
-inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy, const Parameter<Cpu>& w) {
+template <>
+D3AD_INLINE void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy,
+                                      const Parameter<Cpu>& w) {
   const Shape shape = w.shape();
   check_linear(dy.shape, dx.shape, shape, {}, false);
   const auto value = unpacked_value(ctx, w);
@@ -100,8 +103,9 @@ inline void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In<floa
                   {value.view().data, shape.c}, nullptr, false);
 }
 
-inline void linear_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
-                                    In<float, Cpu> dy) {
+template <>
+D3AD_INLINE void linear_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw, View<float, Cpu> db, In<float, Cpu> x,
+                                         In<float, Cpu> dy) {
   check_linear(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr);
   const std::int64_t out = dw.shape.n, in = dw.shape.c;
   detail::product(ctx, "linear_backward_weights", dw.data, out, in, x.shape.rows(), {dy.data, out, true}, {x.data, in},

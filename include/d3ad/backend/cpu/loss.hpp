@@ -60,13 +60,15 @@ inline double log_sum_exp(const float* x, std::int64_t count) {
 
 }  // namespace detail
 
-inline void mse(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t) {
+template <>
+D3AD_INLINE void mse(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t) {
   check_loss("mse", loss.shape, x.shape, t.shape);
   const double sum = detail::sum_of_terms<detail::SquaredDifference>(ctx, x.data, t.data, x.size());
   *loss.data = static_cast<float>(sum / static_cast<double>(x.size()));
 }
 
-inline void mse_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
+template <>
+D3AD_INLINE void mse_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
   check_loss("mse", {}, x.shape, t.shape);
   check_loss("mse", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(2.0 * double{d} / static_cast<double>(x.size()));
@@ -75,13 +77,15 @@ inline void mse_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> 
   });
 }
 
-inline void l1(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t) {
+template <>
+D3AD_INLINE void l1(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> t) {
   check_loss("l1", loss.shape, x.shape, t.shape);
   const double sum = detail::sum_of_terms<detail::AbsoluteDifference>(ctx, x.data, t.data, x.size());
   *loss.data = static_cast<float>(sum / static_cast<double>(x.size()));
 }
 
-inline void l1_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
+template <>
+D3AD_INLINE void l1_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
   check_loss("l1", {}, x.shape, t.shape);
   check_loss("l1", {}, dx.shape, x.shape);
   const auto f = static_cast<float>(double{d} / static_cast<double>(x.size()));
@@ -91,7 +95,8 @@ inline void l1_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x
   });
 }
 
-inline void cosine_loss(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> y) {
+template <>
+D3AD_INLINE void cosine_loss(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, In<float, Cpu> y) {
   check_loss("cosine_loss", loss.shape, x.shape, y.shape);
   const std::int64_t count = x.size() / x.shape.n;
   double sum = 0;
@@ -100,8 +105,9 @@ inline void cosine_loss(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu>
   *loss.data = static_cast<float>(sum / static_cast<double>(x.shape.n));
 }
 
-inline void cosine_loss_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dy, In<float, Cpu> x,
-                                 In<float, Cpu> y, float d) {
+template <>
+D3AD_INLINE void cosine_loss_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dy, In<float, Cpu> x,
+                                      In<float, Cpu> y, float d) {
   check_loss("cosine_loss", {}, x.shape, y.shape);
   const std::int64_t images = x.shape.n, size = x.size() / images;
   for (std::int64_t n = 0; n < images; ++n) {
@@ -121,7 +127,8 @@ inline void cosine_loss_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<fl
   }
 }
 
-inline void kl(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> mean, In<float, Cpu> logvar) {
+template <>
+D3AD_INLINE void kl(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> mean, In<float, Cpu> logvar) {
   check_loss("kl", loss.shape, mean.shape, logvar.shape);
   const double sum = detail::sum_blocks(ctx, mean.size(), [&](std::int64_t first, std::int64_t count) {
     double part = 0;
@@ -134,8 +141,9 @@ inline void kl(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> mean, In
   *loss.data = static_cast<float>(sum / static_cast<double>(mean.shape.n));
 }
 
-inline void kl_backward(Context<Cpu>& ctx, View<float, Cpu> dmean, View<float, Cpu> dlogvar, In<float, Cpu> mean,
-                        In<float, Cpu> logvar, float d) {
+template <>
+D3AD_INLINE void kl_backward(Context<Cpu>& ctx, View<float, Cpu> dmean, View<float, Cpu> dlogvar, In<float, Cpu> mean,
+                             In<float, Cpu> logvar, float d) {
   check_loss("kl", {}, mean.shape, logvar.shape);
   const float f = d / static_cast<float>(mean.shape.n);
   detail::for_each_block(ctx, mean.size(), [&](std::int64_t first, std::int64_t count) {
@@ -146,7 +154,8 @@ inline void kl_backward(Context<Cpu>& ctx, View<float, Cpu> dmean, View<float, C
   });
 }
 
-inline void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<std::int32_t, Cpu> labels) {
+template <>
+D3AD_INLINE void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x, In<std::int32_t, Cpu> labels) {
   check_cross_entropy(loss.shape, x.shape, labels.shape);
   const std::int64_t rows = x.shape.rows(), classes = x.shape.c;
   double sum = 0;
@@ -158,8 +167,9 @@ inline void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, Cpu> x
   *loss.data = static_cast<float>(sum / static_cast<double>(rows));
 }
 
-inline void cross_entropy_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x, In<std::int32_t, Cpu> labels,
-                                   float d) {
+template <>
+D3AD_INLINE void cross_entropy_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x,
+                                        In<std::int32_t, Cpu> labels, float d) {
   check_cross_entropy({}, x.shape, labels.shape);
   check_loss("cross_entropy", {}, dx.shape, x.shape);
   const std::int64_t rows = x.shape.rows(), classes = x.shape.c;

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/context.hpp"
+#include "d3ad/ops/diffusion_step.hpp"
 #include "d3ad/ops/nearest.hpp"
 
 namespace d3ad::ops {
 
-inline void nearest_mean(Context<Cpu>& ctx, View<float, Cpu> mean, View<std::int32_t, Cpu> bin,
-                         In<float, Cpu> distances, In<float, Cpu> edges, Nearest config) {
+template <>
+D3AD_INLINE void nearest_mean(Context<Cpu>& ctx, View<float, Cpu> mean, View<std::int32_t, Cpu> bin,
+                              In<float, Cpu> distances, In<float, Cpu> edges, Nearest config) {
   check_nearest_mean(mean.shape, bin.shape, bin.data, distances.shape, edges.shape, config);
   const std::int64_t columns = distances.shape.c;
   const auto row = ctx.arena.make<float>({.c = std::max<std::int64_t>(columns, 1)});
@@ -36,12 +38,30 @@ inline void nearest_mean(Context<Cpu>& ctx, View<float, Cpu> mean, View<std::int
   }
 }
 
-template <class U>
-void pick(Context<Cpu>&, View<U, Cpu> out, In<U, Cpu> table, In<std::int32_t, Cpu> choice) {
+namespace detail {
+template <class T>
+void pick_columns(View<T, Cpu> out, View<const T, Cpu> table, View<const std::int32_t, Cpu> choice) {
   check_pick(out.shape, table.shape, choice.shape);
   for (std::int64_t r = 0; r < out.shape.n; ++r)
     for (std::int64_t i = 0; i < out.shape.c; ++i)
       out.data[r * out.shape.c + i] = table.data[r * table.shape.c + choice.data[i]];
+}
+}  // namespace detail
+
+// Of what tables hold: numbers, time steps, coefficients of a step.
+template <>
+D3AD_INLINE void pick(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> table, In<std::int32_t, Cpu> choice) {
+  detail::pick_columns<float>(out, table, choice);
+}
+template <>
+D3AD_INLINE void pick(Context<Cpu>&, View<std::int32_t, Cpu> out, In<std::int32_t, Cpu> table,
+                      In<std::int32_t, Cpu> choice) {
+  detail::pick_columns<std::int32_t>(out, table, choice);
+}
+template <>
+D3AD_INLINE void pick(Context<Cpu>&, View<StepCoefficients, Cpu> out, In<StepCoefficients, Cpu> table,
+                      In<std::int32_t, Cpu> choice) {
+  detail::pick_columns<StepCoefficients>(out, table, choice);
 }
 
 }  // namespace d3ad::ops

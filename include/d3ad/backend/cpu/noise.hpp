@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void normal(Context<Cpu>& ctx, View<float, Cpu> out, Rng rng, std::uint64_t first) {
+template <>
+D3AD_INLINE void normal(Context<Cpu>& ctx, View<float, Cpu> out, Rng rng, std::uint64_t first) {
   detail::for_each_block(ctx, out.size(), [&](std::int64_t begin, std::int64_t count) {
     // Four numbers come from one draw.
     for (std::int64_t i = begin; i < begin + count;) {
@@ -19,8 +20,9 @@ inline void normal(Context<Cpu>& ctx, View<float, Cpu> out, Rng rng, std::uint64
   });
 }
 
-inline void add_noise(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> z, In<float, Cpu> e, In<float, Cpu> a,
-                      In<float, Cpu> b) {
+template <>
+D3AD_INLINE void add_noise(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> z, In<float, Cpu> e,
+                           In<float, Cpu> a, In<float, Cpu> b) {
   check_add_noise(out.shape, z.shape, e.shape, a.shape, b.shape);
   detail::for_each_image_block(ctx, z.shape, [&](std::int64_t n, std::int64_t first, std::int64_t last) {
     simd::run<detail::WeightedSum>(out.data + first, z.data + first, e.data + first, a.data[n], b.data[n],

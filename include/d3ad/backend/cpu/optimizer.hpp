@@ -31,8 +31,9 @@ struct MoveTowards {
 
 }  // namespace detail
 
-inline void adamw(Context<Cpu>& ctx, View<float, Cpu> w, View<float, Cpu> m, View<float, Cpu> v,
-                  In<float, Cpu> gradient, AdamW config, std::int64_t step, float gradient_scale) {
+template <>
+D3AD_INLINE void adamw(Context<Cpu>& ctx, View<float, Cpu> w, View<float, Cpu> m, View<float, Cpu> v,
+                       In<float, Cpu> gradient, AdamW config, std::int64_t step, float gradient_scale) {
   check_adamw(w.shape, m.shape, v.shape, gradient.shape, step);
   const AdamWFactors factors(config, step, gradient_scale);
   detail::for_each_block(ctx, w.size(), [&](std::int64_t first, std::int64_t count) {
@@ -40,26 +41,30 @@ inline void adamw(Context<Cpu>& ctx, View<float, Cpu> w, View<float, Cpu> m, Vie
   });
 }
 
-inline void ema(Context<Cpu>& ctx, View<float, Cpu> average, In<float, Cpu> value, float decay) {
+template <>
+D3AD_INLINE void ema(Context<Cpu>& ctx, View<float, Cpu> average, In<float, Cpu> value, float decay) {
   check_ema(average.shape, value.shape);
   detail::for_each_block(ctx, value.size(), [&](std::int64_t first, std::int64_t count) {
     simd::run<detail::MoveTowards>(average.data + first, value.data + first, 1.0f - decay, count);
   });
 }
 
-inline double sum_squares(Context<Cpu>& ctx, In<float, Cpu> x) {
+template <>
+D3AD_INLINE double sum_squares(Context<Cpu>& ctx, In<float, Cpu> x) {
   return detail::sum_of_terms<detail::Product>(ctx, x.data, x.data, x.size());
 }
 
-inline void adamw_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors, AdamW config, std::int64_t step,
-                      float gradient_scale, float ema_decay) {
+template <>
+D3AD_INLINE void adamw_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors, AdamW config,
+                           std::int64_t step, float gradient_scale, float ema_decay) {
   for (const auto& t : tensors) {
     adamw(ctx, t.w, t.m, t.v, t.gradient, config, step, gradient_scale);
     if (t.average.data) ema(ctx, t.average, t.w, ema_decay);
   }
 }
 
-inline double sum_squares_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors) {
+template <>
+D3AD_INLINE double sum_squares_all(Context<Cpu>& ctx, const std::vector<AdamWTensor<Cpu>>& tensors) {
   double sum = 0;
   for (const auto& t : tensors) sum += sum_squares(ctx, t.gradient);
   return sum;

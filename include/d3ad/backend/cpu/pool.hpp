@@ -43,7 +43,8 @@ struct KeepLargest {
 
 }  // namespace detail
 
-inline void avg_pool2(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void avg_pool2(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_avg_pool2(out.shape, x.shape);
   const Shape o = out.shape;
   const std::int64_t row = x.shape.w * x.shape.c;
@@ -52,7 +53,8 @@ inline void avg_pool2(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x)
     simd::run<detail::MeanOfFour>(out.data + r * o.w * o.c, x.data + 2 * r * row, x.data + (2 * r + 1) * row, o.w, o.c);
 }
 
-inline void avg_pool2_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
+template <>
+D3AD_INLINE void avg_pool2_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
   check_avg_pool2(dy.shape, dx.shape);
   const std::int64_t w = dx.shape.w, channels = dx.shape.c;
 #pragma omp parallel for num_threads(detail::threads_for(ctx, dx.size() / detail::kBlock)) schedule(static)
@@ -62,7 +64,8 @@ inline void avg_pool2_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float,
                               0.0f, channels);
 }
 
-inline void max_pool3(Context<Cpu>& ctx, View<float, Cpu> out, View<std::int32_t, Cpu> argmax, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void max_pool3(Context<Cpu>& ctx, View<float, Cpu> out, View<std::int32_t, Cpu> argmax, In<float, Cpu> x) {
   check_max_pool3(out.shape, argmax.shape, argmax.data != nullptr, x.shape);
   const Shape s = x.shape, o = out.shape;
   const auto keys = ctx.arena.make<std::int32_t>({.n = o.n * o.h, .c = 2 * s.c});
@@ -86,8 +89,9 @@ inline void max_pool3(Context<Cpu>& ctx, View<float, Cpu> out, View<std::int32_t
   }
 }
 
-inline void max_pool3_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy,
-                               In<std::int32_t, Cpu> argmax) {
+template <>
+D3AD_INLINE void max_pool3_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy,
+                                    In<std::int32_t, Cpu> argmax) {
   check_max_pool3(dy.shape, argmax.shape, true, dx.shape);
   const std::int64_t inputs = dx.size() / dx.shape.n, outputs = dy.size() / dy.shape.n;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
@@ -98,20 +102,23 @@ inline void max_pool3_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float,
   }
 }
 
-inline void global_avg_pool(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void global_avg_pool(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_global_avg_pool(out.shape, x.shape);
   sum_pixels(ctx, out, x);
   scale(ctx, out, out, 1.0f / static_cast<float>(x.shape.pixels()), 0.0f);
 }
 
-inline void global_avg_pool_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
+template <>
+D3AD_INLINE void global_avg_pool_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
   check_global_avg_pool(dy.shape, dx.shape);
   fill(ctx, dx, 0.0f);
   add_per_image(ctx, dx, dx, dy);
   scale(ctx, dx, dx, 1.0f / static_cast<float>(dx.shape.pixels()), 0.0f);
 }
 
-inline void adaptive_avg_pool(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void adaptive_avg_pool(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_adaptive_avg_pool(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
 #pragma omp parallel for num_threads(detail::threads_for(ctx, x.size() / detail::kBlock)) schedule(static)

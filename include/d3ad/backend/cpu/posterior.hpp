@@ -11,7 +11,8 @@ namespace d3ad::ops {
 
 inline constexpr float kLogvarLow = -30.0f, kLogvarHigh = 20.0f;
 
-inline void posterior(Context<Cpu>& ctx, View<float, Cpu> z, In<float, Cpu> moments, In<float, Cpu> noise) {
+template <>
+D3AD_INLINE void posterior(Context<Cpu>& ctx, View<float, Cpu> z, In<float, Cpu> moments, In<float, Cpu> noise) {
   check_posterior(z.shape, moments.shape, noise.shape, noise.data != nullptr);
   const std::int64_t rows = z.shape.rows(), c = z.shape.c;
 #pragma omp parallel for num_threads(ctx.threads())
@@ -25,8 +26,9 @@ inline void posterior(Context<Cpu>& ctx, View<float, Cpu> z, In<float, Cpu> mome
   }
 }
 
-inline void posterior_backward(Context<Cpu>& ctx, View<float, Cpu> dmoments, In<float, Cpu> dz, In<float, Cpu> moments,
-                               In<float, Cpu> noise) {
+template <>
+D3AD_INLINE void posterior_backward(Context<Cpu>& ctx, View<float, Cpu> dmoments, In<float, Cpu> dz,
+                                    In<float, Cpu> moments, In<float, Cpu> noise) {
   check_posterior(dz.shape, moments.shape, noise.shape, noise.data != nullptr);
   D3AD_CHECK(dmoments.shape == moments.shape, "posterior: gradient ", dmoments.shape, " for moments ", moments.shape);
   const std::int64_t rows = dz.shape.rows(), c = dz.shape.c;

@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void upsample_nearest2(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
+template <>
+D3AD_INLINE void upsample_nearest2(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_upsample_nearest2(out.shape, x.shape);
   const Shape s = x.shape;
 #pragma omp parallel for num_threads(detail::threads_for(ctx, out.size() / detail::kBlock)) schedule(static)
@@ -21,7 +22,8 @@ inline void upsample_nearest2(Context<Cpu>& ctx, View<float, Cpu> out, In<float,
   }
 }
 
-inline void upsample_nearest2_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
+template <>
+D3AD_INLINE void upsample_nearest2_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> dy) {
   check_upsample_nearest2(dy.shape, dx.shape);
   avg_pool2(ctx, dx, dy);
   scale(ctx, dx, dx, 4.0f, 0.0f);

@@ -126,9 +126,10 @@ class ScoreMemory {
   Value<T, CudaOf<T>> narrow_;
 };
 
-template <class T>
-void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention config,
+template <class Device>
+void attention(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Device>, Device> qkv, Attention config,
                std::int64_t score_bytes) {
+  using T = Real<Device>;
   check_attention(out.shape, qkv.shape, config);
   const HeadBatches heads(qkv.shape, config.heads, score_bytes);
   const std::int64_t d = heads.d, step = heads.step;
@@ -149,9 +150,10 @@ void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>>
   });
 }
 
-template <class T>
-void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
-                        Attention config, std::int64_t score_bytes) {
+template <class Device>
+void attention_backward(Context<Device>& ctx, View<Real<Device>, Device> dqkv, In<Real<Device>, Device> dout,
+                        In<Real<Device>, Device> qkv, Attention config, std::int64_t score_bytes) {
+  using T = Real<Device>;
   check_attention(dout.shape, qkv.shape, config);
   D3AD_CHECK(dqkv.shape == qkv.shape, "attention: gradient ", dqkv.shape, " for qkv ", qkv.shape);
   const HeadBatches heads(qkv.shape, config.heads, score_bytes);
@@ -160,7 +162,7 @@ void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, 
   const T *const p = probabilities.narrow(), *const ds = gradients.narrow();
   // Keys' and values' gradients are added up over the rows' blocks: in float.
   const bool summed = !std::is_same_v<T, float> && heads.rows < positions;
-  Value<float, CudaOf<T>> sums;
+  Value<float, Device> sums;
   if (summed) sums = ctx.arena.template make<float>({.n = heads.batch, .h = positions, .c = 2 * d});
 
   heads.for_each([&](std::int64_t offset, std::int64_t count) {
@@ -194,24 +196,5 @@ void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, 
 }
 
 }  // namespace detail
-
-template <class T>
-void attention(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, In<T, CudaOf<T>> qkv, Attention config) {
-  check_attention(out.shape, qkv.shape, config);
-  const std::int64_t heads = config.heads, width = qkv.shape.c / 3 / heads;
-  const cuda::FusedAttention fused{.images = qkv.shape.n,
-                                   .positions = qkv.shape.pixels(),
-                                   .heads = heads,
-                                   .width = width,
-                                   .scale = 1.0f / std::sqrt(static_cast<float>(width))};
-  if (!cuda::fused_attention(ctx, fused, out.data, qkv.data))
-    detail::attention(ctx, out, qkv, config, detail::kScoreBytes);
-}
-
-template <class T>
-void attention_backward(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dqkv, In<T, CudaOf<T>> dout, In<T, CudaOf<T>> qkv,
-                        Attention config) {
-  detail::attention_backward(ctx, dqkv, dout, qkv, config, detail::kScoreBytes);
-}
 
 }  // namespace d3ad::ops

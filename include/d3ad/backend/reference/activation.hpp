@@ -9,7 +9,8 @@
 
 namespace d3ad::ops {
 
-inline void activate(Context<Reference>&, View<double, Reference> out, In<double, Reference> x, Activation kind) {
+template <>
+D3AD_INLINE void activate(Context<Reference>&, View<double, Reference> out, In<double, Reference> x, Activation kind) {
   check_activate(out.shape, x.shape);
   for (std::int64_t i = 0; i < x.size(); ++i) {
     const double v = x.data[i];
@@ -26,8 +27,9 @@ inline void activate(Context<Reference>&, View<double, Reference> out, In<double
   }
 }
 
-inline void activate_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy,
-                              In<double, Reference> x, Activation kind) {
+template <>
+D3AD_INLINE void activate_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy,
+                                   In<double, Reference> x, Activation kind) {
   check_activate(dx.shape, x.shape);
   check_activate(dy.shape, x.shape);
   for (std::int64_t i = 0; i < x.size(); ++i) {

@@ -29,8 +29,9 @@ inline void probabilities(std::vector<double>& p, const double* qkv, std::int64_
 
 }  // namespace detail
 
-inline void attention(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> qkv,
-                      Attention config) {
+template <>
+D3AD_INLINE void attention(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> qkv,
+                           Attention config) {
   check_attention(out.shape, qkv.shape, config);
   const std::int64_t heads = config.heads, positions = qkv.shape.pixels(), step = qkv.shape.c, d = step / 3 / heads;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
@@ -50,8 +51,9 @@ inline void attention(Context<Reference>& ctx, View<double, Reference> out, In<d
   }
 }
 
-inline void attention_backward(Context<Reference>& ctx, View<double, Reference> dqkv, In<double, Reference> dout,
-                               In<double, Reference> qkv, Attention config) {
+template <>
+D3AD_INLINE void attention_backward(Context<Reference>& ctx, View<double, Reference> dqkv, In<double, Reference> dout,
+                                    In<double, Reference> qkv, Attention config) {
   check_attention(dout.shape, qkv.shape, config);
   D3AD_CHECK(dqkv.shape == qkv.shape, "attention: gradient ", dqkv.shape, " for qkv ", qkv.shape);
   const std::int64_t heads = config.heads, positions = qkv.shape.pixels(), step = qkv.shape.c, d = step / 3 / heads;

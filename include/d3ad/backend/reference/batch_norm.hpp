@@ -71,18 +71,20 @@ inline void channel_gradients(View<double, Reference> dx, View<double, Reference
 
 }  // namespace detail
 
-inline void batch_norm_eval(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x,
-                            In<double, Reference> scale, In<double, Reference> shift, In<double, Reference> mean,
-                            In<double, Reference> var, BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_eval(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x,
+                                 In<double, Reference> scale, In<double, Reference> shift, In<double, Reference> mean,
+                                 In<double, Reference> var, BatchNorm config) {
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
   for (std::int64_t c = 0; c < x.shape.c; ++c)
     detail::normalise_channel(out, x, scale, shift, c, detail::given_statistics(mean, var, c, config), config);
 }
 
-inline void batch_norm_train(Context<Reference>& ctx, View<double, Reference> out, View<double, Reference> stats,
-                             View<double, Reference> running_mean, View<double, Reference> running_var,
-                             In<double, Reference> x, In<double, Reference> scale, In<double, Reference> shift,
-                             BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_train(Context<Reference>& ctx, View<double, Reference> out, View<double, Reference> stats,
+                                  View<double, Reference> running_mean, View<double, Reference> running_var,
+                                  In<double, Reference> x, In<double, Reference> scale, In<double, Reference> shift,
+                                  BatchNorm config) {
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("running mean and variance", out.shape, x.shape, running_mean.shape, running_var.shape);
   check_batch_norm_stats(stats.shape, x.shape);
@@ -101,10 +103,12 @@ inline void batch_norm_train(Context<Reference>& ctx, View<double, Reference> ou
   }
 }
 
-inline void batch_norm_train_backward(Context<Reference>& ctx, View<double, Reference> dx,
-                                      View<double, Reference> dscale, View<double, Reference> dshift,
-                                      In<double, Reference> dy, In<double, Reference> x, In<double, Reference> stats,
-                                      In<double, Reference> scale, In<double, Reference> shift, BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_train_backward(Context<Reference>& ctx, View<double, Reference> dx,
+                                           View<double, Reference> dscale, View<double, Reference> dshift,
+                                           In<double, Reference> dy, In<double, Reference> x,
+                                           In<double, Reference> stats, In<double, Reference> scale,
+                                           In<double, Reference> shift, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm_stats(stats.shape, x.shape);
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
@@ -113,11 +117,12 @@ inline void batch_norm_train_backward(Context<Reference>& ctx, View<double, Refe
                               config, true);
 }
 
-inline void batch_norm_eval_backward(Context<Reference>& ctx, View<double, Reference> dx,
-                                     View<double, Reference> dscale, View<double, Reference> dshift,
-                                     In<double, Reference> dy, In<double, Reference> x, In<double, Reference> scale,
-                                     In<double, Reference> shift, In<double, Reference> mean, In<double, Reference> var,
-                                     BatchNorm config) {
+template <>
+D3AD_INLINE void batch_norm_eval_backward(Context<Reference>& ctx, View<double, Reference> dx,
+                                          View<double, Reference> dscale, View<double, Reference> dshift,
+                                          In<double, Reference> dy, In<double, Reference> x,
+                                          In<double, Reference> scale, In<double, Reference> shift,
+                                          In<double, Reference> mean, In<double, Reference> var, BatchNorm config) {
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", dy.shape, x.shape, mean.shape, var.shape);
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)

@@ -9,7 +9,8 @@
 
 namespace d3ad::ops {
 
-inline void bilinear_align_corners(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void bilinear_align_corners(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
   check_bilinear(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
   const auto position = [](std::int64_t i, std::int64_t in, std::int64_t to) {

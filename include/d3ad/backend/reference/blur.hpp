@@ -10,8 +10,9 @@
 
 namespace d3ad::ops {
 
-inline void mix_maps(Context<Reference>&, View<double, Reference> out, In<double, Reference> x, In<double, Reference> y,
-                     MapRange x_range, MapRange y_range, float lambda) {
+template <>
+D3AD_INLINE void mix_maps(Context<Reference>&, View<double, Reference> out, In<double, Reference> x,
+                          In<double, Reference> y, MapRange x_range, MapRange y_range, float lambda) {
   check_mix_maps(out.shape, x.shape, y.shape);
   const auto share = [](double v, MapRange r) {
     return r.hi > r.lo ? (v - double{r.lo}) / (double{r.hi} - double{r.lo}) : 0.0;
@@ -20,8 +21,9 @@ inline void mix_maps(Context<Reference>&, View<double, Reference> out, In<double
     out.data[i] = double{lambda} * share(x.data[i], x_range) + (1 - double{lambda}) * share(y.data[i], y_range);
 }
 
-inline void gaussian_blur(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x, float sigma,
-                          int radius) {
+template <>
+D3AD_INLINE void gaussian_blur(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x,
+                               float sigma, int radius) {
   check_gaussian_blur(out.shape, x.shape, sigma, radius);
   if (!(sigma > 0)) radius = 0;
   const Shape s = x.shape;
@@ -40,7 +42,8 @@ inline void gaussian_blur(Context<Reference>& ctx, View<double, Reference> out, 
   std::copy_n(blurred.view().data, s.size(), out.data);
 }
 
-inline void min_max(Context<Reference>&, In<double, Reference> x, float& lo, float& hi) {
+template <>
+D3AD_INLINE void min_max(Context<Reference>&, In<double, Reference> x, float& lo, float& hi) {
   check_min_max(x.shape);
   double least = x.data[0], most = x.data[0];
   for (std::int64_t i = 0; i < x.size(); ++i) {
@@ -52,7 +55,8 @@ inline void min_max(Context<Reference>&, In<double, Reference> x, float& lo, flo
   hi = static_cast<float>(most);
 }
 
-inline void max_per_image(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void max_per_image(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
   check_max_per_image(out.shape, x.shape);
   const std::int64_t count = x.shape.h * x.shape.w * x.shape.c;
   for (std::int64_t i = 0; i < x.size(); ++i) {

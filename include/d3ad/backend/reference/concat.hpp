@@ -6,14 +6,18 @@
 
 namespace d3ad::ops {
 
-inline void concat(Context<Reference>&, View<double, Reference> out, In<double, Reference> a, In<double, Reference> b) {
+template <>
+D3AD_INLINE void concat(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
+                        In<double, Reference> b) {
   check_concat(out.shape, a.shape, b.shape);
   for (std::int64_t r = 0; r < out.shape.rows(); ++r)
     for (std::int64_t c = 0; c < out.shape.c; ++c)
       out.data[r * out.shape.c + c] = c < a.shape.c ? a.data[r * a.shape.c + c] : b.data[r * b.shape.c + c - a.shape.c];
 }
 
-inline void split(Context<Reference>&, View<double, Reference> a, View<double, Reference> b, In<double, Reference> x) {
+template <>
+D3AD_INLINE void split(Context<Reference>&, View<double, Reference> a, View<double, Reference> b,
+                       In<double, Reference> x) {
   check_split(a.shape, a.data != nullptr, b.shape, b.data != nullptr, x.shape);
   const std::int64_t first = a.data ? a.shape.c : x.shape.c - b.shape.c;
   for (std::int64_t r = 0; r < x.shape.rows(); ++r)

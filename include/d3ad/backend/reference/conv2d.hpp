@@ -10,8 +10,9 @@
 namespace d3ad::ops {
 
 // w [out, k, k, in]; bias null: none
-inline void conv2d(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x,
-                   const Parameter<Reference>& weight, In<double, Reference> bias, Conv2d config) {
+template <>
+D3AD_INLINE void conv2d(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x,
+                        const Parameter<Reference>& weight, In<double, Reference> bias, Conv2d config) {
   const auto w = weight.value();
   check_conv2d(out.shape, x.shape, w.shape, bias.shape, bias.data != nullptr, config);
   const std::int64_t k = config.kernel, channels = x.shape.c, outputs = w.shape.n;
@@ -39,8 +40,9 @@ inline void conv2d(Context<Reference>& ctx, View<double, Reference> out, In<doub
   }
 }
 
-inline void conv2d_backward_data(Context<Reference>& ctx, View<double, Reference> dx, In<double, Reference> dy,
-                                 const Parameter<Reference>& weight, Conv2d config) {
+template <>
+D3AD_INLINE void conv2d_backward_data(Context<Reference>& ctx, View<double, Reference> dx, In<double, Reference> dy,
+                                      const Parameter<Reference>& weight, Conv2d config) {
   const auto w = weight.value();
   check_conv2d(dy.shape, dx.shape, w.shape, {}, false, config);
   const std::int64_t k = config.kernel, channels = dx.shape.c, outputs = w.shape.n;
@@ -69,8 +71,10 @@ inline void conv2d_backward_data(Context<Reference>& ctx, View<double, Reference
   }
 }
 
-inline void conv2d_backward_weights(Context<Reference>& ctx, View<double, Reference> dw, View<double, Reference> db,
-                                    In<double, Reference> x, In<double, Reference> dy, Conv2d config) {
+template <>
+D3AD_INLINE void conv2d_backward_weights(Context<Reference>& ctx, View<double, Reference> dw,
+                                         View<double, Reference> db, In<double, Reference> x, In<double, Reference> dy,
+                                         Conv2d config) {
   check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
   const std::int64_t k = config.kernel, channels = x.shape.c, outputs = dw.shape.n;
 #pragma omp parallel num_threads(ctx.threads())

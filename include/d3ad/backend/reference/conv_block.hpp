@@ -14,7 +14,8 @@
 
 namespace d3ad::ops {
 
-inline void channel_moments(Context<Reference>&, View<double, Reference> moments, In<double, Reference> x) {
+template <>
+D3AD_INLINE void channel_moments(Context<Reference>&, View<double, Reference> moments, In<double, Reference> x) {
   check_channel_moments(moments.shape, x.shape);
   const std::int64_t channels = x.shape.c, pixels = x.shape.pixels();
   for (std::int64_t n = 0; n < x.shape.n; ++n)
@@ -28,8 +29,9 @@ inline void channel_moments(Context<Reference>&, View<double, Reference> moments
     }
 }
 
-inline void conv_block(Context<Reference>& ctx, const ConvBlockOutput<Reference>& out,
-                       const ConvBlockInput<Reference>& in, const Parameter<Reference>& w, Conv2d config) {
+template <>
+D3AD_INLINE void conv_block(Context<Reference>& ctx, const ConvBlockOutput<Reference>& out,
+                            const ConvBlockInput<Reference>& in, const Parameter<Reference>& w, Conv2d config) {
   const Shape convolved = check_conv_block(out, in, w.shape(), config);
   using V = Value<double, Reference>;
   const auto resample = [&](V x, Resample how) {

@@ -6,12 +6,14 @@
 
 namespace d3ad::ops {
 
-inline void widen(Context<Reference>&, View<double, Reference> out, In<bfloat16, Reference> x) {
+template <>
+D3AD_INLINE void widen(Context<Reference>&, View<double, Reference> out, In<bfloat16, Reference> x) {
   check_convert(out.shape, x.shape);
   for (std::int64_t i = 0; i < x.size(); ++i) out.data[i] = double{static_cast<float>(x.data[i])};
 }
 
-inline void narrow(Context<Reference>&, View<bfloat16, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void narrow(Context<Reference>&, View<bfloat16, Reference> out, In<double, Reference> x) {
   check_convert(out.shape, x.shape);
   for (std::int64_t i = 0; i < x.size(); ++i) out.data[i] = bfloat16(static_cast<float>(x.data[i]));
 }

@@ -8,8 +8,9 @@
 
 namespace d3ad::ops {
 
-inline void scale_start(Context<Reference>&, View<double, Reference> out, In<double, Reference> z0,
-                        In<double, Reference> noise, In<float, Reference> a, In<float, Reference> b) {
+template <>
+D3AD_INLINE void scale_start(Context<Reference>&, View<double, Reference> out, In<double, Reference> z0,
+                             In<double, Reference> noise, In<float, Reference> a, In<float, Reference> b) {
   check_scale_start(out.shape, z0.shape, noise.shape, noise.data != nullptr, a.shape, b.shape);
   const std::int64_t image = z0.shape.h * z0.shape.w * z0.shape.c;
   for (std::int64_t i = 0; i < z0.size(); ++i)
@@ -17,9 +18,10 @@ inline void scale_start(Context<Reference>&, View<double, Reference> out, In<dou
         double{a.data[i / image]} * z0.data[i] + (noise.data ? double{b.data[i / image]} * noise.data[i] : 0.0);
 }
 
-inline void guided_step(Context<Reference>&, View<double, Reference> out, In<double, Reference> x,
-                        In<double, Reference> e, In<double, Reference> z0, In<double, Reference> noise,
-                        In<StepCoefficients, Reference> coefficients, float eta2) {
+template <>
+D3AD_INLINE void guided_step(Context<Reference>&, View<double, Reference> out, In<double, Reference> x,
+                             In<double, Reference> e, In<double, Reference> z0, In<double, Reference> noise,
+                             In<StepCoefficients, Reference> coefficients, float eta2) {
   check_guided_step(out.shape, x.shape, e.shape, z0.shape, noise.shape, noise.data != nullptr, coefficients.shape);
   const std::int64_t image = x.shape.h * x.shape.w * x.shape.c;
   for (std::int64_t i = 0; i < x.size(); ++i) {

@@ -9,8 +9,9 @@
 
 namespace d3ad::ops {
 
-inline void channel_l1(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
-                       In<double, Reference> b) {
+template <>
+D3AD_INLINE void channel_l1(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
+                            In<double, Reference> b) {
   check_channel_distance("channel_l1", out.shape, a.shape, b.shape);
   for (std::int64_t r = 0; r < a.shape.rows(); ++r) {
     double sum = 0;
@@ -19,8 +20,9 @@ inline void channel_l1(Context<Reference>&, View<double, Reference> out, In<doub
   }
 }
 
-inline void channel_cosine(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
-                           In<double, Reference> b) {
+template <>
+D3AD_INLINE void channel_cosine(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
+                                In<double, Reference> b) {
   check_channel_distance("channel_cosine", out.shape, a.shape, b.shape);
   for (std::int64_t r = 0; r < a.shape.rows(); ++r) {
     double ab = 0, aa = 0, bb = 0;
@@ -30,8 +32,9 @@ inline void channel_cosine(Context<Reference>&, View<double, Reference> out, In<
   }
 }
 
-inline void pairwise_l1(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
-                        In<double, Reference> b) {
+template <>
+D3AD_INLINE void pairwise_l1(Context<Reference>&, View<double, Reference> out, In<double, Reference> a,
+                             In<double, Reference> b) {
   check_pairwise_l1(out.shape, a.shape, b.shape);
   const std::int64_t count = a.shape.h * a.shape.w * a.shape.c;
   for (std::int64_t i = 0; i < a.shape.n; ++i)

@@ -38,9 +38,10 @@ struct NormGroup {
 
 }  // namespace detail
 
-inline void group_norm(Context<Reference>& ctx, View<double, Reference> out, View<double, Reference> stats,
-                       In<double, Reference> x, In<double, Reference> scale, In<double, Reference> shift,
-                       GroupNorm config) {
+template <>
+D3AD_INLINE void group_norm(Context<Reference>& ctx, View<double, Reference> out, View<double, Reference> stats,
+                            In<double, Reference> x, In<double, Reference> scale, In<double, Reference> shift,
+                            GroupNorm config) {
   check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
   const std::int64_t groups = config.groups;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
@@ -57,10 +58,11 @@ inline void group_norm(Context<Reference>& ctx, View<double, Reference> out, Vie
   }
 }
 
-inline void group_norm_backward(Context<Reference>&, View<double, Reference> dx, View<double, Reference> dscale,
-                                View<double, Reference> dshift, In<double, Reference> dy, In<double, Reference> x,
-                                In<double, Reference> stats, In<double, Reference> scale, In<double, Reference> shift,
-                                GroupNorm config) {
+template <>
+D3AD_INLINE void group_norm_backward(Context<Reference>&, View<double, Reference> dx, View<double, Reference> dscale,
+                                     View<double, Reference> dshift, In<double, Reference> dy, In<double, Reference> x,
+                                     In<double, Reference> stats, In<double, Reference> scale,
+                                     In<double, Reference> shift, GroupNorm config) {
   check_group_norm(dx.shape, stats.shape, true, x.shape, scale.shape, shift.shape, config);
   const std::int64_t groups = config.groups;
   for (std::int64_t job = 0; job < x.shape.n * groups; ++job) {

@@ -10,7 +10,8 @@
 namespace d3ad::ops {
 
 // Each output by itself: the rows that it needs are resized at its place, and then their column.
-inline void image_input(Context<Reference>&, View<double, Reference> out, In<std::uint8_t, Reference> pixels) {
+template <>
+D3AD_INLINE void image_input(Context<Reference>&, View<double, Reference> out, In<std::uint8_t, Reference> pixels) {
   check_image_input(out.shape, pixels.shape);
   const Shape s = pixels.shape;
   const ResizeWeights across = resize_weights(s.w, out.shape.w), down = resize_weights(s.h, out.shape.h);

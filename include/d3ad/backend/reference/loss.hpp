@@ -9,29 +9,35 @@
 
 namespace d3ad::ops {
 
-inline void mse(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x, In<double, Reference> t) {
+template <>
+D3AD_INLINE void mse(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
+                     In<double, Reference> t) {
   check_loss("mse", loss.shape, x.shape, t.shape);
   double sum = 0;
   for (std::int64_t i = 0; i < x.size(); ++i) sum += (x.data[i] - t.data[i]) * (x.data[i] - t.data[i]);
   *loss.data = sum / static_cast<double>(x.size());
 }
 
-inline void mse_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
-                         In<double, Reference> t, double d) {
+template <>
+D3AD_INLINE void mse_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
+                              In<double, Reference> t, double d) {
   check_loss("mse", {}, x.shape, t.shape);
   for (std::int64_t i = 0; i < x.size(); ++i)
     dx.data[i] = 2 * d * (x.data[i] - t.data[i]) / static_cast<double>(x.size());
 }
 
-inline void l1(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x, In<double, Reference> t) {
+template <>
+D3AD_INLINE void l1(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
+                    In<double, Reference> t) {
   check_loss("l1", loss.shape, x.shape, t.shape);
   double sum = 0;
   for (std::int64_t i = 0; i < x.size(); ++i) sum += std::abs(x.data[i] - t.data[i]);
   *loss.data = sum / static_cast<double>(x.size());
 }
 
-inline void l1_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
-                        In<double, Reference> t, double d) {
+template <>
+D3AD_INLINE void l1_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
+                             In<double, Reference> t, double d) {
   check_loss("l1", {}, x.shape, t.shape);
   for (std::int64_t i = 0; i < x.size(); ++i) {
     const double e = x.data[i] - t.data[i];
@@ -54,8 +60,9 @@ inline CosineSums cosine_sums(const double* x, const double* y, std::int64_t cou
 
 }  // namespace detail
 
-inline void cosine_loss(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
-                        In<double, Reference> y) {
+template <>
+D3AD_INLINE void cosine_loss(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
+                             In<double, Reference> y) {
   check_loss("cosine_loss", loss.shape, x.shape, y.shape);
   const std::int64_t count = x.size() / x.shape.n;
   double sum = 0;
@@ -66,8 +73,9 @@ inline void cosine_loss(Context<Reference>&, View<double, Reference> loss, In<do
   *loss.data = sum / static_cast<double>(x.shape.n);
 }
 
-inline void cosine_loss_backward(Context<Reference>&, View<double, Reference> dx, View<double, Reference> dy,
-                                 In<double, Reference> x, In<double, Reference> y, double d) {
+template <>
+D3AD_INLINE void cosine_loss_backward(Context<Reference>&, View<double, Reference> dx, View<double, Reference> dy,
+                                      In<double, Reference> x, In<double, Reference> y, double d) {
   check_loss("cosine_loss", {}, x.shape, y.shape);
   const std::int64_t count = x.size() / x.shape.n;
   for (std::int64_t n = 0; n < x.shape.n; ++n) {
@@ -80,8 +88,9 @@ inline void cosine_loss_backward(Context<Reference>&, View<double, Reference> dx
   }
 }
 
-inline void kl(Context<Reference>&, View<double, Reference> loss, In<double, Reference> mean,
-               In<double, Reference> logvar) {
+template <>
+D3AD_INLINE void kl(Context<Reference>&, View<double, Reference> loss, In<double, Reference> mean,
+                    In<double, Reference> logvar) {
   check_loss("kl", loss.shape, mean.shape, logvar.shape);
   double sum = 0;
   for (std::int64_t i = 0; i < mean.size(); ++i)
@@ -89,8 +98,9 @@ inline void kl(Context<Reference>&, View<double, Reference> loss, In<double, Ref
   *loss.data = sum / static_cast<double>(mean.shape.n);
 }
 
-inline void kl_backward(Context<Reference>&, View<double, Reference> dmean, View<double, Reference> dlogvar,
-                        In<double, Reference> mean, In<double, Reference> logvar, double d) {
+template <>
+D3AD_INLINE void kl_backward(Context<Reference>&, View<double, Reference> dmean, View<double, Reference> dlogvar,
+                             In<double, Reference> mean, In<double, Reference> logvar, double d) {
   check_loss("kl", {}, mean.shape, logvar.shape);
   for (std::int64_t i = 0; i < mean.size(); ++i) {
     if (dmean.data) dmean.data[i] = d * mean.data[i] / static_cast<double>(mean.shape.n);
@@ -110,8 +120,9 @@ inline double log_sum_exp(const double* x, std::int64_t count) {
 
 }  // namespace detail
 
-inline void cross_entropy(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
-                          In<std::int32_t, Reference> labels) {
+template <>
+D3AD_INLINE void cross_entropy(Context<Reference>&, View<double, Reference> loss, In<double, Reference> x,
+                               In<std::int32_t, Reference> labels) {
   check_cross_entropy(loss.shape, x.shape, labels.shape);
   const std::int64_t rows = x.shape.rows(), classes = x.shape.c;
   double sum = 0;
@@ -122,8 +133,9 @@ inline void cross_entropy(Context<Reference>&, View<double, Reference> loss, In<
   *loss.data = sum / static_cast<double>(rows);
 }
 
-inline void cross_entropy_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
-                                   In<std::int32_t, Reference> labels, double d) {
+template <>
+D3AD_INLINE void cross_entropy_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> x,
+                                        In<std::int32_t, Reference> labels, double d) {
   check_cross_entropy({}, x.shape, labels.shape);
   const std::int64_t rows = x.shape.rows(), classes = x.shape.c;
   for (std::int64_t r = 0; r < rows; ++r) {

@@ -6,12 +6,14 @@
 
 namespace d3ad::ops {
 
-inline void normal(Context<Reference>&, View<double, Reference> out, Rng rng, std::uint64_t first) {
+template <>
+D3AD_INLINE void normal(Context<Reference>&, View<double, Reference> out, Rng rng, std::uint64_t first) {
   for (std::int64_t i = 0; i < out.size(); ++i) out.data[i] = double{rng.normal(first + static_cast<std::uint64_t>(i))};
 }
 
-inline void add_noise(Context<Reference>&, View<double, Reference> out, In<double, Reference> z,
-                      In<double, Reference> e, In<double, Reference> a, In<double, Reference> b) {
+template <>
+D3AD_INLINE void add_noise(Context<Reference>&, View<double, Reference> out, In<double, Reference> z,
+                           In<double, Reference> e, In<double, Reference> a, In<double, Reference> b) {
   check_add_noise(out.shape, z.shape, e.shape, a.shape, b.shape);
   const std::int64_t image = z.size() / z.shape.n;
   for (std::int64_t i = 0; i < z.size(); ++i)

@@ -8,8 +8,10 @@
 
 namespace d3ad::ops {
 
-inline void adamw(Context<Reference>&, View<double, Reference> w, View<double, Reference> m, View<double, Reference> v,
-                  In<double, Reference> gradient, AdamW config, std::int64_t step, double gradient_scale) {
+template <>
+D3AD_INLINE void adamw(Context<Reference>&, View<double, Reference> w, View<double, Reference> m,
+                       View<double, Reference> v, In<double, Reference> gradient, AdamW config, std::int64_t step,
+                       double gradient_scale) {
   check_adamw(w.shape, m.shape, v.shape, gradient.shape, step);
   const double beta1 = double{config.beta1}, beta2 = double{config.beta2}, lr = double{config.lr};
   const double unbias1 = 1 - std::pow(beta1, static_cast<double>(step));
@@ -23,26 +25,30 @@ inline void adamw(Context<Reference>&, View<double, Reference> w, View<double, R
   }
 }
 
-inline void ema(Context<Reference>&, View<double, Reference> average, In<double, Reference> value, double decay) {
+template <>
+D3AD_INLINE void ema(Context<Reference>&, View<double, Reference> average, In<double, Reference> value, double decay) {
   check_ema(average.shape, value.shape);
   for (std::int64_t i = 0; i < value.size(); ++i) average.data[i] += (1 - decay) * (value.data[i] - average.data[i]);
 }
 
-inline double sum_squares(Context<Reference>&, In<double, Reference> x) {
+template <>
+D3AD_INLINE double sum_squares(Context<Reference>&, In<double, Reference> x) {
   double sum = 0;
   for (std::int64_t i = 0; i < x.size(); ++i) sum += x.data[i] * x.data[i];
   return sum;
 }
 
-inline void adamw_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors, AdamW config,
-                      std::int64_t step, double gradient_scale, double ema_decay) {
+template <>
+D3AD_INLINE void adamw_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors, AdamW config,
+                           std::int64_t step, double gradient_scale, double ema_decay) {
   for (const auto& t : tensors) {
     adamw(ctx, t.w, t.m, t.v, t.gradient, config, step, gradient_scale);
     if (t.average.data) ema(ctx, t.average, t.w, ema_decay);
   }
 }
 
-inline double sum_squares_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors) {
+template <>
+D3AD_INLINE double sum_squares_all(Context<Reference>& ctx, const std::vector<AdamWTensor<Reference>>& tensors) {
   double sum = 0;
   for (const auto& t : tensors) sum += sum_squares(ctx, t.gradient);
   return sum;

@@ -29,7 +29,8 @@ void for_each_element(Shape s, Visit visit) {
 
 }  // namespace detail
 
-inline void adaptive_avg_pool(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void adaptive_avg_pool(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
   check_adaptive_avg_pool(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
   detail::for_each_element(o, [&](std::int64_t n, std::int64_t y, std::int64_t u, std::int64_t c, std::int64_t i) {
@@ -42,12 +43,14 @@ inline void adaptive_avg_pool(Context<Reference>&, View<double, Reference> out, 
   });
 }
 
-inline void avg_pool2(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void avg_pool2(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x) {
   check_avg_pool2(out.shape, x.shape);
   adaptive_avg_pool(ctx, out, x);
 }
 
-inline void avg_pool2_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
+template <>
+D3AD_INLINE void avg_pool2_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
   check_avg_pool2(dy.shape, dx.shape);
   detail::for_each_element(dx.shape,
                            [&](std::int64_t n, std::int64_t y, std::int64_t u, std::int64_t c, std::int64_t i) {
@@ -55,8 +58,9 @@ inline void avg_pool2_backward(Context<Reference>&, View<double, Reference> dx, 
                            });
 }
 
-inline void max_pool3(Context<Reference>&, View<double, Reference> out, View<std::int32_t, Reference> argmax,
-                      In<double, Reference> x) {
+template <>
+D3AD_INLINE void max_pool3(Context<Reference>&, View<double, Reference> out, View<std::int32_t, Reference> argmax,
+                           In<double, Reference> x) {
   check_max_pool3(out.shape, argmax.shape, argmax.data != nullptr, x.shape);
   const Shape s = x.shape;
   detail::for_each_element(
@@ -73,8 +77,9 @@ inline void max_pool3(Context<Reference>&, View<double, Reference> out, View<std
       });
 }
 
-inline void max_pool3_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy,
-                               In<std::int32_t, Reference> argmax) {
+template <>
+D3AD_INLINE void max_pool3_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy,
+                                    In<std::int32_t, Reference> argmax) {
   check_max_pool3(dy.shape, argmax.shape, true, dx.shape);
   std::fill_n(dx.data, dx.size(), 0.0);
   detail::for_each_element(dy.shape, [&](std::int64_t n, std::int64_t, std::int64_t, std::int64_t, std::int64_t i) {
@@ -82,12 +87,14 @@ inline void max_pool3_backward(Context<Reference>&, View<double, Reference> dx, 
   });
 }
 
-inline void global_avg_pool(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void global_avg_pool(Context<Reference>& ctx, View<double, Reference> out, In<double, Reference> x) {
   check_global_avg_pool(out.shape, x.shape);
   adaptive_avg_pool(ctx, out, x);
 }
 
-inline void global_avg_pool_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
+template <>
+D3AD_INLINE void global_avg_pool_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
   check_global_avg_pool(dy.shape, dx.shape);
   detail::for_each_element(dx.shape, [&](std::int64_t n, std::int64_t, std::int64_t, std::int64_t c, std::int64_t i) {
     dx.data[i] = dy.data[n * dy.shape.c + c] / static_cast<double>(dx.shape.pixels());

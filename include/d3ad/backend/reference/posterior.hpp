@@ -9,8 +9,9 @@
 
 namespace d3ad::ops {
 
-inline void posterior(Context<Reference>&, View<double, Reference> z, In<double, Reference> moments,
-                      In<double, Reference> noise) {
+template <>
+D3AD_INLINE void posterior(Context<Reference>&, View<double, Reference> z, In<double, Reference> moments,
+                           In<double, Reference> noise) {
   check_posterior(z.shape, moments.shape, noise.shape, noise.data != nullptr);
   const std::int64_t c = z.shape.c;
   for (std::int64_t i = 0; i < z.size(); ++i) {
@@ -20,8 +21,9 @@ inline void posterior(Context<Reference>&, View<double, Reference> z, In<double,
   }
 }
 
-inline void posterior_backward(Context<Reference>&, View<double, Reference> dmoments, In<double, Reference> dz,
-                               In<double, Reference> moments, In<double, Reference> noise) {
+template <>
+D3AD_INLINE void posterior_backward(Context<Reference>&, View<double, Reference> dmoments, In<double, Reference> dz,
+                                    In<double, Reference> moments, In<double, Reference> noise) {
   check_posterior(dz.shape, moments.shape, noise.shape, noise.data != nullptr);
   check_posterior(dz.shape, dmoments.shape, noise.shape, noise.data != nullptr);
   const std::int64_t c = dz.shape.c;

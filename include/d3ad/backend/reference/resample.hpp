@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void upsample_nearest2(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
+template <>
+D3AD_INLINE void upsample_nearest2(Context<Reference>&, View<double, Reference> out, In<double, Reference> x) {
   check_upsample_nearest2(out.shape, x.shape);
   detail::for_each_element(out.shape,
                            [&](std::int64_t n, std::int64_t y, std::int64_t u, std::int64_t c, std::int64_t i) {
@@ -16,7 +17,8 @@ inline void upsample_nearest2(Context<Reference>&, View<double, Reference> out, 
                            });
 }
 
-inline void upsample_nearest2_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
+template <>
+D3AD_INLINE void upsample_nearest2_backward(Context<Reference>&, View<double, Reference> dx, In<double, Reference> dy) {
   check_upsample_nearest2(dy.shape, dx.shape);
   std::fill_n(dx.data, dx.size(), 0.0);
   detail::for_each_element(dy.shape,

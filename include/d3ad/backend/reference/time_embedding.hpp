@@ -8,7 +8,8 @@
 
 namespace d3ad::ops {
 
-inline void time_embedding(Context<Reference>&, View<double, Reference> out, In<std::int32_t, Reference> t) {
+template <>
+D3AD_INLINE void time_embedding(Context<Reference>&, View<double, Reference> out, In<std::int32_t, Reference> t) {
   check_time_embedding(out.shape, t.shape);
   const std::int64_t half = out.shape.c / 2;
   for (std::int64_t n = 0; n < t.size(); ++n)

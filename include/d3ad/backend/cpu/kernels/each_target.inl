@@ -1,5 +1,12 @@
-// Includes D3AD_TARGET_FILE once for each target, in a namespace of d3ad::kernels named as the target.
+// Includes D3AD_TARGET_FILE once for each target, in a namespace of d3ad::kernels named as the target; if
+// D3AD_ONE_TARGET is defined as 1 (baseline), 2 (AVX2) or 3 (AVX-512), for that one alone.
 // No include guard: it is there to be included again.
+
+#if !defined(D3AD_ONE_TARGET)
+#define D3AD_ONE_TARGET 0
+#endif
+
+#if D3AD_ONE_TARGET == 0 || D3AD_ONE_TARGET == 1
 
 #define D3AD_LANES 4
 #if defined(__aarch64__)
@@ -12,9 +19,11 @@ namespace d3ad::kernels::baseline {
 }
 #undef D3AD_LANES
 #undef D3AD_ROWS
+#endif
 
 #if D3AD_SIMD_X86
 
+#if D3AD_ONE_TARGET == 0 || D3AD_ONE_TARGET == 2
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
@@ -33,7 +42,9 @@ namespace d3ad::kernels::avx2 {
 #else
 #pragma GCC pop_options
 #endif
+#endif
 
+#if D3AD_ONE_TARGET == 0 || D3AD_ONE_TARGET == 3
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512vl,avx512bw"))), \
                              apply_to = function)
@@ -52,6 +63,7 @@ namespace d3ad::kernels::avx512 {
 #pragma clang attribute pop
 #else
 #pragma GCC pop_options
+#endif
 #endif
 
 #endif

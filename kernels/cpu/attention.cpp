@@ -1,0 +1,3 @@
+// The CPU's attention.
+
+#include "d3ad/backend/cpu/attention.hpp"

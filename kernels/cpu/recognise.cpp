@@ -1,0 +1,3 @@
+// Which network a file of weights holds.
+
+#include "d3ad/models/recognise-inl.hpp"
