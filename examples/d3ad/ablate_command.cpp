@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/ablation/ablate.hpp>
+#include <d3ad/ablation/ablate_plot.hpp>
+#include <d3ad/evaluate.hpp>
 #include <optional>
 
 #include "colour.hpp"

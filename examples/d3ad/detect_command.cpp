@@ -2,7 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/data/dataset.hpp>
+#include <d3ad/data/image_loader.hpp>
+#include <d3ad/data/table.hpp>
+#include <d3ad/detect.hpp>
+#include <d3ad/draw/picture.hpp>
 #include <deque>
+#include <nlohmann/json.hpp>
 
 #include "colour.hpp"
 #include "device.hpp"

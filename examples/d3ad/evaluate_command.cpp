@@ -2,6 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/draw/picture.hpp>
+#include <d3ad/evaluate.hpp>
+#include <d3ad/report/report.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "colour.hpp"

@@ -1,5 +1,11 @@
 // d3ad figure: the figures of the paper, from a model and its test images, as PNG or SVG.
 
+#include <d3ad/detect.hpp>
+#include <d3ad/report/figure_bins.hpp>
+#include <d3ad/report/figure_grid.hpp>
+#include <d3ad/report/figure_noising.hpp>
+#include <d3ad/report/figure_omega.hpp>
+#include <d3ad/report/figure_scaling.hpp>
 #include <optional>
 #include <set>
 

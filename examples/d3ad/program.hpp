@@ -7,7 +7,9 @@
 // Exit codes: 0 success (detect: all good), 1 detect found faults or verify a deviation, 2 an error, 130 interrupted.
 
 #include <CLI/CLI.hpp>
-#include <d3ad/d3ad.hpp>
+#include <d3ad/backend/ops.hpp>
+#include <d3ad/model/settings.hpp>
+#include <d3ad/parallel/group.hpp>
 #include <filesystem>
 #include <map>
 #include <memory>

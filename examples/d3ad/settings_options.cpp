@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <d3ad/backend/cpu/conv_plan.hpp>
+#include <d3ad/model/settings_text.hpp>
+#include <nlohmann/json.hpp>
 
 #include "program.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/train.hpp>
 #include <optional>
 
 #include "device.hpp"
