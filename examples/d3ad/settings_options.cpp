@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <d3ad/backend/cpu/conv_plan.hpp>
-#include <d3ad/model/settings_text.hpp>
+#include <d3ad/model/option_json.hpp>
 #include <nlohmann/json.hpp>
 
 #include "program.hpp"

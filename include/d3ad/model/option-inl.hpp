@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <system_error>
+#include <utility>
+#include <variant>
 
 #include "d3ad/model/option.hpp"
 
@@ -81,25 +83,23 @@ D3AD_INLINE void Option::set(const std::string& said, const std::string& text) c
     const bool no = text == "false" || text == "0" || text == "no" || text == "off";
     D3AD_CHECK(yes || no, said, ' ', text, ": expected ", type_text());
     **v = yes;
-  } else if (const auto* v = std::get_if<int*>(&field_)) {
-    **v = whole_from_text(said, text);
-  } else if (const auto* v = std::get_if<std::uint64_t*>(&field_)) {
+  }
+  if (const auto* v = std::get_if<int*>(&field_)) **v = whole_from_text(said, text);
+  if (const auto* v = std::get_if<std::uint64_t*>(&field_))
     **v = detail::parsed<std::uint64_t>(said, text, type_text());
-  } else if (const auto* v = std::get_if<double*>(&field_)) {
-    **v = number_from_text(said, text);
-  } else if (const auto* v = std::get_if<std::string*>(&field_)) {
-    **v = text;
-  } else {
-    std::vector<int> list;
+  if (const auto* v = std::get_if<double*>(&field_)) **v = number_from_text(said, text);
+  if (const auto* v = std::get_if<std::string*>(&field_)) **v = text;
+  if (const auto* v = std::get_if<std::vector<int>*>(&field_)) {
+    std::vector<int> read;
     for (std::size_t start = 0; start <= text.size();) {
       const std::size_t end = std::min(text.find(',', start), text.size());
       int value = 0;
       const auto [stop, error] = std::from_chars(text.data() + start, text.data() + end, value);
       D3AD_CHECK(error == std::errc() && stop == text.data() + end, said, ' ', text, ": expected ", type_text());
-      list.push_back(value);
+      read.push_back(value);
       start = end + 1;
     }
-    *std::get<std::vector<int>*>(field_) = std::move(list);
+    **v = std::move(read);
   }
 }
 
