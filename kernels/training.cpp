@@ -1,6 +1,7 @@
 // Training, instantiated for the CUDA device with each type of activations.
 
 #include "d3ad/backend/ops.hpp"
+#include "d3ad/data/good_images-inl.hpp"
 #include "d3ad/diffusion/unet_trainer-inl.hpp"
 #include "d3ad/pipeline/train-inl.hpp"
 #include "kernels/instantiate.hpp"

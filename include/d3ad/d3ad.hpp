@@ -74,6 +74,7 @@
 #include "d3ad/model/option.hpp"
 #include "d3ad/model/option_json.hpp"
 #include "d3ad/model/settings.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/models/autoencoder.hpp"
 #include "d3ad/models/recognise.hpp"
 #include "d3ad/models/resnet.hpp"

@@ -6,6 +6,7 @@
 #include "d3ad/model/option-inl.hpp"
 #include "d3ad/model/option_json-inl.hpp"
 #include "d3ad/model/settings-inl.hpp"
+#include "d3ad/model/settings_json-inl.hpp"
 
 namespace d3ad {
 

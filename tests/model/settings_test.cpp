@@ -1,7 +1,5 @@
 // Settings and the table that describes them: JSON and text of every option, ranges, presets.
 
-#include "d3ad/model/settings.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 
 #include "d3ad/data/table.hpp"
 #include "d3ad/model/option_json.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace settings_test {

@@ -1,6 +1,8 @@
 #pragma once
 // Definitions of ablation/grid.hpp. Included by it unless they are compiled.
 
+#include <nlohmann/json.hpp>
+
 #include "d3ad/ablation/grid.hpp"
 #include "d3ad/model/option_json.hpp"
 

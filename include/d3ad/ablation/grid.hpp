@@ -24,7 +24,7 @@
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/table.hpp"
 #include "d3ad/model/option.hpp"
-#include "d3ad/model/settings.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/weights/nearest_names.hpp"
 
 namespace d3ad {

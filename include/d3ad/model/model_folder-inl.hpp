@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "d3ad/model/model_folder.hpp"
+#include "d3ad/model/settings_json.hpp"
 
 namespace d3ad {
 

@@ -1,10 +1,7 @@
 #pragma once
 // Definitions of model/settings.hpp: what is said of every option, once. Included by it unless they are compiled.
 
-#include <nlohmann/json.hpp>
-
 #include "d3ad/core/check.hpp"
-#include "d3ad/model/option_json.hpp"
 #include "d3ad/model/settings.hpp"
 
 namespace d3ad {
@@ -248,24 +245,6 @@ D3AD_INLINE void Settings::check() const {
              " and ", training.epochs);
   D3AD_CHECK(training.batch % training.accumulate == 0, "accumulate is ", training.accumulate,
              ", which does not divide the batch of ", training.batch);
-}
-
-D3AD_INLINE void to_json(nlohmann::json& j, const Settings& s) {
-  auto copy = s;  // a table refers to what can be changed
-  j = nlohmann::json::object();
-  j["preset"] = s.preset;
-  write_options(j, options_of(copy));
-}
-D3AD_INLINE void from_json(const nlohmann::json& j, Settings& out) {
-  Settings s;
-  read_options(j, options_of(s));
-  const auto preset = j.find("preset");
-  if (preset != j.end()) {
-    D3AD_CHECK(preset->is_string(), "preset is ",
-               preset->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), ", expected a text");
-    s.preset = preset->get<std::string>();
-  }
-  out = s;
 }
 
 }  // namespace d3ad

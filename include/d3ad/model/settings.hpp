@@ -5,13 +5,11 @@
 //   s.denoising.eta2 = 7;
 //   s.check();                                 // throws an Error with name, value and range if one is out of its range
 //   for (const Option& o : options_of(s)) use(o.name(), o.text(), o.range_text(), o.info().help);
-//   nlohmann::json j = s;  s = j.get<Settings>();
 //
 // A field's default stands at the field, all else in its group's describe() (settings-inl.hpp). To add an option, add both;
-// JSON, the command line and the ablation follow. A model keeps the settings it was made with.
+// JSON (settings_json.hpp), the command line and the ablation follow. A model keeps the settings it was made with.
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -121,11 +119,6 @@ struct Settings {
   // Throws an Error that names the setting, its value and what was expected.
   void check() const;
 };
-
-// One flat object, as "settings" in a model's config.json has it. What JSON leaves out has its default; a value of another
-// type is an Error. Ranges are Settings::check()'s.
-void to_json(nlohmann::json& j, const Settings& s);
-void from_json(const nlohmann::json& j, Settings& s);
 
 // If only one of the two lengths of training was given, it replaces the other, which becomes 0. given("epochs") says
 // whether it was.

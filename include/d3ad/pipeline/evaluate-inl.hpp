@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/pipeline/evaluate.hpp"
 
 namespace d3ad {

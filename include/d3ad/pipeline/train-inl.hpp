@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "d3ad/core/sha256.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/pipeline/train.hpp"
 
 namespace d3ad {
