@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <d3ad/backend/cpu/conv_plan.hpp>
-#include <nlohmann/json.hpp>
 #include <d3ad/model/option_json.hpp>
+#include <nlohmann/json.hpp>
 
 #include "program.hpp"
 

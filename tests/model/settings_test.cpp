@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "d3ad/data/table.hpp"
+#include "d3ad/model/option_json.hpp"
 #include "d3ad/model/settings_json.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -43,8 +46,8 @@ std::string another(const Option& option) {
   if (option.list()) return "1,2";
   if (!option.whole()) return "0.5";
   const double least = std::isfinite(info.least) ? std::max(info.least, 1.0) : 1;
-  const auto next = detail::plain_number(least + info.multiple);
-  return next != option.text() ? next : detail::plain_number(least);
+  const auto next = number(least + info.multiple);
+  return next != option.text() ? next : number(least);
 }
 
 // A value that the option's range leaves out; "" if it takes all of its type.
@@ -52,8 +55,8 @@ std::string outside(const Option& option) {
   const auto& info = option.info();
   if (std::holds_alternative<std::string*>(option.field())) return "nonsense";
   if (!option.numeric() && !option.list()) return "";
-  if (std::isfinite(info.above)) return detail::plain_number(info.above);
-  if (std::isfinite(info.least)) return detail::plain_number(info.least == 0 ? -1 : info.least - 1);
+  if (std::isfinite(info.above)) return number(info.above);
+  if (std::isfinite(info.least)) return number(info.least == 0 ? -1 : info.least - 1);
   return "";
 }
 

@@ -40,7 +40,7 @@ D3AD_INLINE MapStore::MapStore(std::filesystem::path folder, std::size_t kinds)
     const SafetensorsFile found(file(T_hat_.size()));
     const auto& metadata = found.metadata();
     if (!metadata.count("T_hat") || found.size() != kinds_ + 1) break;
-    T_hat_.push_back(number_from_text<int>(found.path(), metadata.at("T_hat"), "a whole number"));
+    T_hat_.push_back(whole_from_text(found.path(), metadata.at("T_hat")));
   }
 }
 

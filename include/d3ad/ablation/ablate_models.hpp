@@ -41,7 +41,7 @@ class AblationModels {
 
   // Whether the point's options of this stage are others than the model's.
   bool changes(const AblationPoint& point, Stage stage);
-  // The first stage that has to be repeated; reconstruct at the latest.
+  // The first stage that has to be repeated; detect at the latest.
   Stage changed(const AblationPoint& point);
 
   // What the point changes of the model up to a stage, as JSON: {"eta2":4.0,"lambda":0.5}. Networks by their checksums.

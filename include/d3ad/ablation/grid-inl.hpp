@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "d3ad/ablation/grid.hpp"
+#include "d3ad/model/option_json.hpp"
 
 namespace d3ad {
 
@@ -35,7 +36,7 @@ inline std::vector<std::string> range_values(const std::string& said, const std:
   D3AD_CHECK(parts.size() == 3, said, ": a range is from:to:step, as 0.5:1:0.05");
   double ends[3];
   for (std::size_t i = 0; i < 3; ++i) {
-    ends[i] = number_from_text<double>(said + ":", parts[i], "a number");
+    ends[i] = number_from_text(said + ":", parts[i]);
     D3AD_CHECK(std::isfinite(ends[i]), said, ": '", parts[i], "' is not a finite number");
     D3AD_CHECK(!whole || ends[i] == std::round(ends[i]), said, ": this option takes whole numbers, not ", parts[i]);
   }

@@ -58,7 +58,7 @@ class Grid {
   // A value as the grid writes it.
   static std::string text(const nlohmann::json& value);
 
-  // All combinations over the settings of a model, the last option's values next to each other. Error where the
+  // All combinations over the settings of a model, the last option's values next to each other. Error if the
   // settings of one make no sense.
   std::vector<AblationPoint> points(const Settings& model) const;
 

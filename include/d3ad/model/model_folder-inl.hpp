@@ -9,19 +9,6 @@
 
 namespace d3ad {
 
-namespace detail {
-
-inline Settings settings_of(const nlohmann::json& json, const std::filesystem::path& file) try {
-  auto settings = json.get<Settings>();
-  if (!json.contains("held_back")) settings.data.held_back = 0;  // models from before there was one
-  settings.check();
-  return settings;
-} catch (const Error& error) {
-  fail("'", file.string(), "': ", error.what());
-}
-
-}  // namespace detail
-
 D3AD_INLINE nlohmann::json to_json_object(const ModelConfig& c) {
   return {{"format", ModelConfig::kFormat},
           {"category", c.category},
@@ -40,6 +27,20 @@ D3AD_INLINE nlohmann::json to_json_object(const ModelConfig& c) {
 }
 
 }  // namespace d3ad
+
+namespace d3ad::detail {
+
+// A model's settings, checked; an Error names the file.
+inline Settings settings_of(const nlohmann::json& json, const std::filesystem::path& file) try {
+  auto settings = json.get<Settings>();
+  if (!json.contains("held_back")) settings.data.held_back = 0;  // models from before there was one
+  settings.check();
+  return settings;
+} catch (const Error& error) {
+  fail("'", file.string(), "': ", error.what());
+}
+
+}  // namespace d3ad::detail
 
 namespace d3ad {
 

@@ -1,12 +1,53 @@
 #pragma once
 // Definitions of model/option.hpp. Included by it unless they are compiled.
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <system_error>
+#include <utility>
+#include <variant>
+
 #include "d3ad/model/option.hpp"
+
+namespace d3ad::detail {
+
+// A number as people write it: 0.0002 and 1000000, not 2e-04 and 1e+06.
+inline std::string plain_number(double value) {
+  if (std::isnan(value)) return "nan";
+  char text[64];
+  const double size = std::abs(value);
+  const bool plain = value == 0 || (size >= 1e-5 && size < 1e12);
+  const auto end = plain ? std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr
+                         : std::to_chars(text, text + sizeof(text), value).ptr;
+  return {text, end};
+}
+// "1", "1 or 2", "1, 2 or 3".
+inline std::string any_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
+  return text;
+}
+
+template <class T>
+T parsed(const std::string& said, const std::string& text, const char* expected) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  D3AD_CHECK(error == std::errc() && end == text.data() + text.size(), said, ' ', text, ": expected ", expected);
+  return value;
+}
+
+}  // namespace d3ad::detail
 
 namespace d3ad {
 
-D3AD_INLINE Option::Option(Field field, OptionInfo info, const char* group, Stage stage)
-    : field_(field), info_(std::move(info)), group_(group), stage_(stage) {}
+D3AD_INLINE double number_from_text(const std::string& said, const std::string& text) {
+  return detail::parsed<double>(said, text, "a number");
+}
+D3AD_INLINE int whole_from_text(const std::string& said, const std::string& text) {
+  return detail::parsed<int>(said, text, "a whole number");
+}
 
 D3AD_INLINE const char* Option::type_text() const {
   static constexpr const char* kTypes[] = {
@@ -42,25 +83,23 @@ D3AD_INLINE void Option::set(const std::string& said, const std::string& text) c
     const bool no = text == "false" || text == "0" || text == "no" || text == "off";
     D3AD_CHECK(yes || no, said, ' ', text, ": expected ", type_text());
     **v = yes;
-  } else if (const auto* whole = std::get_if<int*>(&field_)) {
-    **whole = number_from_text<int>(said, text, type_text());
-  } else if (const auto* seed = std::get_if<std::uint64_t*>(&field_)) {
-    **seed = number_from_text<std::uint64_t>(said, text, type_text());
-  } else if (const auto* real = std::get_if<double*>(&field_)) {
-    **real = number_from_text<double>(said, text, type_text());
-  } else if (const auto* words = std::get_if<std::string*>(&field_)) {
-    **words = text;
-  } else {
-    std::vector<int> list;
+  }
+  if (const auto* v = std::get_if<int*>(&field_)) **v = whole_from_text(said, text);
+  if (const auto* v = std::get_if<std::uint64_t*>(&field_))
+    **v = detail::parsed<std::uint64_t>(said, text, type_text());
+  if (const auto* v = std::get_if<double*>(&field_)) **v = number_from_text(said, text);
+  if (const auto* v = std::get_if<std::string*>(&field_)) **v = text;
+  if (const auto* v = std::get_if<std::vector<int>*>(&field_)) {
+    std::vector<int> read;
     for (std::size_t start = 0; start <= text.size();) {
       const std::size_t end = std::min(text.find(',', start), text.size());
       int value = 0;
       const auto [stop, error] = std::from_chars(text.data() + start, text.data() + end, value);
       D3AD_CHECK(error == std::errc() && stop == text.data() + end, said, ' ', text, ": expected ", type_text());
-      list.push_back(value);
+      read.push_back(value);
       start = end + 1;
     }
-    *std::get<std::vector<int>*>(field_) = std::move(list);
+    **v = std::move(read);
   }
 }
 
@@ -103,32 +142,23 @@ D3AD_INLINE void Option::check_number(double value, const char* is) const {
              range_text());
 }
 
-template <class T>
-void OptionTable::add(T& field, OptionInfo info) {
-  add(Option::Field(&field), std::move(info));
-}
-
 D3AD_INLINE const Option* OptionTable::find(const std::string& name) const {
   for (const auto& option : options_)
     if (name == option.info().name) return &option;
   return nullptr;
 }
-
 D3AD_INLINE const Option& OptionTable::at(const std::string& name) const {
   const auto* option = find(name);
   D3AD_CHECK(option, "there is no option '", name, "'");
   return *option;
 }
-
 D3AD_INLINE void OptionTable::check() const {
   for (const auto& option : options_) option.check();
 }
-
 D3AD_INLINE void OptionTable::set_paper() const {
   for (const auto& option : options_)
     if (option.info().paper) option.set(option.name(), option.info().paper);
 }
-
 D3AD_INLINE void OptionTable::add(Option::Field field, OptionInfo info) {
   D3AD_CHECK(!find(info.name), "two options are called '", info.name, "'");
   options_.emplace_back(field, std::move(info), group_, stage_);

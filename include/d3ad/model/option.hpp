@@ -17,13 +17,9 @@
 //
 // Any struct can describe itself so; describe() of several structs can fill one table, in which names are unique.
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -62,43 +58,17 @@ struct OptionInfo {
   bool also_at_detection = false;    // detection may use another value than training did
 };
 
-namespace detail {
-
-// A number as people write it: 0.0002 and 1000000, not 2e-04 and 1e+06.
-inline std::string plain_number(double value) {
-  if (std::isnan(value)) return "nan";
-  char text[64];
-  const double size = std::abs(value);
-  const bool plain = value == 0 || (size >= 1e-5 && size < 1e12);
-  const auto end = plain ? std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed).ptr
-                         : std::to_chars(text, text + sizeof(text), value).ptr;
-  return {text, end};
-}
-// "1", "1 or 2", "1, 2 or 3".
-inline std::string any_of(const std::vector<std::string>& words) {
-  std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
-  return text;
-}
-
-}  // namespace detail
-
 // All of `text` as a number. said: what begins the sentence of the Error if it is none: "SAID TEXT: expected ...".
-template <class T>
-T number_from_text(const std::string& said, const std::string& text, const char* expected) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  D3AD_CHECK(error == std::errc() && end == text.data() + text.size(), said, ' ', text, ": expected ", expected);
-  return value;
-}
+double number_from_text(const std::string& said, const std::string& text);
+int whole_from_text(const std::string& said, const std::string& text);
 
 // One option of a struct: its description, and the field it is kept in. Copies refer to the same field.
 class Option {
  public:
   using Field = std::variant<bool*, int*, std::uint64_t*, double*, std::string*, std::vector<int>*>;
 
-  Option(Field field, OptionInfo info, const char* group, Stage stage);
+  Option(Field field, OptionInfo info, const char* group, Stage stage)
+      : field_(field), info_(std::move(info)), group_(group), stage_(stage) {}
 
   const OptionInfo& info() const { return info_; }
   std::string name() const { return info_.name; }
@@ -111,22 +81,17 @@ class Option {
 
   // The type, as an error names it.
   const char* type_text() const;
-
   // What values it takes: "0 (none) to below 1", "a multiple of 32 from 64 to 2048 pixels", "none, flip or dihedral".
   std::string range_text() const;
-
   // The value in its shortest form: "true", "20", "0.0002", "2,3".
   std::string text() const;
-
   // Reads the value from text; an Error "SAID TEXT: expected ..." if it is of another type. Ranges: see check().
   void set(const std::string& said, const std::string& text) const;
-
   // Throws an Error with name, value and range if the value is out of its range.
   void check() const;
 
  private:
   std::string limits_text(const std::string& zero) const;
-
   void check_number(double value, const char* is) const;
 
   Field field_;
@@ -144,7 +109,9 @@ class OptionTable {
   void stage(Stage stage) { stage_ = stage; }
   // field: bool, int, std::uint64_t, double, std::string or std::vector<int>; has to outlive the table.
   template <class T>
-  void add(T& field, OptionInfo info);
+  void add(T& field, OptionInfo info) {
+    add(Option::Field(&field), std::move(info));
+  }
 
   auto begin() const { return options_.begin(); }
   auto end() const { return options_.end(); }
@@ -153,6 +120,7 @@ class OptionTable {
   const Option* find(const std::string& name) const;
   const Option& at(const std::string& name) const;
 
+  // Of every option.
   void check() const;
   void set_paper() const;
 

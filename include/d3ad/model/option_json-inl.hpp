@@ -1,17 +1,16 @@
 #pragma once
 // Definitions of model/option_json.hpp. Included by it unless they are compiled.
 
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "d3ad/core/check.hpp"
 #include "d3ad/model/option_json.hpp"
-
-namespace d3ad {
-
-D3AD_INLINE nlohmann::json option_json(const Option& option) {
-  return std::visit([](const auto* field) { return nlohmann::json(*field); }, option.field());
-}
-
-}  // namespace d3ad
 
 namespace d3ad::detail {
 
@@ -47,23 +46,18 @@ inline bool field_from_json(const nlohmann::json& value, bool& out) {
   out = value.get<bool>();
   return true;
 }
-
 inline bool field_from_json(const nlohmann::json& value, int& out) { return whole_from_json(value, out); }
-
 inline bool field_from_json(const nlohmann::json& value, std::uint64_t& out) { return whole_from_json(value, out); }
-
 inline bool field_from_json(const nlohmann::json& value, double& out) {
   if (!value.is_number()) return false;
   out = value.get<double>();
   return true;
 }
-
 inline bool field_from_json(const nlohmann::json& value, std::string& out) {
   if (!value.is_string()) return false;
   out = value.get<std::string>();
   return true;
 }
-
 inline bool field_from_json(const nlohmann::json& value, std::vector<int>& out) {
   if (!value.is_array()) return false;
   std::vector<int> list(value.size());
@@ -77,6 +71,9 @@ inline bool field_from_json(const nlohmann::json& value, std::vector<int>& out) 
 
 namespace d3ad {
 
+D3AD_INLINE nlohmann::json option_json(const Option& option) {
+  return std::visit([](const auto* field) { return nlohmann::json(*field); }, option.field());
+}
 D3AD_INLINE void set_option(const Option& option, const nlohmann::json& value) {
   const bool right = std::visit([&](auto* field) { return detail::field_from_json(value, *field); }, option.field());
   D3AD_CHECK(right, option.info().name, " is ", value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
@@ -86,7 +83,6 @@ D3AD_INLINE void set_option(const Option& option, const nlohmann::json& value) {
 D3AD_INLINE void write_options(nlohmann::json& object, const OptionTable& options) {
   for (const auto& option : options) object[option.info().name] = option_json(option);
 }
-
 D3AD_INLINE void read_options(const nlohmann::json& object, const OptionTable& options) {
   D3AD_CHECK(object.is_object(), "options are a JSON ", object.type_name(), ", expected an object");
   for (const auto& option : options) {

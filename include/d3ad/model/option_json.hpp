@@ -7,23 +7,15 @@
 //
 // Types are strict: a whole number is not 2.7 and not true. Ranges are OptionTable::check()'s.
 
-#include <cmath>
-#include <cstdint>
-#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <utility>
-#include <variant>
-#include <vector>
 
-#include "d3ad/core/check.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/model/option.hpp"
 
 namespace d3ad {
 
 nlohmann::json option_json(const Option& option);
-
 // Sets the option; an Error "k is 2.7, expected a whole number" if the value is of another type.
 void set_option(const Option& option, const nlohmann::json& value);
 

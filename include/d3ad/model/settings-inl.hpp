@@ -1,6 +1,7 @@
 #pragma once
-// Definitions of model/settings.hpp. Included by it unless they are compiled.
+// Definitions of model/settings.hpp: what is said of every option, once. Included by it unless they are compiled.
 
+#include "d3ad/core/check.hpp"
 #include "d3ad/model/settings.hpp"
 
 namespace d3ad {
@@ -206,19 +207,6 @@ D3AD_INLINE void ThresholdSettings::describe(OptionTable& table) {
                                .below = 1});
 }
 
-D3AD_INLINE Settings Settings::paper() {
-  Settings s;
-  s.preset = "paper";
-  options_of(s).set_paper();
-  return s;
-}
-
-D3AD_INLINE Settings Settings::named(const std::string& preset) {
-  if (preset == "small") return small();
-  if (preset == "paper") return paper();
-  fail("preset '", preset, "' is not known; expected small or paper");
-}
-
 D3AD_INLINE void Settings::describe(OptionTable& table) {
   data.describe(table);
   unet.describe(table);
@@ -235,6 +223,18 @@ D3AD_INLINE void Settings::describe(OptionTable& table) {
                       .help = "Type in which detection keeps the networks' weights; bfloat16 halves their memory, is "
                               "slower and rounds",
                       .words = {"float", "bfloat16"}});
+}
+
+D3AD_INLINE Settings Settings::paper() {
+  Settings s;
+  s.preset = "paper";
+  options_of(s).set_paper();
+  return s;
+}
+D3AD_INLINE Settings Settings::named(const std::string& preset) {
+  if (preset == "small") return small();
+  if (preset == "paper") return paper();
+  fail("preset '", preset, "' is not known; expected small or paper");
 }
 
 D3AD_INLINE void Settings::check() const {

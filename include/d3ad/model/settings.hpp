@@ -6,14 +6,13 @@
 //   s.check();                                 // throws an Error with name, value and range if one is out of its range
 //   for (const Option& o : options_of(s)) use(o.name(), o.text(), o.range_text(), o.info().help);
 //
-// A field's default stands at the field, all else in its group's describe(). To add an option: add both there; JSON
-// (settings_json.hpp), the command line and the ablation follow. A model keeps the settings it was made with.
+// A field's default stands at the field, all else in its group's describe() (settings-inl.hpp). To add an option, add both;
+// JSON (settings_json.hpp), the command line and the ablation follow. A model keeps the settings it was made with.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "d3ad/core/check.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/tile.hpp"
 #include "d3ad/model/option.hpp"
@@ -112,6 +111,7 @@ struct Settings {
 
   static Settings small() { return {}; }
   static Settings paper();
+  // small or paper; an Error if it is another.
   static Settings named(const std::string& preset);
 
   void describe(OptionTable& table);
