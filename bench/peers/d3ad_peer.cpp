@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <d3ad/d3ad.hpp>
+#include <d3ad/weights/hash_weights-inl.hpp>
 #include <deque>
 #include <filesystem>
 #include <fstream>
