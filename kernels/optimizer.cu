@@ -72,7 +72,8 @@ void adamw(Context<Device>& ctx, View<Weight<Device>, Device> w, View<Weight<Dev
 }
 
 template <class Device>
-void ema(Context<Device>& ctx, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value, Weight<Device> decay) {
+void ema(Context<Device>& ctx, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value,
+         Weight<Device> decay) {
   check_ema(average.shape, value.shape);
   constexpr int kThreads = 256;
   const bool packs = kernels::packed<float>({average.data, value.data}, 0);
