@@ -1,5 +1,6 @@
 #pragma once
-// Anomaly maps (METHOD 7): where an image differs from its reconstruction, in the latent and in the features.
+// Anomaly maps (METHOD.md, section 7): where an image differs from its reconstruction, in the latent and in the
+// features.
 //
 //   auto latent = anomaly::latent_map(ctx, repaired_z, z0, size);                       // [n, size, size, 1]
 //   auto feature = anomaly::feature_map(ctx, seen, expected, size);                     // layer by layer

@@ -1,5 +1,5 @@
 #pragma once
-// Metrics (METHOD 8): how well scores separate faulty from good, for images and for pixels.
+// Metrics (METHOD.md, section 8): how well scores separate faulty from good, for images and for pixels.
 //
 //   auto m = anomaly::rank_metrics(scores, labels);         // m.auroc, m.average_precision, m.f1_youden, m.f1_max ...
 //
@@ -8,8 +8,8 @@
 //   auto p = pixels.metrics();                              // p.rank.auroc ..., p.pro_200, p.aupro
 //   Curve c = pixels.roc_curve();                           // for drawing; pro_curve() likewise
 //
-// Scores equal to a threshold count as above it, ties are one threshold. What cannot be said is NaN: every metric where
-// one of the classes is missing (no faulty or no good image or pixel), which includes an empty set.
+// Scores equal to a threshold count as above it; equal scores are one threshold. A metric is NaN if one of the classes
+// is missing (no faulty or no good image or pixel), and so it is for an empty set.
 
 #include <cmath>
 #include <cstddef>

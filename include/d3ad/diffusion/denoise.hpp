@@ -1,13 +1,17 @@
 #pragma once
-// Reconstruction (METHOD 6): from the scaled latent, a few guided DDIM steps towards what the UNet takes for good.
+// Reconstruction (METHOD.md, section 6): from the scaled latent, a few guided DDIM steps towards a latent that the UNet
+// has learned as good.
 //
-//   const auto model = [&](Context<Cpu>& c, Value<float, Cpu> x, View<const std::int32_t, Cpu> t) { return unet(c, x,
-//   t); }; auto z = diffusion::reconstruct(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});
+//   const auto model = [&](Context<Cpu>& c, Value<float, Cpu> x, View<const std::int32_t, Cpu> t) {
+//     return unet(c, x, t);
+//   };
+//   auto z = diffusion::reconstruct(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});
 //
-// Each image has its own T̂ and walks the times s = 0, step, 2 step, ... < T̂, step = max(T̂ / steps, 1), from the last to
-// the first. With ten steps and a T̂ of a multiple of ten all images take exactly ten. Where the counts differ, images
-// with fewer steps wait, unchanged, until as many steps are left as they need, so that an image's result does not
-// depend on the others in its batch. plan() is that timetable, on the host, with the coefficients of every step.
+// Each image has its own T̂ and takes the times s = 0, step, 2 step, ... < T̂, from the last to the first, with step =
+// max(T̂ / steps, 1). With ten steps and a T̂ that is a multiple of ten, every image takes exactly ten steps. If the
+// counts differ, images with fewer steps stay unchanged until only as many steps are left as they need, so that an
+// image's result does not depend on the others in its batch. plan() makes this timetable on the host, with the
+// coefficients of every step.
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +36,7 @@ struct DenoiseOptions {
   int steps = 10;
   std::uint64_t seed = 0;         // of what noise eta and omega ask for
   std::uint64_t first_image = 0;  // number of the batch's first image: image i draws as number first_image + i anywhere
-  bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD 4)
+  bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD.md, section 4)
 };
 
 struct DenoisePlan {

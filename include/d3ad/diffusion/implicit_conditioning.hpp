@@ -1,20 +1,21 @@
 #pragma once
-// Dynamic implicit conditioning (METHOD 5): how far an image is from the good ones says how far to denoise it.
+// Dynamic implicit conditioning (METHOD.md, section 5): the distance of an image from the good ones chooses the noise
+// level from which it is denoised.
 //
 //   auto good = ImplicitConditioning::fit(features, {.k = 20, .bins = 10, .T_max = 80});   // of the training images
 //   for (const Conditioning& c : good.query(others)) use(c.T_hat);
 //
-// features: one row a image, all of one length. An image's distance is the mean of the L1 distances to its k nearest
+// features: one row an image, all of one length. An image's distance is the mean of the L1 distances to its k nearest
 // training images. The training images' own distances (each is its own first neighbour, at 0) make the bins.
 //
-// Where the images' features are on a device, so is the answer, and nothing is waited for:
+// If the images' features are on a device, the answer is there too, and the host does not wait for it:
 //
 //   const ConditioningOn<Cuda> there = good;                      takes the training images' features there, once
 //   auto seen = there.query(ctx, features);                       distance and bin of each image, by which T̂ is chosen
 //   good.at(distances)                                            the same of distances that went to the host
 //
-// k beyond the number of training images counts as that number. T̂ is at least 10, so that every image takes steps even
-// where T_max is so small that the lowest bins would round to 0.
+// A k above the number of training images counts as that number. T̂ is at least 10, so that every image takes steps even
+// if T_max is so small that the lowest bins would round to 0.
 
 #include <algorithm>
 #include <cmath>

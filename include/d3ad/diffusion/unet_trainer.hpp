@@ -1,6 +1,6 @@
 #pragma once
-// Training of the UNet on latents (METHOD 3): x_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps, loss the mean
-// squared error of the predicted noise, AdamW.
+// Training of the UNet on latents (METHOD.md, section 3): x_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps; the
+// loss is the mean squared error of the predicted noise; AdamW.
 //
 //   UNetTrainer<Cpu> trainer(ctx, unet, store, schedule, options);
 //   trainer.set_latents(latents, shape);                     // host memory, [count, h, w, c]

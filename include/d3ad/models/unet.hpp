@@ -1,5 +1,5 @@
 #pragma once
-// The denoising UNet of the guided-diffusion family (METHOD: predicts the noise in a latent).
+// The denoising UNet of the guided-diffusion family: it predicts the noise in a latent (METHOD.md, section 2).
 //
 //   ParameterStore<Cpu> store;
 //   UNet<Cpu> unet({store, source}, UNetConfig::paper());
