@@ -26,7 +26,7 @@
 
 namespace d3ad {
 
-// consistency_decoder is known by name alone: it is not supported (README.md).
+// consistency_decoder is known by name alone: it is not supported (examples/README.md, Known limits).
 enum class NetworkKind { unknown, unet, vae, tiny_vae, resnet, consistency_decoder };
 
 constexpr const char* name(NetworkKind kind) {
