@@ -20,7 +20,7 @@ namespace d3ad::anomaly {
 
 struct AdaptStep {
   double loss;           // before it
-  double gradient_norm;  // infinite or NaN where it did not fit in half, and no step was made
+  double gradient_norm;  // infinite or NaN if it did not fit in half, and no step was made
 };
 
 // reconstruction, target [n, h, w, 3], normalised as the network takes them (fn::imagenet_input). Moves weights and

@@ -4,7 +4,7 @@
 //
 //   std::vector<anomaly::MapPair> pairs = ...;                       // raw maps of good images (anomaly/map.hpp)
 //   auto c = anomaly::calibrate(ctx, pairs, {.lambda = 0.85f, .sigma = 4, .false_alarm_rate = 0.05f});
-//   nlohmann::json j = c;   c = j.get<anomaly::Calibration>();       // Error with a sentence where j is not one
+//   nlohmann::json j = c;   c = j.get<anomaly::Calibration>();       // Error with a sentence if j is not one
 //
 // The nominal images should be ones the networks did not learn from (train.hpp holds some back): then they are what new
 // good images will be, and the threshold keeps its promise, that a new good image lies above it with probability
@@ -40,11 +40,11 @@ struct CalibrationOptions {
   float lambda = 0.85f, sigma = 4, false_alarm_rate = 0.05f;
 };
 
-// A limit that the next value of the same kind exceeds with probability `rate` at most. Where there are enough values
+// A limit that the next value of the same kind exceeds with probability `rate` at most. If there are enough values
 // (rate >= 1 / (n + 1)), it is one of them, whatever their distribution (a conformal bound): the ceil((n + 1)(1 -
-// rate))-th smallest. Where there are fewer, their logarithms are taken as normally distributed and the limit is their
+// rate))-th smallest. If there are fewer, their logarithms are taken as normally distributed and the limit is their
 // prediction bound, mean + t deviation sqrt(1 + 1/n), at least the largest value; t grows fast as values get few. A
-// single value says nothing of its spread and is its own limit, and so is the largest where one is not positive. With
+// single value says nothing of its spread and is its own limit, and so is the largest if one is not positive. With
 // rate 0 it is the largest value.
 float upper_limit(std::vector<float> values, double rate);
 

@@ -130,7 +130,7 @@ Value<float, Device> combine(Context<Device>& ctx, const MapPair& pair, const Ra
   return combine(ctx, latent, feature, ranges, lambda, sigma);
 }
 
-// Smallest and largest value of each kind over all maps; Error where one is not finite.
+// Smallest and largest value of each kind over all maps; Error if one is not finite.
 inline Ranges ranges_of(const std::vector<MapPair>& pairs) {
   D3AD_CHECK(!pairs.empty(), "anomaly maps: there are none to take the range of");
   const auto range = [&](std::vector<float> MapPair::*kind) {

@@ -1,14 +1,14 @@
 #pragma once
 // Files on POSIX systems: read whole, map, replace atomically, lock a folder.
 //
-//   std::string text = read_file("config.json", 1 << 20);     Error where it is larger than 1 MiB
+//   std::string text = read_file("config.json", 1 << 20);     Error if it is larger than 1 MiB
 //   for (const std::string& line : read_lines("list.txt")) ...
 //   MappedFile file("unet.safetensors");  file.bytes()         read-only, read by the system as it is touched
 //   write_atomically("config.json", text);                     the old file or the new one, never a part
 //   AtomicFile out("big.bin");  out.write(p, n);  out.commit();
 //   write_growing("events", text);                             appends what is new, for who reads along
 //   create_folders("out/maps");
-//   FolderLock lock("model");                                  Error where another process holds it
+//   FolderLock lock("model");                                  Error if another process holds it
 //
 // Every failure is an Error that names the file, the system's reason and what to do.
 
@@ -133,7 +133,7 @@ inline constexpr std::string_view kTemporaryPrefix = ".d3ad-", kTemporarySuffix 
 
 }  // namespace detail
 
-// The whole file; Error where it holds more than max_bytes.
+// The whole file; Error if it holds more than max_bytes.
 inline std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
   struct stat info {};
   const detail::Descriptor file = detail::open_regular(path, info);

@@ -5,7 +5,7 @@
 //   loop.run(ctx, key, [&](Context<Device>& c) { ... ops on c ... });
 //
 // The body gets a context whose arena is the replay's own. It may use what lies in that arena, what it captured by
-// reference in an earlier run under the same key, and parameters that are frozen: where work is replayed, the body is
+// reference in an earlier run under the same key, and parameters that are frozen: if work is replayed, the body is
 // not called, and what was recorded reads and writes the same addresses. It must not copy from or to the host.
 //
 // kReplays says whether a device can; backend/cuda/replay.hpp is the variant that does.

@@ -2,7 +2,7 @@
 // A batch's way to the device and its results' way back, while the device computes another batch.
 //
 //   StagingPlace<Device> place;                     kBatchesAhead<Device> + 1 of them, used in turns
-//   place.reserve(ctx, inputs, results);            numbers of this batch; allocates where it is the largest yet
+//   place.reserve(ctx, inputs, results);            numbers of this batch; allocates if it is the largest yet
 //   float* host = place.inputs();                   for the batch's numbers
 //   auto x = place.send(ctx);                       the same on the device, for what is launched from now on
 //   auto out = place.results();                     memory of the device for what is launched from now on to write to

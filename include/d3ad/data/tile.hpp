@@ -10,10 +10,10 @@
 //
 // The image is scaled as a whole so that `tile` of its pixels become image_size, and then cut in squares of image_size:
 // nothing is resized per tile, a pixel of a tile's map is a pixel of the frame, and the blur keeps its meaning. The map
-// thus has the resolution at which the networks saw the image: the image's own where tile is image_size.
+// thus has the resolution at which the networks saw the image: the image's own if tile is image_size.
 //
 // Tiles lie tile_overlap of their side over each other; the last of a row or column is moved inwards to end at the
-// border. Where the frame is smaller than a tile it is mirrored at its right and lower border to fill it, and what was
+// border. If the frame is smaller than a tile it is mirrored at its right and lower border to fill it, and what was
 // mirrored is cut off the map again. Overlapping maps are averaged with weights that fall smoothly from a tile's centre
 // to its border, sin^2 along each axis: positive everywhere, and divided by their sum, so that a constant stays one.
 
@@ -70,13 +70,13 @@ class Tiling {
   bool on() const { return tile_ > 0; }
   int size() const { return size_; }
 
-  // Width and height of the frame of an image of width x height pixels. Throws where it would be too large.
+  // Width and height of the frame of an image of width x height pixels. Throws if it would be too large.
   std::pair<int, int> extent(int width, int height) const;
 
-  // photo: RGB. Throws where extent() or grid() would.
+  // photo: RGB. Throws if extent() or grid() would.
   Frame frame(const Image& photo) const;
 
-  // width, height: of a frame. Without tiles its one square. Throws where there would be more than kMostTiles.
+  // width, height: of a frame. Without tiles its one square. Throws if there would be more than kMostTiles.
   TileGrid grid(int width, int height) const;
 
  private:
@@ -84,7 +84,7 @@ class Tiling {
   double overlap_;
 };
 
-// One tile, [size x size x 3]; mirrored where it reaches beyond the frame.
+// One tile, [size x size x 3]; mirrored if it reaches beyond the frame.
 std::vector<float> cut_tile(const Frame& frame, const TileGrid& grid, int tile);
 
 // Puts the tiles' maps together. All tiles of the grid have to be added, each once, in any order.

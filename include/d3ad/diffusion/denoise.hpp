@@ -105,7 +105,7 @@ struct NoCallback {
 };
 
 // model(ctx, x, t): the predicted noise for x [n, h, w, c] at times t {n}, as a Value of x's shape.
-// start_noise: as z0, used instead of the seed's where omega is not 0.
+// start_noise: as z0, used instead of the seed's if omega is not 0.
 // on_step(done, x): called with the View of x at the start (done = 0) and after each step (1, 2, ...).
 template <class Device, class Model, class OnStep = NoCallback>
 Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, const Value<Weight<Device>, Device>& z0,

@@ -36,14 +36,14 @@ namespace d3ad {
 
 struct Conditioning {
   float distance = 0;
-  int bin = 0;     // 1 ... bins; 0 where nearer than any training image
+  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
   int T_hat = 10;  // steps of noising that the image is treated as
 };
 
 // Nearest ten, 5 up. The tiny term keeps products like 7 / 10.0 * 50 from falling below the 5 they mean.
 inline int round10(double x) { return 10 * static_cast<int>(std::floor(x / 10 + 0.5 + 1e-9)); }
 
-// Edges of `bins` bins of equal width over the values, as numpy.histogram has them: where all values are equal, the
+// Edges of `bins` bins of equal width over the values, as numpy.histogram has them: if all values are equal, the
 // range is theirs, widened by 0.5 on both sides.
 std::vector<float> histogram_edges(const std::vector<float>& values, int bins);
 
@@ -83,7 +83,7 @@ class ImplicitConditioning {
 
   // Bin and T̂ of an image at `distance`.
   Conditioning at(float distance) const;
-  // Of a batch's images; an Error where one's distance is not a finite number.
+  // Of a batch's images; an Error if one's distance is not a finite number.
   std::vector<Conditioning> at(const std::vector<float>& distances) const;
   // T̂ of a bin, 0 ... bins().
   int T_hat(int bin) const;

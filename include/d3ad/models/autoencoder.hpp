@@ -32,7 +32,7 @@ class Autoencoder {
   int latent_channels() const;
   int reduction() const;
 
-  // The scaled latent; `noise` (of z's shape) draws from the posterior where there is one, empty takes its mean.
+  // The scaled latent; `noise` (of z's shape) draws from the posterior if there is one, empty takes its mean.
   template <class Run>
   fn::ValueOf<Run> encode(Run& run, fn::ValueOf<Run> x, fn::ValueOf<Run> noise = {}) const;
 

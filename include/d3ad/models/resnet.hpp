@@ -1,5 +1,5 @@
 #pragma once
-// ResNet-18/34/50/101 and Wide-ResNet-50/101-2 under torchvision's names: the feature extractor, and a classifier where
+// ResNet-18/34/50/101 and Wide-ResNet-50/101-2 under torchvision's names: the feature extractor, and a classifier if
 // layer4 and fc are wanted.
 //
 //   ResNet<Cpu> net({store, source}, ResNetConfig::named("resnet34"));

@@ -75,7 +75,7 @@ class UNet {
   using Res = nn::ResBlock<Device>;
   using ResConfig = typename Res::Config;
 
-  // A residual block, attention where there is any, and a second residual block where there is one.
+  // A residual block, attention if there is any, and a second residual block if there is one.
   struct Block {
     std::optional<Res> first;
     std::optional<nn::Attention<Device>> attention;

@@ -82,7 +82,7 @@ class Linear {
   Parameter<Device>*weight_ = nullptr, *bias_ = nullptr;
 };
 
-// weight [channels], bias [channels]; with SiLU where the norm says so.
+// weight [channels], bias [channels]; with SiLU if the norm says so.
 template <class Device>
 class GroupNorm {
  public:
@@ -116,7 +116,7 @@ class BatchNorm {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, bool training) const {
     return fn::batch_norm(run, std::move(x), p_, config_, training);
   }
-  // For fn::Around, where it does not train.
+  // For fn::Around, if it does not train.
   const fn::BatchNormParameters<Device>* parameters() const { return &p_; }
   const ops::BatchNorm& config() const { return config_; }
 

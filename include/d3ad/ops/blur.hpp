@@ -6,8 +6,8 @@
 // gaussian_blur:  separable, weights exp(-d^2 / (2 sigma^2)) for |d| <= radius, divided by their sum. Beyond the border
 //                 the image is mirrored without repeating the border pixel (d c b | a b c d | c b a), as often as
 //                 needed. sigma or radius 0 copies. Each channel for itself; out may be x.
-// min_max:        smallest and largest element; both NaN where an element is
-// max_per_image:  out {n} = largest element of each image; NaN where an element is
+// min_max:        smallest and largest element; both NaN if an element is
+// max_per_image:  out {n} = largest element of each image; NaN if an element is
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"

@@ -28,7 +28,7 @@ struct Conv2d {
   constexpr int end() const { return pad_end < 0 ? pad : pad_end; }
 };
 
-// The output's shape; throws where x, w and config do not fit.
+// The output's shape; throws if x, w and config do not fit.
 inline Shape conv2d_shape(Shape x, Shape w, Conv2d config) {
   const int k = config.kernel;
   D3AD_CHECK(k >= 1 && config.stride >= 1, "conv2d: kernel ", k, " and stride ", config.stride, " have to be positive");

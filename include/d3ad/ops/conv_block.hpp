@@ -79,7 +79,7 @@ bool narrows_in_place(const ConvBlockOutput<Device>& out, const ConvBlockInput<D
 
 inline Shape moments_shape(Shape x) { return {.n = x.n, .h = 2, .c = x.c}; }
 
-// The shape that is convolved: concatenated and resampled. Throws where the parts do not fit each other.
+// The shape that is convolved: concatenated and resampled. Throws if the parts do not fit each other.
 template <class Device>
 Shape check_conv_block(const ConvBlockOutput<Device>& out, const ConvBlockInput<Device>& in, Shape w, Conv2d config) {
   Shape x = in.x.shape;

@@ -10,7 +10,7 @@
 //
 // and to all tensors of a network at once, which on a GPU is one launch:
 //
-//   adamw_all        adamw on each of them, then ema of its average where it has one
+//   adamw_all        adamw on each of them, then ema of its average if it has one
 //   sum_squares_all  of all elements of all gradients
 //
 // Tensors are of one shape; no aliasing.

@@ -10,7 +10,7 @@
 // Gradients travel in buckets of a few mebibytes, in the order in which a backward pass finishes them: a bucket's sum
 // is started with its last gradient and looked after at each later one. How often each parameter contributes, and which
 // is done when, is learned in the first pass, whose sums are all taken at its end; the same network contributes alike
-// in every pass and every process, and an Error says so where it does not. With one process nothing is done at all.
+// in every pass and every process, and an Error says so if it does not. With one process nothing is done at all.
 //
 // What carries a bucket is BucketSums<Device>: host memory and Group::Sum here; NCCL for GPUs (parallel/nccl.hpp).
 

@@ -70,7 +70,7 @@ class Group {
   // A sum of `count` numbers, to be started as often as wanted.
   virtual std::unique_ptr<Sum> make_sum(std::size_t count) { return std::make_unique<OwnSum>(count); }
 
-  // For a program that is about to end with an error: what every process has to say where all of them fail within
+  // For a program that is about to end with an error: what every process has to say if all of them fail within
   // `seconds`, by rank; else nothing, and the caller has to end the others with abort().
   virtual std::vector<std::string> last_words(std::string mine, double /*seconds*/) { return one(std::move(mine)); }
   // Ends all processes with this exit code, if it can.
@@ -95,7 +95,7 @@ class Group {
     text.resize(static_cast<std::size_t>(bytes));
     broadcast(text.data(), text.size());
   }
-  // An Error in every process where their texts are not the same.
+  // An Error in every process if their texts are not the same.
   void agree(const std::string& text, const char* what) {
     if (size() == 1) return;
     const auto all = all_gather(text);

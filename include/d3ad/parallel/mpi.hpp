@@ -8,7 +8,7 @@
 // One object for each program, made before and destroyed after all work: it initialises MPI and finalises it. MPI is
 // called from its thread only (MPI_THREAD_FUNNELED), beside which others may compute and read files. Between these two,
 // which wait for all processes as MPI does, every call is nonblocking and looked after until it is done or the deadline
-// is over; MPI's errors become d3ad::Error. After an Error the group is good for last_words() and abort() only. Where
+// is over; MPI's errors become d3ad::Error. After an Error the group is good for last_words() and abort() only. If
 // an exception destroys it MPI is not finalised: the others may be waiting for this process elsewhere, and mpirun ends
 // them when it sees one end so.
 //
@@ -20,7 +20,7 @@
 
 namespace d3ad {
 
-// What a launcher (mpirun, srun) says of itself in the environment: of how many processes this is one; 1 where there is
+// What a launcher (mpirun, srun) says of itself in the environment: of how many processes this is one; 1 if there is
 // no word of it.
 inline int launched_processes() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"})
@@ -205,7 +205,7 @@ class MpiGroup : public Group {
     return done != 0;
   }
   void wait(MPI_Request& request, const char* what) {
-    ++unfinished_;  // stays so where the wait ends with an error
+    ++unfinished_;  // stays so if the wait ends with an error
     until([&] { return test(request); }, what);
     --unfinished_;
   }

@@ -67,7 +67,7 @@ class Communicator {
   void sum(float* data, std::size_t count) {
     finish(ncclAllReduce(data, data, count, ncclFloat, ncclSum, comm_.get(), stream()), "ncclAllReduce");
   }
-  // Throws where a process or a connection has failed.
+  // Throws if a process or a connection has failed.
   void look_after() const {
     ncclResult_t state = ncclSuccess;
     check(ncclCommGetAsyncError(comm_.get(), &state), "ncclCommGetAsyncError");

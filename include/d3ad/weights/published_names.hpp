@@ -35,14 +35,14 @@ std::vector<std::string_view> name_parts(std::string&& name) = delete;
 
 }  // namespace detail
 
-// A tensor's name, without prefix and wrappers, as the networks ask for it; as it is where no spelling is known.
+// A tensor's name, without prefix and wrappers, as the networks ask for it; as it is if no spelling is known.
 std::string own_name(std::string_view name, int decoder_levels);
 
 class PublishedNames {
  public:
   PublishedNames(const std::vector<std::string>& stored, const std::string& prefix);
 
-  // The name in the file; nullptr where there is none.
+  // The name in the file; nullptr if there is none.
   const std::string* find(const std::string& own) const;
   // The networks' name of a tensor under the prefix.
   const std::string& own(const std::string& stored) const { return own_.at(stored); }

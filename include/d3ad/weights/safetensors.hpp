@@ -1,7 +1,7 @@
 #pragma once
 // Safetensors files: 8 bytes length, a JSON header, the tensors' bytes. Nothing in a file is trusted.
 //
-//   SafetensorsFile file("unet.safetensors");            mapped, not read; Error where anything in the header is wrong
+//   SafetensorsFile file("unet.safetensors");            mapped, not read; Error if anything in the header is wrong
 //   file.names(), file.has(n), file.dims(n), file.dtype(n), file.bytes(n), file.metadata()
 //   std::vector<float> x = file.floats("conv.weight");   file order, any type converted
 //

@@ -2,7 +2,7 @@
 // Where a network's tensors come from: a file, a hash of their names, or a random start.
 //
 //   FileSource file("resnet34.safetensors");             under any published spelling (weights/published_names.hpp)
-//   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error where something is missing
+//   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error if something is missing
 //   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
 //   file.note_missing();                                 before the network: check_all_read names all that is missing
 //
@@ -31,7 +31,7 @@
 
 namespace d3ad {
 
-// How a tensor starts where there is no file. fan_in: uniform in +-1/sqrt(fan_in), PyTorch's default for weights and
+// How a tensor starts if there is no file. fan_in: uniform in +-1/sqrt(fan_in), PyTorch's default for weights and
 // biases of convolutions and linear layers.
 enum class Init { zeros, ones, fan_in };
 
@@ -72,7 +72,7 @@ class FileSource : public WeightSource {
   // Names (as in the file) that nobody read; without num_batches_tracked and what `ignore` says.
   using Ignore = std::function<bool(const std::string& name)>;
   std::vector<std::string> left_over(const Ignore& ignore = {}) const;
-  // Error where the file lacked something or holds more than was read: it is then another network than the one it was
+  // Error if the file lacked something or holds more than was read: it is then another network than the one it was
   // read into. Names each, with the name most like it.
   void check_all_read(const Ignore& ignore = {}) const;
 
