@@ -3,8 +3,8 @@
 //
 //   KernelTable<half> table(options, "half");
 //   table.row("add", {.model = {30, 32, 32, 192}, .large = {8, 256, 256, 128}}, [&](Shape s) {
-//     table.same({.bytes = ...}, s, {s, s}, [](auto& ctx, auto out, const auto& in) { ops::add(ctx, out, in[0], in[1]);
-//     });
+//     table.same({.bytes = ...}, s, {s, s},
+//                [](auto& ctx, auto out, const auto& in) { ops::add(ctx, out, in[0], in[1]); });
 //   });
 //   table.good()
 //

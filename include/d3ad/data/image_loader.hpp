@@ -4,11 +4,11 @@
 //   ImageLoader loader(paths, 256);                // or a Tiling (data/tile.hpp), for images that are cut later
 //   for (std::size_t i = 0; i < paths.size(); ++i) {
 //     ImageLoader::Item item = loader.next();     // waits for it
-//     if (!item.error.empty()) ...                // a sentence; the others go on
+//     if (!item.error.empty()) ...                // a sentence; the other images are loaded all the same
 //   }
 //
-// A loader that is thrown away early stops its thread at the next image. At most `ahead` images are kept waiting; fewer
-// if they are large enough for tiles.
+// A loader that is destroyed early stops its thread at the next image. At most `ahead` images are loaded in advance;
+// fewer if they are large enough for tiles.
 
 #include <condition_variable>
 #include <deque>

@@ -1,21 +1,22 @@
 #pragma once
 // Large images in tiles: how an image is cut, and how the tiles' maps become one map again.
 //
-//   const Tiling tiling(size, tile, overlap);           // tile 0: whole images, squeezed into one square
+//   const Tiling tiling(size, tile, overlap);           // tile 0: whole images, resized to one square
 //   Frame frame = tiling.frame(read_image("big.jpg"));  // as the networks will see it, not cut yet
 //   const TileGrid grid = tiling.grid(frame.width, frame.height);
 //   Stitch map(grid, 1);
 //   for (int i = 0; i < grid.count(); ++i) map.add(i, judge(cut_tile(frame, grid, i)));     // [size x size]
 //   std::vector<float> whole = std::move(map).take();                                       // [height x width]
 //
-// The image is scaled as a whole so that `tile` of its pixels become image_size, and then cut in squares of image_size:
-// nothing is resized per tile, a pixel of a tile's map is a pixel of the frame, and the blur keeps its meaning. The map
-// thus has the resolution at which the networks saw the image: the image's own if tile is image_size.
+// The image is scaled as a whole so that `tile` of its pixels become image_size, and then cut into squares of
+// image_size: nothing is resized for a tile alone, a pixel of a tile's map is a pixel of the frame, and the blur keeps
+// its meaning. The map thus has the resolution of the frame: the image's own if tile is image_size.
 //
-// Tiles lie tile_overlap of their side over each other; the last of a row or column is moved inwards to end at the
-// border. If the frame is smaller than a tile it is mirrored at its right and lower border to fill it, and what was
-// mirrored is cut off the map again. Overlapping maps are averaged with weights that fall smoothly from a tile's centre
-// to its border, sin^2 along each axis: positive everywhere, and divided by their sum, so that a constant stays one.
+// Neighbouring tiles share the fraction tile_overlap of their side; the last tile of a row or column is moved inwards
+// to end at the border. If the frame is smaller than a tile, it is mirrored at its right and lower border to fill the
+// tile, and the mirrored part is cut off the map. Overlapping maps are averaged with weights that fall smoothly from a
+// tile's centre to its border, sin^2 along each axis; they are positive everywhere and are divided by their sum, so
+// that a constant map stays constant.
 
 #include <algorithm>
 #include <cmath>

@@ -63,16 +63,15 @@ DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat, int st
 
 namespace detail {
 
-// The first of a batch's random numbers: image i of it draws those of image first_image + i, in whatever batch it
-// comes.
+// The first of a batch's random numbers: image i of it draws those of image first_image + i, in any batch.
 inline std::uint64_t first_number(const DenoiseOptions& options, Shape z0) {
   return options.first_image * static_cast<std::uint64_t>(z0.h * z0.w * z0.c);
 }
 
 }  // namespace detail
 
-// The seed's noise of a batch's latents: of the start (omega), and of the step from which on `left` are left, itself
-// included (eta); so numbered, an image's does not depend on how long it waited for others.
+// The seed's noise of a batch's latents: at the start (omega), and at the step at which `left` steps are left, this one
+// included (eta). With this numbering an image's noise does not depend on the steps of the others.
 template <class Device>
 void draw_start_noise(Context<Device>& ctx, View<Weight<Device>, Device> noise, const DenoiseOptions& options) {
   ops::normal(ctx, noise, Rng(options.seed, Rng::stream("denoise.start")), detail::first_number(options, noise.shape));

@@ -65,7 +65,7 @@ class ImplicitConditioning {
     int k = 0, T_max = 0;
   };
 
-  // The rows are given up one by one as they are copied, so that memory holds them once.
+  // The rows are freed one by one as they are copied, so that memory holds them once.
   static ImplicitConditioning fit(Features features, Options options);
 
   // From what was kept; refuses a state that fit() would not have made.

@@ -11,10 +11,10 @@
 // uninterrupted one bit for bit. Images are drawn in shuffled rounds; the last, short batch of a round is dropped, and
 // if there are fewer images than a batch holds, rounds follow each other within it.
 //
-// Several processes (a Group) share each micro-batch: every one computes its part of the images, gradients are summed
-// while backward goes on, and all take the same step. What a place of a batch is does not depend on who computes it, so
-// the result is that of one process to the rounding of sums. share() makes everybody's state that of rank 0, which
-// alone loads and saves.
+// Several processes (a Group) share each micro-batch: each computes its part of the images, gradients are summed during
+// the backward pass, and all take the same step. What a place of a batch holds does not depend on the process that
+// computes it, so the result equals that of one process to the rounding of sums. share() gives all processes the state
+// of rank 0, which alone loads and saves.
 
 #include <algorithm>
 #include <cstdint>

@@ -6,8 +6,8 @@
 //   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
 //
-// A UNet's number of heads leaves no trace in its weights: it is taken from the metadata's "config" if there is one,
-// else it is 8, the published value.
+// A UNet's weights do not show its number of heads: it is taken from the metadata's "config" if there is one; otherwise
+// it is 8, the published value.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,9 +1,9 @@
 #pragma once
-// Layers with parameters: they read them by the checkpoint's names and hand them to fn::.
+// Layers with parameters: they read the parameters by the checkpoint's names and pass them to the functions of fn::.
 //
 //   nn::Conv2d<Cpu> conv(params / "conv_in", {.in = 4, .out = 64, .kernel = 3, .pad = 1});
 //   auto y = conv(run, x);               // run: Context or Tape
-//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});     // with what surrounds it (fn::Around)
+//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});  // with the operations around it (fn::Around)
 //
 // A layer holds pointers into a ParameterStore, which must outlive it.
 

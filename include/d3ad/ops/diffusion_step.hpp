@@ -4,7 +4,7 @@
 // scale_start: where denoising begins.
 //   out = a[n] * z0 + b[n] * noise                          a, b {n}; noise.data may be null: out = a[n] * z0
 //
-// guided_step: all that lies between two calls, in one pass. With A and B the image's alpha_bar and alpha_bar_next:
+// guided_step: everything between two calls, in one pass. With A and B the image's alpha_bar and alpha_bar_next:
 //   e'  = e - sqrt(1-A) * eta2 * (sqrt(A) * z0 + sqrt(1-A) * e - x)      guidance towards the input z0
 //   x0  = (x - sqrt(1-A) * e') / sqrt(A)
 //   out = sqrt(B) * x0 + c1 * noise + c2 * e'

@@ -7,12 +7,12 @@
 //   tape.backward(loss);
 //   sum.finish();                                    // every gradient is now the sum over the processes
 //
-// Gradients travel in buckets of a few mebibytes, in the order in which a backward pass finishes them: a bucket's sum
-// is started with its last gradient and looked after at each later one. How often each parameter contributes, and which
-// is done when, is learned in the first pass, whose sums are all taken at its end; the same network contributes alike
-// in every pass and every process, and an Error says so if it does not. With one process nothing is done at all.
+// Gradients are sent in buckets of a few MiB, in the order in which a backward pass finishes them. A bucket's sum is
+// started at its last gradient and polled at each later one. The first pass learns how often each parameter contributes
+// and in which order they finish; its sums are all taken at its end. The network has to contribute alike in every pass
+// and every process; otherwise there is an Error. With one process nothing is done at all.
 //
-// What carries a bucket is BucketSums<Device>: host memory and Group::Sum here; NCCL for GPUs (parallel/nccl.hpp).
+// BucketSums<Device> sums a bucket: by host memory and Group::Sum here, by NCCL for GPUs (parallel/nccl.hpp).
 
 #include <algorithm>
 #include <cstddef>
@@ -156,7 +156,7 @@ class GradientSum {
     return done;
   }
 
-  // After the first pass: who is with whom. Parameters that nothing reached come last.
+  // After the first pass: which parameters share a bucket. Parameters that no gradient reached come last.
   void lay_out() {
     std::vector<std::size_t> order(entries_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

@@ -1,15 +1,15 @@
 #pragma once
-// Group: the processes that work on one task together, and what they tell each other.
+// Group: the processes that work on one task together, and their messages.
 //
-//   Group& group = Group::alone();                 // one process: every call is trivial, nothing is needed for it
+//   Group& group = Group::alone();                 // one process: every call is trivial, MPI is not needed
 //   MpiGroup group;                                // those that mpirun started (parallel/mpi.hpp)
-//   group.rank(), group.size()                     // who am I of how many; rank 0 writes files and speaks
+//   group.rank(), group.size()                     // this process, and how many; rank 0 writes files and messages
 //   const auto all = group.all_gather(mine);       // everybody's bytes, by rank
 //
 // The calls are collective: every process makes the same ones in the same order, each from the thread that made the
-// group. A wait ends with an Error after deadline() seconds, so that a process that is gone makes no other one hang.
+// group. A wait ends with an Error after deadline() seconds, so that no process hangs if another one is gone.
 //
-// Sums are taken in the order of the ranks, in double, so that they depend on the number of processes alone and every
+// Sums are taken in the order of the ranks, in double, so that they depend only on the number of processes and every
 // process gets the same bits.
 
 #include <algorithm>

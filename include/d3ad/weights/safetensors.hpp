@@ -10,7 +10,7 @@
 //   writer.add_floats("conv.weight", {64, 3, 3, 3}, pointer);        `pointer` is read by write()
 //   writer.write("unet.safetensors");                                 atomically (core/file.hpp)
 //
-// Equal content gives equal bytes: tensors are written by falling element size, then by name, so that each is aligned.
+// Equal content gives equal bytes: tensors are ordered by falling element size, then by name, so that each is aligned.
 
 #include <algorithm>
 #include <bit>

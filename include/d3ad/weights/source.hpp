@@ -3,7 +3,7 @@
 //
 //   FileSource file("resnet34.safetensors");             under any published spelling (weights/published_names.hpp)
 //   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error if something is missing
-//   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
+//   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   Error if one was not read
 //   file.note_missing();                                 before the network: check_all_read names all that is missing
 //
 //   HashSource hash("unet.");                            weights/hash_weights.hpp
@@ -53,7 +53,7 @@ class WeightSource {
 
 class FileSource : public WeightSource {
  public:
-  // Reads prefix + name; tensors outside the prefix are none of its business.
+  // Reads prefix + name; tensors outside the prefix do not count.
   explicit FileSource(const std::filesystem::path& path, std::string prefix = "");
   explicit FileSource(std::shared_ptr<const Checkpoint> file, std::string prefix = "");
 
