@@ -141,7 +141,7 @@ __global__ void cosine_sums_kernel(double* partial, const T* x, const T* y, std:
   }
 }
 
-// One block an image: its loss, or where wanted the factors of its gradient times d.
+// One block an image: its loss, or if wanted the factors of its gradient times d.
 template <class Factors>
 __global__ void cosine_join_kernel(double* loss, Factors* factors, const double* partial, std::int64_t blocks,
                                    double d) {
@@ -163,7 +163,7 @@ __global__ void cosine_join_kernel(double* loss, Factors* factors, const double*
                            static_cast<float>(d * sums[2] / (y_length * y_length * lengths))};
 }
 
-// dx, dy: null where not wanted
+// dx, dy: null if not wanted
 template <class T>
 __global__ void cosine_gradient_kernel(T* dx, T* dy, const T* x, const T* y, const CosineFactors* factors,
                                        std::int64_t count, std::int64_t image, bool packs) {

@@ -5,8 +5,8 @@
 //   ResNet<Cpu> net({store, source}, ResNetConfig::named("resnet34"));
 //   auto f = net.features(run, fn::imagenet_input(run, x));   // x [n, h, w, 3] in [-1, 1] -> layer1, layer2, layer3
 //
-// As torchvision's, the network takes images normalised by ImageNet's mean and deviation. `training` uses the batch's
-// statistics and moves the running ones, as PyTorch's train mode does.
+// Like torchvision's, the network takes images normalised by ImageNet's mean and deviation. `training` uses the batch's
+// statistics and updates the running ones, as PyTorch's train mode does.
 
 #include <array>
 #include <nlohmann/json_fwd.hpp>

@@ -1,5 +1,5 @@
 #pragma once
-// What is done to anomaly maps: the weighted sum of two, smoothing, extremes.
+// Operations on anomaly maps: the weighted sum of two, smoothing, extremes.
 //
 // mix_maps:       out = lambda * (x - x_lo) / (x_hi - x_lo) + (1 - lambda) * (y - y_lo) / (y_hi - y_lo)
 //                 A map whose range is empty (hi <= lo) counts as 0. out may be x or y.

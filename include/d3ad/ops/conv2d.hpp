@@ -8,8 +8,9 @@
 //   dx = gradient of x, overwritten      dw += gradient of w      db += gradient of bias, null: not wanted
 //
 // `pad` is above and left, `pad_end` below and right (-1: as `pad`); a VAE's downsampling is
-// {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1}. No aliasing. float, accumulated in float. Forward,
-// any number of threads gives the same bits; in the gradients sums are shared among threads: same threads, same bits.
+// {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1}. No aliasing. float, accumulated in float. The forward pass gives
+// the same bits with any number of threads. The gradients' sums are shared among threads: the same number of threads
+// gives the same bits.
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"

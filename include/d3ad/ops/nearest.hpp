@@ -1,7 +1,7 @@
 #pragma once
-// What implicit conditioning makes of distances (diffusion/implicit_conditioning.hpp), where they are.
+// The operations of implicit conditioning on distances (diffusion/implicit_conditioning.hpp), on their own device.
 //
-// nearest_mean: how far each row is from what is nearest to it, and in which bin that lies.
+// nearest_mean: the mean distance of each row to its nearest neighbours, and the bin of that mean.
 //   mean[i] = mean of the k smallest numbers of row i, or of all if there are fewer; 0 of none, NaN if one is NaN
 //   bin[i]  = how many edges, except the last one, lie below mean[i]    (numpy's digitize, right = True; 0 for NaN)
 //   distances {n, c = m}, edges {c = bins + 1} ascending  ->  mean {n}, bin {n}

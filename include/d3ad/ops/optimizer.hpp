@@ -1,5 +1,5 @@
 #pragma once
-// What an optimizer does to one tensor.
+// The step of an optimizer on one tensor:
 //
 //   adamw (Loshchilov and Hutter, as PyTorch computes it), step = 1, 2, ..., g = gradient * gradient_scale:
 //     w -= lr * weight_decay * w

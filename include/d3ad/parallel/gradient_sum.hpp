@@ -32,7 +32,7 @@
 
 namespace d3ad {
 
-// One bucket on its way: gradients are taken one by one, summed together, and given back.
+// One bucket: gradients are taken one by one, summed together, and given back.
 template <class Device>
 class BucketSum {
  public:
@@ -43,7 +43,7 @@ class BucketSum {
   virtual void give(std::size_t offset, View<float, Device> gradient) = 0;
 };
 
-// How a device's buckets are made. This one goes by host memory.
+// How a device's buckets are made. This variant uses host memory.
 template <class Device>
 struct BucketSums {
   static std::unique_ptr<BucketSum<Device>> make(Group& group, Context<Device>&, std::size_t count) {
@@ -135,7 +135,7 @@ class GradientSum {
     int complete_after = 0, missing = 0;  // parameters that contribute, and those that have yet to
   };
 
-  // With what got no part in this pass, as it is.
+  // Includes parameters that got no part in this pass, as they are.
   void start_next() {
     Bucket& bucket = buckets_[started_];
     for (const std::size_t i : bucket.entries)
@@ -149,7 +149,7 @@ class GradientSum {
     e.taken = true;
   }
 
-  // Looks after what was started; true when all of it is done.
+  // Polls the sums that were started; true when all of them are done.
   bool look_after() {
     bool done = true;
     for (std::size_t i = 0; i < started_; ++i) done = buckets_[i].sum->progress() && done;
