@@ -107,7 +107,7 @@ class Group {
   // Calls `done` until it says true; an Error that names `what` after deadline() seconds.
   void until(const std::function<bool()>& done, const char* what) const {
     using Clock = std::chrono::steady_clock;
-    constexpr int kEager = 200;  // polls before the processor is given to others, perhaps to the process that is awaited
+    constexpr int kEager = 200;  // polls before others get the processor, perhaps the process that is awaited
     constexpr std::chrono::microseconds kShortest{20}, kLongest{1000};
     auto nap = kShortest;
     const auto start = Clock::now();
