@@ -141,7 +141,7 @@ __global__ void cosine_sums_kernel(double* partial, const T* x, const T* y, std:
   }
 }
 
-// One block an image: its loss, or if wanted the factors of its gradient times d.
+// One block an image: its loss, or where wanted the factors of its gradient times d.
 template <class Factors>
 __global__ void cosine_join_kernel(double* loss, Factors* factors, const double* partial, std::int64_t blocks,
                                    double d) {
