@@ -25,7 +25,10 @@
 #define D3AD_DEFINITIONS 1
 #endif
 
-#if defined(D3AD_COMPILING)
+// clang keeps only one of the two symbols of an inline constructor that is `used`.
+#if defined(D3AD_COMPILING) && defined(__clang__)
+#define D3AD_INLINE [[gnu::weak]]
+#elif defined(D3AD_COMPILING)
 #define D3AD_INLINE [[gnu::used]] inline
 #else
 #define D3AD_INLINE inline
