@@ -16,7 +16,7 @@ template <class T, class F>
 void mean_of_terms(const char* name, Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> loss, In<T, CudaOf<T>> x,
                    In<T, CudaOf<T>> y, F term, std::int64_t divisor) {
   const unsigned blocks = kernels::sum_blocks(x.size());
-  auto partial = ctx.arena.template make<double>({.c = blocks});
+  auto partial = make_value<double>(ctx, {.c = blocks});
   kernels::launch(name, ctx.stream(), kernels::sum_kernel<T, F, T, T>, blocks, kernels::kSumThreads, 0,
                   partial.view().data, x.size(), kernels::packed<T>({x.data, y.data}, 0), term, x.data, y.data);
   kernels::launch(name, ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
@@ -29,7 +29,7 @@ void cosine(const char* name, Context<CudaOf<T>>& ctx, double* losses, kernels::
             In<T, CudaOf<T>> x, In<T, CudaOf<T>> y, double d) {
   const std::int64_t images = x.shape.n, image = x.size() / images;
   const std::int64_t each = std::min<std::int64_t>(kernels::sum_blocks(image), 64);
-  auto partial = ctx.arena.template make<double>({.n = images, .h = each, .c = 3});
+  auto partial = make_value<double>(ctx, {.n = images, .h = each, .c = 3});
   kernels::launch(name, ctx.stream(), kernels::cosine_sums_kernel<T>, static_cast<unsigned>(images * each),
                   kernels::kSumThreads, 0, partial.view().data, x.data, y.data, image, each,
                   kernels::packed<T>({x.data, y.data}, image));
@@ -78,7 +78,7 @@ void cosine_loss(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Real<
                  In<Real<Device>, Device> y) {
   using T = Real<Device>;
   check_loss("cosine_loss", loss.shape, x.shape, y.shape);
-  auto losses = ctx.arena.template make<double>({.c = x.shape.n});
+  auto losses = make_value<double>(ctx, {.c = x.shape.n});
   cosine<T>("cosine_loss", ctx, losses.view().data, nullptr, x, y, 0);
   kernels::launch("cosine_loss", ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,
                   losses.view().data, x.shape.n, static_cast<double>(x.shape.n));
@@ -92,7 +92,7 @@ void cosine_loss_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, V
   if (dx.data) check_loss("cosine_loss", {}, dx.shape, x.shape);
   if (dy.data) check_loss("cosine_loss", {}, dy.shape, x.shape);
   const std::int64_t image = x.size() / x.shape.n;
-  auto factors = ctx.arena.template make<kernels::CosineFactors>({.c = x.shape.n});
+  auto factors = make_value<kernels::CosineFactors>(ctx, {.c = x.shape.n});
   cosine<T>("cosine_loss_backward", ctx, nullptr, factors.view().data, x, y,
             double{d} / static_cast<double>(x.shape.n));
   const bool packs = kernels::packed<T>({dx.data, dy.data, x.data, y.data}, image);
@@ -130,7 +130,7 @@ void cross_entropy(Context<Device>& ctx, View<Real<Device>, Device> loss, In<Rea
   check_cross_entropy(loss.shape, x.shape, labels.shape);
   const std::int64_t rows = x.shape.rows();
   const unsigned blocks = row_blocks(rows);
-  auto partial = ctx.arena.template make<double>({.c = blocks});
+  auto partial = make_value<double>(ctx, {.c = blocks});
   kernels::launch("cross_entropy", ctx.stream(), kernels::cross_entropy_kernel<T>, blocks, kernels::kSumThreads, 0,
                   partial.view().data, x.data, labels.data, rows, x.shape.c);
   kernels::launch("cross_entropy", ctx.stream(), kernels::join_kernel<T>, 1, kernels::kSumThreads, 0, loss.data,

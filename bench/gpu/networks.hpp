@@ -142,7 +142,7 @@ Row<Device> detection_row(Networks<Device>& nets, Images images) {
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, method.size());
     a.feature_map = method.feature_difference(ctx, borrowed(*x), a.repaired);
     auto map = method.anomaly_map(ctx, a, {.latent = {0, 4}, .feature = {0, 2}});
-    auto score = ctx.arena.template make<float>({.n = images.count});
+    auto score = make_value<float>(ctx, {.n = images.count});
     ops::max_per_image(ctx, score.view(), map.view());
     return Outputs<Device>{.real = {}, .weight = {std::move(score), std::move(map)}};
   };

@@ -36,7 +36,7 @@ inline void train_extractor(d3ad::Context<Cpu>& ctx, const ExtractorOptions& o) 
              .checkpoint = o.out.string() + ".checkpoint",
              .key = d3ad::concat("extractor ", o.steps, ' ', o.batch, ' ', o.size, ' ', o.width, ' ', o.seed)});
   loop.run([&](d3ad::Tape<Cpu>& tape, std::int64_t step) {
-    auto labels = ctx.arena.make<std::int32_t>({.n = o.batch});
+    auto labels = make_value<std::int32_t>(ctx, {.n = o.batch});
     auto x = make_batch(ctx, o.batch, o.size, [&](int i) {
       Dice dice(o.seed, "pretrain.extractor", static_cast<std::uint64_t>(step * o.batch + i));
       const int c = dice.below(zoo.classes());

@@ -86,7 +86,7 @@ inline void train_vae(d3ad::Context<Cpu>& ctx, const VaeOptions& o) {
     const auto moments = vae.encode(tape, x);
     d3ad::Shape latent = moments.shape();
     latent.c /= 2;
-    auto noise = ctx.arena.make<float>(latent);
+    auto noise = make_value<float>(ctx, latent);
     d3ad::ops::normal(ctx, noise.view(), d3ad::Rng(o.seed, d3ad::Rng::stream("pretrain.vae.posterior")),
                       static_cast<std::uint64_t>(step * latent.size()));
     const auto y = vae.decode(tape, fn::posterior(tape, moments, std::move(noise)));

@@ -109,7 +109,7 @@ TEST_CASE("maps refuse what makes no sense") {
   CHECK_THROWS_AS(anomaly::ranges_of({}), Error);
   CHECK_THROWS_AS(anomaly::ranges_of({MapPair{1, 1, {NAN}, {1}}}), Error);
   CHECK_THROWS_AS(anomaly::ranges_of({MapPair{}}), Error);
-  auto broken = m.ctx.arena.make<float>({1, 2, 2, 1});
+  auto broken = m.make_value<float>(ctx, {1, 2, 2, 1});
   std::fill_n(broken.view().data, 4, NAN);
   CHECK_THROWS_AS(anomaly::scores(m.ctx, broken), Error);
   CHECK(anomaly::faulty(1.5f, 1.0f));

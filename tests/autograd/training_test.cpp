@@ -49,7 +49,7 @@ TEST_CASE("three training steps of the UNet equal the reference") {
         a.data()[i] = std::sqrt(schedule.alpha_bar(t.data()[i]));
         b.data()[i] = std::sqrt(1 - schedule.alpha_bar(t.data()[i]));
       }
-      auto x = ctx.arena.make<float>(z0.shape());
+      auto x = make_value<float>(ctx, z0.shape());
       ops::add_noise(ctx, x.view(), z0.view(), noise.view(), a.view(), b.view());
       optimizer.zero_gradients(ctx);
       Tape<Cpu> tape(ctx);

@@ -40,7 +40,7 @@ AdaptStep adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, Adam
   const double norm =
       optimizer.step(ctx, {.gradient_scale = 1.0 / double{scale.value()}, .may_overflow = LossScale<Device>::kScales});
   scale.keeps(norm);
-  return {fn::item(ctx, loss), norm};
+  return {fn::item(loss), norm};
 }
 
 }  // namespace d3ad::anomaly

@@ -26,12 +26,12 @@ namespace detail {
 
 template <class Run>
 ValueOf<Run> make(Run& run, Shape shape) {
-  return context_of(run).arena.template make<Real<typename Run::device>>(shape);
+  return make_value<Real<typename Run::device>>(context_of(run), shape);
 }
 // What is kept in the parameters' type: statistics and the like.
 template <class Run>
 WeightOf<Run> make_weight(Run& run, Shape shape) {
-  return context_of(run).arena.template make<Weight<typename Run::device>>(shape);
+  return make_value<Weight<typename Run::device>>(context_of(run), shape);
 }
 // x's own memory where nobody else will read it, else new memory of its shape.
 template <class Run>
@@ -248,7 +248,7 @@ template <class Run>
 ValueOf<Run> imagenet_input(Run& run, ValueOf<Run> x) {
   using Line = detail::ImagenetLine<typename Run::device>;
   auto& ctx = context_of(run);
-  Line& line = ctx.template plan<Line>("imagenet_input", [] { return Line(); });
+  Line& line = ctx.template kept<Line>();
   auto out = detail::reuse(run, x);
   ops::scale_channels(ctx, out.view(), x.view(), line.factor.view(), line.offset.view());
   if constexpr (is_tape<Run>) {
@@ -366,7 +366,7 @@ ValueOf<Run> max_pool3(Run& run, ValueOf<Run> x) {
   auto out = detail::make(run, shape);
   if constexpr (is_tape<Run>) {
     if (run.wants(x)) {
-      auto argmax = ctx.arena.template make<std::int32_t>(shape);
+      auto argmax = make_value<std::int32_t>(ctx, shape);
       ops::max_pool3(ctx, out.view(), argmax.view(), x.view());
       return run.record(std::move(out), [&run, x = run.slot(x), argmax](const auto& dy) {
         auto dx = detail::make(run, x.shape);
@@ -456,11 +456,11 @@ ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body b
 // ---- losses: one number ----
 
 // Reads a number from the device.
-template <class Device>
-Real<Device> item(Context<Device>&, const Value<Real<Device>, Device>& x) {
+template <class T, class Device>
+T item(const Value<T, Device>& x) {
   D3AD_CHECK(x.shape().size() == 1, "item: ", x.shape(), " is not one number");
-  Real<Device> host{};
-  copy_to_host<Real<Device>, Device>(&host, x.view());
+  T host{};
+  copy_to_host<T, Device>(&host, x.view());
   return host;
 }
 
@@ -473,7 +473,7 @@ ValueOf<Run> mse(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
     if (run.wants(x)) {
       return run.record(std::move(out), [&run, x = std::move(x), target](const auto& dy) {
         auto dx = detail::make(run, x.shape());
-        ops::mse_backward(run.context(), dx.view(), x.view(), target.view(), item(run.context(), dy));
+        ops::mse_backward(run.context(), dx.view(), x.view(), target.view(), item(dy));
         run.accumulate(x, std::move(dx));
       });
     }
@@ -490,7 +490,7 @@ ValueOf<Run> l1(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
     if (run.wants(x)) {
       return run.record(std::move(out), [&run, x = std::move(x), target](const auto& dy) {
         auto dx = detail::make(run, x.shape());
-        ops::l1_backward(run.context(), dx.view(), x.view(), target.view(), item(run.context(), dy));
+        ops::l1_backward(run.context(), dx.view(), x.view(), target.view(), item(dy));
         run.accumulate(x, std::move(dx));
       });
     }
@@ -508,7 +508,7 @@ ValueOf<Run> cosine_loss(Run& run, ValueOf<Run> x, ValueOf<Run> y) {
       return run.record(std::move(out), [&run, x = std::move(x), y = std::move(y)](const auto& dy) {
         auto gx = run.wants(x) ? detail::make(run, x.shape()) : ValueOf<Run>();
         auto gy = run.wants(y) ? detail::make(run, y.shape()) : ValueOf<Run>();
-        ops::cosine_loss_backward(run.context(), gx.view(), gy.view(), x.view(), y.view(), item(run.context(), dy));
+        ops::cosine_loss_backward(run.context(), gx.view(), gy.view(), x.view(), y.view(), item(dy));
         if (gx) run.accumulate(x, std::move(gx));
         if (gy) run.accumulate(y, std::move(gy));
       });
@@ -526,7 +526,7 @@ ValueOf<Run> kl(Run& run, ValueOf<Run> mean, ValueOf<Run> logvar) {
     if (run.wants(mean) || run.wants(logvar)) {
       return run.record(std::move(out), [&run, mean = std::move(mean), logvar = std::move(logvar)](const auto& dy) {
         auto gm = detail::make(run, mean.shape()), gv = detail::make(run, logvar.shape());
-        ops::kl_backward(run.context(), gm.view(), gv.view(), mean.view(), logvar.view(), item(run.context(), dy));
+        ops::kl_backward(run.context(), gm.view(), gv.view(), mean.view(), logvar.view(), item(dy));
         run.accumulate(mean, std::move(gm));
         run.accumulate(logvar, std::move(gv));
       });
@@ -544,7 +544,7 @@ ValueOf<Run> cross_entropy(Run& run, ValueOf<Run> logits, Value<std::int32_t, ty
     if (run.wants(logits)) {
       return run.record(std::move(out), [&run, logits = std::move(logits), labels](const auto& dy) {
         auto dx = detail::make(run, logits.shape());
-        ops::cross_entropy_backward(run.context(), dx.view(), logits.view(), labels.view(), item(run.context(), dy));
+        ops::cross_entropy_backward(run.context(), dx.view(), logits.view(), labels.view(), item(dy));
         run.accumulate(logits, std::move(dx));
       });
     }

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
 #include "d3ad/core/parameter.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -68,7 +68,7 @@ class Tape {
     } else if (slot.unique()) {
       ops::add_scaled(*ctx_, slot.view(), g.view(), 1.0f);
     } else {
-      V sum = ctx_->arena.template make<Real<Device>>(slot.shape());
+      V sum = make_value<Real<Device>>(*ctx_, slot.shape());
       ops::add(*ctx_, sum.view(), slot.view(), g.view());
       slot = std::move(sum);
     }
@@ -85,7 +85,7 @@ class Tape {
   // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
   void backward(const V& loss, float seed = 1.0f) {
     D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
-    V one = ctx_->arena.template make<Real<Device>>(loss.shape());
+    V one = make_value<Real<Device>>(*ctx_, loss.shape());
     ops::fill(*ctx_, one.view(), seed);
     backward_from(loss, std::move(one));
   }

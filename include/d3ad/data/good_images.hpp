@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/rng.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/data/image_loader.hpp"
 #include "d3ad/data/tile.hpp"
 
@@ -62,7 +62,7 @@ class GoodImages {
   template <class Device>
   Value<float, Device> load(Context<Device>& ctx, const std::vector<Piece>& pieces, std::int64_t first,
                             std::int64_t count) const {
-    auto x = ctx.arena.template make<float>({count, tiling_.size(), tiling_.size(), 3});
+    auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
     Frame frame;  // of the piece before, which often is of the same image
     for (std::int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(first + i);
@@ -76,7 +76,7 @@ class GoodImages {
   // Whole images.
   template <class Device>
   Value<float, Device> load(Context<Device>& ctx, const Paths& paths, std::int64_t first, std::int64_t count) const {
-    auto x = ctx.arena.template make<float>({count, tiling_.size(), tiling_.size(), 3});
+    auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
     for (std::int64_t i = 0; i < count; ++i) {
       const auto input = read_input(paths[static_cast<std::size_t>(first + i)], tiling_.size());
       copy_from_host(x.view().images(i, 1), input.data());

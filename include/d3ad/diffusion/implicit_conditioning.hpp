@@ -25,10 +25,10 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/resident.hpp"
 #include "d3ad/core/tensor.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -164,7 +164,7 @@ class ImplicitConditioning {
 
  private:
   std::vector<float> distances(Features features) const {
-    const auto rows = ctx_->arena.make<float>(matrix_shape(features));
+    const auto rows = make_value<float>(*ctx_, matrix_shape(features));
     fill_matrix(rows.view(), std::move(features));
     check_length(rows.shape().c);
     return mean_distances(*ctx_, *state_, rows.view(), left_out_);
@@ -195,7 +195,7 @@ class ImplicitConditioning {
   static std::vector<float> mean_distances(Context<Cpu>& ctx, const State& state, View<const float, Cpu> rows,
                                            std::int64_t left_out) {
     const std::int64_t count = rows.shape.n, training = state.features.shape().n;
-    const auto between = ctx.arena.make<float>({.n = count, .c = training});
+    const auto between = make_value<float>(ctx, {.n = count, .c = training});
     ops::pairwise_l1(ctx, between.view(), rows, state.features.view());
     std::vector<float> means(static_cast<std::size_t>(count));
     ops::nearest_mean(ctx, View<float, Cpu>(means.data(), {.n = count}), {}, between.view(), {},
@@ -235,10 +235,9 @@ class ConditioningOn {
   ConditioningSeen<Device> query(Context<Device>& ctx, const Value<float, Device>& features) const {
     const std::int64_t n = features.shape().n, length = features.shape().size() / n;
     good_.check_length(length);
-    auto between = ctx.arena.template make<float>({.n = n, .c = good_.images()});
+    auto between = make_value<float>(ctx, {.n = n, .c = good_.images()});
     ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), there_->features.view());
-    ConditioningSeen<Device> seen{
-        ctx.arena.template make<float>({.n = n}), ctx.arena.template make<std::int32_t>({.n = n}), {}};
+    ConditioningSeen<Device> seen{make_value<float>(ctx, {.n = n}), make_value<std::int32_t>(ctx, {.n = n}), {}};
     ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), there_->edges.view(),
                       {.k = good_.state().k, .left_out = good_.left_out()});
     for (int bin = 0; bin <= good_.bins(); ++bin) seen.T_hats.push_back(good_.T_hat(bin));

@@ -226,7 +226,7 @@ class Trainer {
           const auto square = cut_tile(frame, grid, static_cast<int>(piece - good_->first_piece(i)));
           for (int turn = 0; turn < turns; ++turn) {
             const auto turned = turn_image(square, settings().image_size, turn);
-            auto x = ctx_.arena.template make<float>({1, settings().image_size, settings().image_size, 3});
+            auto x = make_value<float>(ctx_, {1, settings().image_size, settings().image_size, 3});
             copy_from_host(x.view(), turned.data());
             const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(piece * turns + turn));
             copy_to_host(out.values.data() + piece * each + turn * (each / turns), View<const float, Device>(z.view()));
@@ -431,7 +431,7 @@ class Trainer {
     reader.get(host);
     D3AD_CHECK(static_cast<std::int64_t>(host.size()) == shape.size(), "adaptation: a process sent ", host.size(),
                " numbers for ", shape);
-    auto x = ctx_.arena.template make<float>(shape);
+    auto x = make_value<float>(ctx_, shape);
     copy_from_host(x.view(), host.data());
     return x;
   }
@@ -501,7 +501,7 @@ class Trainer {
           }
           const auto a =
               m.analyse(ctx_, good_->load(ctx_, paths, first, n), others(first), static_cast<std::uint64_t>(first));
-          for (const auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) anomaly::put(packet, pair);
+          for (const auto& pair : anomaly::to_host(a.latent_map, a.feature_map)) anomaly::put(packet, pair);
         },
         [&](parallel::PacketReader& reader) { maps.push_back(anomaly::get_map_pair(reader)); });
     if (group_.first()) write_model(conditioning, maps);
