@@ -39,16 +39,16 @@ int main(int argc, char** argv) try {
   if (const auto code = command_line::parse(app, argc, argv)) return *code;
   Context<Cpu> ctx;
   Settings settings = Settings::paper();
-  settings.k = 1;
+  settings.conditioning.k = 1;
   ParameterStore<Cpu> vae_store, unet_store, extractor_store;
   InitSource source(1);
   const Autoencoder<Cpu> vae(Params<Cpu>(vae_store, source), nlohmann::json(VaeConfig{}));
   const UNet<Cpu> unet(Params<Cpu>(unet_store, source), UNetConfig{.channels = vae.latent_channels(),
-                                                                   .base = settings.base,
-                                                                   .multipliers = settings.multipliers,
-                                                                   .res_blocks = settings.res_blocks,
-                                                                   .attention = settings.attention,
-                                                                   .heads = settings.heads});
+                                                                   .base = settings.unet.base,
+                                                                   .multipliers = settings.unet.multipliers,
+                                                                   .res_blocks = settings.unet.res_blocks,
+                                                                   .attention = settings.unet.attention,
+                                                                   .heads = settings.unet.heads});
   const ResNet<Cpu> extractor(Params<Cpu>(extractor_store, source), ResNetConfig::named("resnet34"));
   double weights = 0;
   for (auto* store : {&vae_store, &unet_store, &extractor_store}) {
@@ -58,13 +58,14 @@ int main(int argc, char** argv) try {
   const Schedule schedule;
   const Method<Cpu> method{vae, unet, extractor, schedule, settings};
   const auto input = [&](int i) {
-    auto x = make_value<float>(ctx, {1, settings.image_size, settings.image_size, 3});
+    auto x = make_value<float>(ctx, {1, settings.data.image_size, settings.data.image_size, 3});
     ops::normal(ctx, x.view(), Rng(2, static_cast<std::uint64_t>(i)), 0);
     ops::scale(ctx, x.view(), x.view(), 0.3f, 0.0f);
     return x;
   };
-  const auto conditioning = ImplicitConditioning::fit(method.conditioning_features(ctx, input(0)),
-                                                      {.k = settings.k, .T_max = settings.T_max});
+  const auto conditioning =
+      ImplicitConditioning::fit(method.conditioning_features(ctx, input(0)),
+                                {.k = settings.conditioning.k, .T_max = settings.conditioning.T_max});
   std::int64_t before = 0;
   for (int i = 0; i < images; ++i) {
     if (i == 1) before = Memory<Cpu>::allocations();

@@ -24,11 +24,13 @@ for command in train adapt calibrate detect evaluate ablate figure table data ve
   grep -q -- --help help || wrong "$command --help says nothing"
 done
 "$program" train --help >help
-for setting in $(sed -n '/NLOHMANN_DEFINE/,/)/p' "$repository/include/d3ad/pipeline/settings.hpp" |
-  sed 's/.*DEFAULT(Settings,//' | tr -d ' )\n' | tr ',' ' '); do
-  grep -q -- "--${setting//_/-} " help || [ "$setting" = preset ] || wrong "train --help does not document $setting"
+# The settings that a model of the program has, each with an option.
+sed -n '/^  "settings": {/,/^  }/s/^    "\([A-Za-z0-9_]*\)": .*/\1/p' "$model/config.json" >settings
+[ "$(wc -l <settings)" -ge 30 ] || wrong "config.json has $(wc -l <settings) settings"
+while read -r setting; do
+  grep -q -- "--${setting//_/-} " help || wrong "train --help does not document $setting"
   checks=$((checks + 1))
-done
+done <settings
 runs 0 --version
 refuses "subcommand"
 refuses "--model" detect "$good/000.png"

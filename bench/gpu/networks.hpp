@@ -31,7 +31,9 @@ inline int image_size(const Options& o) { return o.small ? 64 : 256; }
 template <class Device>
 class Networks {
  public:
-  explicit Networks(const Options& o) : o_(o), settings_(Settings::paper()) { settings_.image_size = image_size(o); }
+  explicit Networks(const Options& o) : o_(o), settings_(Settings::paper()) {
+    settings_.data.image_size = image_size(o);
+  }
 
   UNetConfig unet_config() const {
     if (!o_.small) return UNetConfig::paper(kLatentChannels);
@@ -134,7 +136,7 @@ Row<Device> detection_row(Networks<Device>& nets, Images images) {
   auto x = image<Device>(nets.options(), images);
   return [=, &nets](Context<Device>& ctx) {
     const Method<Device> method = nets.method(*loop);
-    const std::vector<int> T_hat(static_cast<std::size_t>(images.count), nets.settings().T_max);
+    const std::vector<int> T_hat(static_cast<std::size_t>(images.count), nets.settings().conditioning.T_max);
     typename Method<Device>::Analysis a;
     a.z0 = method.encode(ctx, borrowed(*x));
     a.repaired_z = method.reconstruct(ctx, a.z0, T_hat);
@@ -153,7 +155,7 @@ Row<Device> loop_row(Networks<Device>& nets, Images images) {
   auto loop = std::make_shared<DenoiseLoop<Device>>();
   auto z = latent<Device>(nets.options(), images);
   return [=, &nets](Context<Device>& ctx) {
-    const std::vector<int> T_hat(static_cast<std::size_t>(images.count), nets.settings().T_max);
+    const std::vector<int> T_hat(static_cast<std::size_t>(images.count), nets.settings().conditioning.T_max);
     return Outputs<Device>{.real = {}, .weight = {nets.method(*loop).reconstruct(ctx, borrowed(*z), T_hat)}};
   };
 }

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <d3ad/d3ad.hpp>
+#include <d3ad/weights/hash_weights-inl.hpp>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -116,12 +117,12 @@ Call load_detection(Context<Cpu>& ctx, const Options& o, int batch, bool from_fi
   for (const char* name : {"vae", "unet", "resnet34"}) nets->make(name).freeze();
   auto x = std::make_shared<const Tensor<float, Cpu>>(image(o, batch));
   auto settings = std::make_shared<Settings>(Settings::paper());
-  settings->image_size = o.image_size;
+  settings->data.image_size = o.image_size;
   auto schedule = std::make_shared<const Schedule>();
   // Every image at T_max, so that no conditioning (which the other frameworks do not have) takes part.
   return [=, &ctx] {
     const Method<Cpu> method{*nets->vae, *nets->unet, *nets->resnet, *schedule, *settings};
-    const std::vector<int> T_hat(static_cast<std::size_t>(batch), settings->T_max);
+    const std::vector<int> T_hat(static_cast<std::size_t>(batch), settings->conditioning.T_max);
     Method<Cpu>::Analysis a;
     a.z0 = method.encode(ctx, borrow(*x));
     a.repaired_z = method.reconstruct(ctx, a.z0, T_hat);

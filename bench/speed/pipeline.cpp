@@ -23,7 +23,7 @@ class Detection {
  public:
   Detection(const Options& o, const Setup& setup) : ctx_({.threads = setup.threads}), settings_(Settings::paper()) {
     const bool paper = o.paper && !o.small;
-    settings_.k = 1, settings_.image_size = setup.image_size, settings_.steps = setup.steps;
+    settings_.conditioning.k = 1, settings_.data.image_size = setup.image_size, settings_.denoising.steps = setup.steps;
     nlohmann::json vae_json = TinyVaeConfig{.latent_channels = 4};
     if (paper) vae_json = VaeConfig{};
     UNetConfig config = UNetConfig::paper(4);
@@ -51,7 +51,7 @@ class Detection {
 
  private:
   V images(int first, int count) {
-    const int size = settings_.image_size;
+    const int size = settings_.data.image_size;
     auto x = make_value<float>(ctx_, {count, size, size, 3});
     for (int i = 0; i < count; ++i) {
       const auto one = x.view().images(i, 1);

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/ablation/ablate.hpp>
+#include <d3ad/ablation/ablate_plot.hpp>
+#include <d3ad/evaluate.hpp>
 #include <optional>
 
 #include "colour.hpp"
@@ -87,7 +90,7 @@ void add_ablate(CLI::App& app, int& exit_code) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--out", o->out, "folder for ablation.csv, ablation.svg and what goes on from a stop")
       ->required();
-  command->add_option("--batch", o->batch, "images computed together")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   o->common.add(*command);

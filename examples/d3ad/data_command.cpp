@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/data/dataset_check.hpp>
+#include <d3ad/data/table.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "colour.hpp"

@@ -2,7 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/data/dataset.hpp>
+#include <d3ad/data/image_loader.hpp>
+#include <d3ad/data/table.hpp>
+#include <d3ad/detect.hpp>
+#include <d3ad/draw/picture.hpp>
 #include <deque>
+#include <nlohmann/json.hpp>
 
 #include "colour.hpp"
 #include "device.hpp"
@@ -48,12 +54,13 @@ class Pictures {
     };
     const float hi = brightest_, threshold = threshold_;
     const int width = d.width, height = d.height;
-    if (o_.heat) save("heat", heat_map(d.map, width, height, 0, hi));
-    if (o_.overlay) save("overlay", overlay(to_image(d.input, width, height), d.map, 0, hi, threshold));
-    if (o_.mask) save("mask", mask_picture(d.map, width, height, threshold));
+    if (o_.heat) save("heat", draw::heat_map(d.map, width, height, 0, hi));
+    if (o_.overlay) save("overlay", draw::overlay(to_image(d.input, width, height), d.map, 0, hi, threshold));
+    if (o_.mask) save("mask", draw::mask_picture(d.map, width, height, threshold));
     if (o_.panel)
-      save("panel", side_by_side(detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
-                                 {"input", "as if good", "anomaly map", "overlay"}));
+      save("panel",
+           draw::side_by_side(draw::detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
+                              {"input", "as if good", "anomaly map", "overlay"}));
     return names;
   }
 
@@ -168,7 +175,7 @@ void add_detect(CLI::App& app, int& exit_code) {
   command->add_flag("--overlay", o->overlay, "write NAME.overlay.png, the map over the image, faulty regions outlined");
   command->add_flag("--mask", o->mask, "write NAME.mask.png, white where faulty");
   command->add_flag("--panel", o->panel, "write NAME.panel.png: input, reconstruction, map and overlay side by side");
-  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--threshold", o->threshold, "score above which an image is faulty, instead of the model's own");

@@ -7,7 +7,7 @@
 // with CUDA, an NVIDIA GPU with activations in float (TF32 too), half and bfloat16. What was asked for is what happens:
 // a device that is not there, or an option that is another device's, is an error.
 
-#include <d3ad/d3ad.hpp>
+#include <d3ad/backend/ops.hpp>
 #include <string>
 
 #include "program.hpp"

@@ -2,6 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/draw/picture.hpp>
+#include <d3ad/evaluate.hpp>
+#include <d3ad/report/report.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "colour.hpp"
@@ -136,8 +140,8 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
       if (o.panels) {
         const auto folder = fs::path(o.out) / dataset.category / sample.defect;
         create_folders(folder);
-        auto panels = detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
-                                       detector.calibration().threshold);
+        auto panels = draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
+                                             detector.calibration().threshold);
         std::vector<std::string> labels{"input", "as if good",
                                         concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
                                         d.faulty ? "faulty" : "good"};
@@ -145,7 +149,7 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
           panels.push_back(resize(sample_mask(sample), d.width, d.height));
           labels.push_back("ground truth");
         }
-        write_png(folder / (sample.image.stem().string() + ".png"), side_by_side(panels, labels));
+        write_png(folder / (sample.image.stem().string() + ".png"), draw::side_by_side(panels, labels));
       }
     };
     auto result = evaluate(detector, dataset, options);
@@ -202,7 +206,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   command->add_flag("!--no-report", o->report,
                     "do not write report.html (one for each category where there are several)");
   command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
-  command->add_option("--batch", o->batch, "images computed together; of a model of tiles: tiles")
+  command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   o->settings.add(*command, SettingsOptions::Part::detection);

@@ -1,5 +1,11 @@
 // d3ad figure: the figures of the paper, from a model and its test images, as PNG or SVG.
 
+#include <d3ad/detect.hpp>
+#include <d3ad/report/figure_bins.hpp>
+#include <d3ad/report/figure_grid.hpp>
+#include <d3ad/report/figure_noising.hpp>
+#include <d3ad/report/figure_omega.hpp>
+#include <d3ad/report/figure_scaling.hpp>
 #include <optional>
 #include <set>
 
@@ -29,7 +35,7 @@ struct FigureOptions {
 
 // What is wrong with the name of the file is said before long work, and its folder is made.
 void prepare(const std::string& out) {
-  drawing_format(out);
+  draw::drawing_format(out);
   if (const auto folder = fs::path(out).parent_path(); !folder.empty()) create_folders(folder);
 }
 
@@ -70,7 +76,7 @@ template <class Device>
 Detector<Device> detector_of(Context<Device>& ctx, const FigureOptions& o, std::optional<double> omega = {}) {
   return Detector<Device>(ctx, model_of(o.model, o.category), [&](Settings& s) {
     o.settings.apply(s);
-    if (omega) s.omega = *omega;
+    if (omega) s.denoising.omega = *omega;
   });
 }
 
@@ -86,9 +92,9 @@ void draw_rows(Context<Device>& ctx, const FigureOptions& o, bool scaling) {
   const GridOptions options{.cell = o.cell, .work = watched.work()};
   const std::string category = detector.config().category;
   if (scaling)
-    write_drawing(o.out, scaling_figure(detector, samples, options), "Scaling and noising: " + category);
+    draw::write_drawing(o.out, scaling_figure(detector, samples, options), "Scaling and noising: " + category);
   else
-    write_drawing(o.out, grid_figure(detector, samples, options), "What was found: " + category);
+    draw::write_drawing(o.out, grid_figure(detector, samples, options), "What was found: " + category);
 }
 
 template <class Device>
@@ -99,7 +105,7 @@ int draw_bins(Context<Device>& ctx, const FigureOptions& o) {
   auto detector = detector_of(ctx, o);
   Watched watched("figure", o.common.quiet);
   const BinCounts counts = count_bins(detector, dataset, o.batch, watched.work());
-  write_drawing(o.out, bins_figure(counts, dataset.category), "Chosen bins: " + dataset.category);
+  draw::write_drawing(o.out, bins_figure(counts, dataset.category), "Chosen bins: " + dataset.category);
   return report_skipped(counts.skipped);
 }
 
@@ -133,7 +139,7 @@ int draw_omega(Context<Device>& ctx, const FigureOptions& o) {
   }
   const std::string title =
       concat("Noise at the start, ω: ", dataset.category, ", ", dataset.test.size() - skipped.size(), " test images");
-  write_drawing(o.out, sweep.figure({.cell = o.cell, .title = title}), title);
+  draw::write_drawing(o.out, sweep.figure({.cell = o.cell, .title = title}), title);
   return report_skipped(skipped);
 }
 
@@ -144,7 +150,7 @@ void draw_noising(const FigureOptions& o) {
   for (const auto& path : collect_images(o.files)) inputs.push_back({path.stem().string(), read_input(path, o.size)});
   NoisingOptions options = o.noising;
   options.cell = o.cell;
-  write_drawing(o.out, noising_figure(inputs, o.size, options), "Forward noising and noiseless scaling");
+  draw::write_drawing(o.out, noising_figure(inputs, o.size, options), "Forward noising and noiseless scaling");
 }
 
 void add_out(CLI::App& figure, FigureOptions& o) {
@@ -172,7 +178,9 @@ void add_choice(CLI::App& figure, FigureOptions& o) {
       ->excludes(images);
 }
 void add_batch(CLI::App& figure, FigureOptions& o) {
-  figure.add_option("--batch", o.batch, "images computed together")->check(CLI::Range(1, 1024))->capture_default_str();
+  figure.add_option("--batch", o.batch, "Batch size, in images (tiles for tiled models)")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/data/table.hpp>
+#include <d3ad/model/networks.hpp>
+#include <d3ad/models/recognise.hpp>
 #include <set>
 
 #include "program.hpp"

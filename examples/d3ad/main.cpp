@@ -6,6 +6,8 @@
 //   d3ad --help, d3ad COMMAND --help
 
 #include <algorithm>
+#include <d3ad/core/check.hpp>
+#include <d3ad/weights/nearest_names.hpp>
 #include <exception>
 #include <optional>
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <d3ad/parallel/mpi.hpp>
 #include <memory>
 
 #include "program.hpp"

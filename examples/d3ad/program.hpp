@@ -7,7 +7,9 @@
 // Exit codes: 0 success (detect: all good), 1 detect found faults or verify a deviation, 2 an error, 130 interrupted.
 
 #include <CLI/CLI.hpp>
-#include <d3ad/d3ad.hpp>
+#include <d3ad/backend/ops.hpp>
+#include <d3ad/model/settings.hpp>
+#include <d3ad/parallel/group.hpp>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -57,6 +59,8 @@ class SettingsOptions {
  public:
   enum class Part { all, later_stages, detection };  // which settings make sense for the command
   void add(CLI::App& command, Part part);
+  // Those of any table that concern the part; apply() finds them by name.
+  void add(CLI::App& command, const d3ad::OptionTable& options, Part part);
   // The settings that were given, over `base`.
   void apply(d3ad::Settings& base) const;
   bool any_given() const { return !given_.empty(); }

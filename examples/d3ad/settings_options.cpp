@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <d3ad/backend/cpu/conv_plan.hpp>
+#include <d3ad/model/option_json.hpp>
+#include <nlohmann/json.hpp>
 
 #include "program.hpp"
 
@@ -9,54 +11,35 @@ namespace program {
 
 namespace {
 
-struct Description {
-  const char* setting;
-  const char* text;
-  int part;  // 0 training only, 1 adaptation and calibration too, 2 detection
-};
+// Whether a command of this part takes the option: detection what enters with it, the later stages what follows training.
+bool concerns(const d3ad::Option& option, SettingsOptions::Part part) {
+  using d3ad::Stage;
+  if (part == SettingsOptions::Part::all || option.info().also_at_detection) return true;
+  if (part == SettingsOptions::Part::later_stages) return option.stage() > Stage::train;
+  return option.stage() >= Stage::detect && option.stage() < Stage::threshold;
+}
 
-// One line for each setting; the test of --help compares this list with Settings' own JSON.
-constexpr Description kDescriptions[] = {
-    {"image_size", "side of the square the images are resized to, a multiple of 32", 0},
-    {"tile", "cut images in tiles of this many pixels, each resized to --image-size; 0: whole images", 0},
-    {"tile_overlap", "share of a tile's side that lies over the next one, 0 to 0.75", 2},
-    {"base", "UNet: base channels, a multiple of 32", 0},
-    {"multipliers", "UNet: channel multipliers of the levels, comma-separated", 0},
-    {"res_blocks", "UNet: residual blocks a level", 0},
-    {"attention", "UNet: downsampling factors with attention, comma-separated", 0},
-    {"heads", "UNet: attention heads", 0},
-    {"augment", "turned copies of the good images to learn from: none, flip or dihedral", 0},
-    {"held_back", "share of the good images that only ranges and threshold are learned from; 0: none, all count", 0},
-    {"iterations", "UNet: training steps of one batch each (0: --epochs decides)", 0},
-    {"epochs", "UNet: rounds over the images (0: --iterations decides)", 0},
-    {"batch", "images a step", 0},
-    {"learning_rate", "UNet: AdamW's learning rate", 0},
-    {"weight_decay", "AdamW's weight decay", 0},
-    {"ema", "UNet: decay of the averaged weights, 0 for none", 0},
-    {"warmup", "UNet: steps of linear warm-up", 0},
-    {"cosine_decay", "UNet: let the learning rate fall to zero (true or false)", 0},
-    {"clip", "UNet: largest norm of the gradient, 0 for none", 0},
-    {"accumulate", "UNet: micro-batches a step, to save memory", 0},
-    {"checkpointing", "UNet: recompute activations, to save memory (true or false)", 0},
-    {"seed", "seed of everything random", 0},
-    {"gamma", "epochs of domain adaptation of the extractor", 1},
-    {"adapt_learning_rate", "adaptation: AdamW's learning rate", 1},
-    {"k", "implicit conditioning: nearest good images", 1},
-    {"bins", "implicit conditioning: bins of the distances", 1},
-    {"T_max", "largest perturbation", 1},
-    {"dynamic", "perturbation by image; false: T_max for all (true or false)", 1},
-    {"dic_layer", "extractor's layer for implicit conditioning: 1, 2 or 3", 1},
-    {"steps", "denoising steps", 2},
-    {"eta", "stochasticity of the sampler, 0: DDIM", 2},
-    {"eta2", "guidance towards the input (temperature)", 2},
-    {"omega", "noise at the start: 0 noiseless scaling, 1 ordinary noising", 2},
-    {"sample_posterior", "draw the VAE's latent instead of its mean (true or false)", 2},
-    {"lambda", "weight of the latent map against the feature map", 2},
-    {"sigma", "blur of the anomaly map, pixels", 2},
-    {"map_layers", "extractor's layers for the feature map, comma-separated", 2},
-    {"weights", "how detection keeps the weights: float, or bfloat16 (half the memory, slower, rounded)", 2},
-    {"false_alarm_rate", "share of good images the threshold lets through as faulty", 1},
-};
+// The option's line in --help. Its default stands beside its name.
+std::string help_line(const d3ad::Option& option) {
+  const auto& info = option.info();
+  std::string line = info.help;
+  if (!std::holds_alternative<bool*>(option.field())) line += "; " + option.range_text();
+  if (info.paper) line += d3ad::concat("; not the paper's ", info.paper, ", because ", info.reason);
+  return line;
+}
+
+const char* type_name(const d3ad::Option& option) {
+  if (option.list()) return "INT,...";
+  if (option.whole()) return "INT";
+  return option.numeric() ? "FLOAT" : std::holds_alternative<bool*>(option.field()) ? "true|false" : "TEXT";
+}
+
+// What --help says of settings, from their defaults.
+const d3ad::OptionTable& described() {
+  static d3ad::Settings defaults;
+  static const d3ad::OptionTable table = d3ad::options_of(defaults);
+  return table;
+}
 
 }  // namespace
 
@@ -67,40 +50,38 @@ std::string option_name(const std::string& setting) {
 }
 
 void SettingsOptions::add(CLI::App& command, Part part) {
-  const nlohmann::json small = d3ad::Settings::small(), paper = d3ad::Settings::paper();
   if (part == Part::all)
     command
         .add_option("--preset", preset_,
-                    "where the settings start from: small (learns on two cores in minutes) or "
-                    "paper")
+                    "Values that the settings start from: small (learns on two cores in minutes) or paper")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->default_str("small");
-  for (const auto& d : kDescriptions) {
-    if (d.part < static_cast<int>(part)) continue;
-    const std::string setting = d.setting, usual = d3ad::setting_text(small.at(setting)),
-                      papers = d3ad::setting_text(paper.at(setting));
-    command
-        .add_option_function<std::string>(
-            option_name(setting), [this, setting](const std::string& text) { given_[setting] = text; }, d.text)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->default_str(usual == papers ? usual : usual + "; paper " + papers)
-        ->group("Settings");
-  }
   command
       .add_option("--config",
-                  "options from a JSON file ({\"eta2\": 0, ...}; a model's config.json for its settings); the command "
-                  "line goes before it")
-      ->group("Settings");
+                  "JSON file of options ({\"eta2\": 0, ...}), or a model's config.json for its settings; options of "
+                  "the command line take precedence")
+      ->type_name("FILE");
+  add(command, described(), part);
+}
+
+void SettingsOptions::add(CLI::App& command, const d3ad::OptionTable& options, Part part) {
+  for (const auto& option : options) {
+    if (!concerns(option, part)) continue;
+    command
+        .add_option_function<std::string>(
+            option_name(option.name()), [this, name = option.name()](const std::string& text) { given_[name] = text; },
+            help_line(option))
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->type_name(type_name(option))
+        ->default_str(option.text())
+        ->group(option.group());
+  }
 }
 
 void SettingsOptions::apply(d3ad::Settings& base) const {
-  nlohmann::json json = base;
-  for (const auto& [setting, text] : given_)
-    json[setting] = d3ad::setting_from_text(option_name(setting), text, json.at(setting));
-  // Giving one of the two lengths of training replaces the other.
-  if (given_.count("iterations") && !given_.count("epochs") && json["iterations"] != 0) json["epochs"] = 0;
-  if (given_.count("epochs") && !given_.count("iterations") && json["epochs"] != 0) json["iterations"] = 0;
-  base = json.get<d3ad::Settings>();
+  const auto options = d3ad::options_of(base);
+  for (const auto& [setting, text] : given_) options.at(setting).set(option_name(setting), text);
+  d3ad::replace_length(base, [this](const char* name) { return given_.count(name) > 0; });
   base.check();
 }
 
@@ -122,8 +103,8 @@ void CommonOptions::add_device(CLI::App& command) {
           "--precision", precision,
           "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
           "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
-          "activations are kept too (training in half scales its loss). But for float, maps and scores differ in the "
-          "second or third digit")
+          "activations are kept too (training in half scales its loss). With any precision other than "
+          "float, maps and scores differ in the second or third digit")
       ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
       ->capture_default_str()
       ->group("Speed");
@@ -196,11 +177,13 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
     if (of_model) json = json["settings"];
     for (const auto& [key, value] : json.items()) {
       const auto* option = command->get_option_no_throw(option_name(key));
-      const bool setting = nlohmann::json(d3ad::Settings()).contains(key);
-      D3AD_CHECK(option || setting, "'", path, "': d3ad ", full_name, " has no option '", key, "'");
+      const auto* setting = described().find(key);
+      D3AD_CHECK(option || setting || key == "preset", "'", path, "': d3ad ", full_name, " has no option '", key, "'");
       D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");
-      const bool concerns = option && (!of_model || option->get_group() == "Settings" || key == "preset");
-      if (concerns) words.push_back(option_name(key) + "=" + d3ad::setting_text(value));
+      // Some commands have an option of their own by the name of a setting that they do not take, as detect's --batch.
+      const bool same = option && setting && option->get_group() == setting->group();
+      if (option && (!of_model || same || key == "preset"))
+        words.push_back(option_name(key) + "=" + d3ad::json_text(value));
     }
   }
   arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(names), words.begin(), words.end());

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <d3ad/core/check.hpp>
 
 #include "program.hpp"
 

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/report/results_table.hpp>
+
 #include "program.hpp"
 
 namespace program {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <d3ad/train.hpp>
 #include <optional>
 
 #include "device.hpp"
@@ -26,7 +27,8 @@ struct TrainOptions {
 // Progress bars by stage, and the flag of Ctrl-C.
 class Console {
  public:
-  Console(bool quiet, const Settings& settings) : quiet_(quiet), batch_(settings.batch), tiles_(settings.tile > 0) {}
+  Console(bool quiet, const Settings& settings)
+      : quiet_(quiet), batch_(settings.training.batch), tiles_(settings.data.tile > 0) {}
   TrainEvents events() {
     TrainEvents e;
     e.progress = [this](const char* stage, std::int64_t done, std::int64_t total, const std::string& text) {

@@ -1,4 +1,3 @@
-// Which network a file of weights holds; calibration as JSON.
+// Which network a file of weights holds.
 
-#include "d3ad/anomaly/calibration-inl.hpp"
 #include "d3ad/models/recognise-inl.hpp"

@@ -45,23 +45,24 @@ std::size_t count(const std::string& text, const std::string& part) {
 }  // namespace
 
 TEST_CASE("one option: a line for each metric, its own value marked") {
-  const auto plot =
-      ablation_plot(result_of({"lambda=0.5:1:0.25"}, [](const AblationPoint& p) { return p.settings.lambda; }), "a<b");
+  const auto plot = ablation_plot(
+      result_of({"lambda=0.5:1:0.25"}, [](const AblationPoint& p) { return p.settings.map.lambda; }), "a<b");
   CHECK(contains(plot, "Ablation of a&lt;b: lambda"));
   CHECK(contains(plot, "<title>I-AUROC, lambda 0.75: 75.00</title>"));
-  CHECK(count(plot, "<polyline") == 2 * 3);
-  CHECK(count(plot, "class=\"mark\"") == 2);   // 0.85, in both panels
-  CHECK(count(plot, "<circle") == 2 * 3 + 3);  // no marks for what is not known; three in the legend
+  CHECK(count(plot, "<polyline class=\"s") == 2 + 3);  // no lines for what is not known; three in the legend
+  CHECK(count(plot, "class=\"mark\"") == 2);           // 0.85, in both panels
+  CHECK(count(plot, "<circle") == 2 * 3 + 3);          // no marks for what is not known; three in the legend
   CHECK_FALSE(contains(plot, "nan"));
 }
 
 TEST_CASE("more options: the second makes lines, of the rest the best counts, of seeds the mean") {
-  const auto plot = ablation_plot(
-      result_of({"lambda=0,0.5,1", "eta2=0,4", "seed=0,1", "dynamic=true,false"},
-                [](const AblationPoint& p) {
-                  return 0.1 * p.settings.eta2 + 0.2 * static_cast<double>(p.settings.seed) + 0.3 * p.settings.dynamic;
-                }),
-      "x");
+  const auto plot = ablation_plot(result_of({"lambda=0,0.5,1", "eta2=0,4", "seed=0,1", "dynamic=true,false"},
+                                            [](const AblationPoint& p) {
+                                              return 0.1 * p.settings.denoising.eta2 +
+                                                     0.2 * static_cast<double>(p.settings.seed) +
+                                                     0.3 * p.settings.conditioning.dynamic;
+                                            }),
+                                  "x");
   CHECK(contains(plot, "<title>eta2 4, lambda 0.5: 80.00</title>"));
   CHECK(contains(plot, "<title>eta2 0, lambda 1: 40.00</title>"));
   CHECK(contains(plot, "mean of seed 0, 1; at each point the best of dynamic true, false"));
@@ -72,7 +73,7 @@ TEST_CASE("options without numbers have places, files their names, and long name
                                             [](const AblationPoint& p) { return p.extractor.empty() ? 0.5 : 0.6; }),
                                   "x");
   CHECK(contains(plot, ">an_extractor_with_a_..</text>"));
-  CHECK_FALSE(contains(plot, "<polyline"));
+  CHECK_FALSE(contains(plot, "<polyline class=\"s"));
   CHECK(contains(plot, ": 60.00</title>"));
   // A grid of one point, and one of which nothing is known, are plots too.
   CHECK(contains(ablation_plot(result_of({"eta2=4"}, [](const AblationPoint&) { return 0.5; }), "x"), "50.00"));
@@ -80,7 +81,7 @@ TEST_CASE("options without numbers have places, files their names, and long name
 }
 
 TEST_CASE("the best row of a table is marked, and the record gives back what it was given") {
-  const auto result = result_of({"lambda=0,1"}, [](const AblationPoint& p) { return p.settings.lambda; });
+  const auto result = result_of({"lambda=0,1"}, [](const AblationPoint& p) { return p.settings.map.lambda; });
   const auto table = ablation_table(result, "calibrated");
   CHECK(contains(table, "\n*       1"));
   CHECK(count(table, "*") == 1);

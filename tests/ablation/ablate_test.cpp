@@ -69,11 +69,12 @@ TEST_CASE("points are what evaluate() finds, and share what they have in common"
   CHECK(result.rows.size() == 80);
   CHECK(result.reconstructed == 2 * kTestImages);  // once for each eta2
   check_same(
-      f.evaluate_with(f.model, [](Settings& s) { s.eta2 = 0, s.lambda = 0.25, s.map_layers = {2}, s.sigma = 1; }),
+      f.evaluate_with(
+          f.model, [](Settings& s) { s.denoising.eta2 = 0, s.map.lambda = 0.25, s.map.layers = {2}, s.map.sigma = 1; }),
       result, {"0", "0.25", "2", "1"});
   check_same(f.evaluate_with(f.model,
                              [](Settings& s) {
-                               s.eta2 = 4, s.lambda = 0.75, s.map_layers = {2, 3}, s.sigma = 4;
+                               s.denoising.eta2 = 4, s.map.lambda = 0.75, s.map.layers = {2, 3}, s.map.sigma = 4;
                              }),
              result, {"4", "0.75", "2+3", "4"});
   // Points differ at all.
@@ -103,7 +104,8 @@ TEST_CASE("points are what evaluate() finds, and share what they have in common"
   const auto more = f.ablate({"lambda=0.5:1:0.5", "eta2=4,7"});
   CHECK(more.reconstructed == kTestImages);  // eta2 7; the model's own layers and blur were computed above
   CHECK(more.rows.size() == 8);
-  check_same(f.evaluate_with(f.model, [](Settings& s) { s.eta2 = 7, s.lambda = 0.5; }), more, {"0.5", "7"});
+  check_same(f.evaluate_with(f.model, [](Settings& s) { s.denoising.eta2 = 7, s.map.lambda = 0.5; }), more,
+             {"0.5", "7"});
   CHECK(f.ablate({"lambda=0.5:1:0.5", "eta2=4,7"}).reconstructed == 0);
 }
 
@@ -119,12 +121,12 @@ TEST_CASE("what enters before detection is the same as the stages alone") {
   const auto copy = f.place.folder / "copy";
   fs::copy(f.model, copy, fs::copy_options::recursive);
   auto request = f.place.request("copy");
-  request.settings.gamma = 1;
+  request.settings.adaptation.gamma = 1;
   Trainer<Cpu>(f.ctx, request, {}).adapt();
-  request.settings.T_max = 200;
+  request.settings.conditioning.T_max = 200;
   Trainer<Cpu>(f.ctx, request, {}).calibrate();
   check_same(f.evaluate_with(copy, [](Settings&) {}), result, {"200", "1", "true"});
-  request.settings.dynamic = false;
+  request.settings.conditioning.dynamic = false;
   Trainer<Cpu>(f.ctx, request, {}).calibrate();
   check_same(f.evaluate_with(copy, [](Settings&) {}), result, {"200", "1", "false"});
   for (const auto& row : result.rows)
@@ -158,7 +160,7 @@ TEST_CASE("another extractor is adapted and calibrated, other settings of traini
   const auto result = f.ablate({"extractor=model," + other.string(), "iterations=6,4"});
   CHECK(result.done == 4);
   auto request = f.place.request("again");
-  request.settings.iterations = 4;
+  request.settings.training.iterations = 4;
   request.extractor = other;
   check_same(f.evaluate_with(f.place.train(request), [](Settings&) {}), result, {other.string(), "4"});
   check_same(f.evaluate_with(f.model, [](Settings&) {}), result, {"model", "6"});
@@ -230,7 +232,8 @@ TEST_CASE("rows of other models, images or numbers are refused, and bad images a
   CHECK(contains(result.skipped[0], "broken.png"));
   CHECK(f.ablate({"lambda=1", "omega=1"}).skipped == result.skipped);  // also where all is done
   CHECK(result.rows.front().metrics.images == 6);
-  check_same(f.evaluate_with(f.model, [](Settings& s) { s.lambda = 1, s.omega = 1; }), result, {"1", "1"});
+  check_same(f.evaluate_with(f.model, [](Settings& s) { s.map.lambda = 1, s.denoising.omega = 1; }), result,
+             {"1", "1"});
   f.dataset.test.clear();
   f.out = f.place.folder / "none";
   CHECK(contains(refusal([&] { f.ablate({"lambda=1"}); }), "has no test images"));

@@ -44,26 +44,26 @@ TEST_CASE("a grid's values are lists, ranges, or both, without drift") {
 
 TEST_CASE("points are all combinations, over the model's settings") {
   Settings model;
-  model.k = 7;
+  model.conditioning.k = 7;
   const auto points = Grid({"eta2=0,4", "map_layers=2,2+3", "vae=model,v.safetensors"}).points(model);
   REQUIRE(points.size() == 8);
   CHECK(points[0].values == Texts{"0", "2", "model"});
   CHECK(points[1].values == Texts{"0", "2", "v.safetensors"});
   CHECK(points[6].values == Texts{"4", "2+3", "model"});
-  CHECK(points[6].settings.eta2 == 4);
-  CHECK(points[6].settings.map_layers == std::vector<int>{2, 3});
-  CHECK(points[6].settings.k == 7);
+  CHECK(points[6].settings.denoising.eta2 == 4);
+  CHECK(points[6].settings.map.layers == std::vector<int>{2, 3});
+  CHECK(points[6].settings.conditioning.k == 7);
   CHECK(points[6].vae.empty());
   CHECK(points[7].vae == "v.safetensors");
   // What has no effect does not make points differ.
-  for (const auto& p : Grid({"dynamic=false", "k=5,6"}).points(model)) CHECK(p.settings.k == 7);
+  for (const auto& p : Grid({"dynamic=false", "k=5,6"}).points(model)) CHECK(p.settings.conditioning.k == 7);
   // One length of training replaces the other.
   const auto longer = Grid({"epochs=2"}).points(model);
-  CHECK(longer.front().settings.epochs == 2);
-  CHECK(longer.front().settings.iterations == 0);
+  CHECK(longer.front().settings.training.epochs == 2);
+  CHECK(longer.front().settings.training.iterations == 0);
 }
 
-TEST_CASE("every setting has a stage and can be in a grid, but for the threshold's") {
+TEST_CASE("every setting has a stage and can be in a grid, except the threshold's") {
   const nlohmann::json settings = Settings();
   for (const auto& item : settings.items()) {
     CAPTURE(item.key());
@@ -74,10 +74,16 @@ TEST_CASE("every setting has a stage and can be in a grid, but for the threshold
   CHECK(stage_of("base") == Stage::train);
   CHECK(stage_of("vae") == Stage::train);
   CHECK(stage_of("gamma") == Stage::adapt);
-  CHECK(stage_of("T_max") == Stage::condition);
-  CHECK(stage_of("eta2") == Stage::reconstruct);
+  CHECK(stage_of("extractor") == Stage::adapt);
+  CHECK(stage_of("tile_overlap") == Stage::train);
+  CHECK(stage_of("adapt_learning_rate") == Stage::adapt);
+  for (const char* name : {"k", "bins", "T_max", "dynamic", "dic_layer"}) CHECK(stage_of(name) == Stage::calibrate);
+  for (const char* name : {"steps", "eta", "eta2", "omega", "weights", "sample_posterior"})
+    CHECK(stage_of(name) == Stage::detect);
   CHECK(stage_of("map_layers") == Stage::map);
   CHECK(stage_of("lambda") == Stage::mix);
+  CHECK(stage_of("sigma") == Stage::mix);
+  CHECK(stage_of("false_alarm_rate") == Stage::threshold);
 }
 
 TEST_CASE("what is wrong with a grid is said") {
@@ -89,7 +95,7 @@ TEST_CASE("what is wrong with a grid is said") {
   CHECK(contains(refused({"lamda=0"}), "no option has this name; the nearest are 'lambda'"));
   CHECK(contains(refused({"false_alarm_rate=0.1"}), "moves the threshold"));
   CHECK(contains(refused({"eta2=0", "eta2=4"}), "is given twice"));
-  CHECK(contains(refused({"eta2=4,4.0"}), "the value 4 is there twice"));
+  CHECK(contains(refused({"eta2=4,4.0"}), "value 4 is listed twice"));
   CHECK(contains(refused({"eta2=four"}), "expected a number"));
   CHECK(contains(refused({"k=2.5"}), "expected a whole number"));
   CHECK(contains(refused({"dynamic=maybe"}), "expected true or false"));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "d3ad/backend/reference/attention.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_batch_norm_test {

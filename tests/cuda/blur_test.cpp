@@ -10,6 +10,7 @@
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/reference/blur.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 

@@ -202,15 +202,15 @@ TEST_CASE("conv_block takes the moments it is given") {
     const auto w = test::parameter(test::to_cuda<T>(test::random({16, 3, 3, 48}, 3).view()).view());
     const auto run = [&](View<const float, Device> x_moments, View<const float, Device> more_moments) {
       Tensor<T, Device> y({2, 9, 9, 16});
-      ops::conv_block<T>(ctx, {.y = y.view()},
-                         {.x = x.view(),
-                          .more = more.view(),
-                          .x_moments = x_moments,
-                          .more_moments = more_moments,
-                          .norm_scale = scale.view(),
-                          .norm_shift = shift.view(),
-                          .norm = {.groups = 4, .eps = 1e-5f}},
-                         w, {.kernel = 3, .pad = 1});
+      ops::conv_block(ctx, {.y = y.view()},
+                      {.x = x.view(),
+                       .more = more.view(),
+                       .x_moments = x_moments,
+                       .more_moments = more_moments,
+                       .norm_scale = scale.view(),
+                       .norm_shift = shift.view(),
+                       .norm = {.groups = 4, .eps = 1e-5f}},
+                      w, {.kernel = 3, .pad = 1});
       return test::from_cuda<T>(y.view());
     };
     Tensor<float, Device> a({2, 2, 1, 32}), b({2, 2, 1, 16});

@@ -9,6 +9,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_conv_parts_test {

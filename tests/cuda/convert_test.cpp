@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_convert_test {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "d3ad/backend/cuda/ops.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 

@@ -10,6 +10,7 @@
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/reference/distance.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_group_norm_test {

@@ -9,6 +9,7 @@
 
 #include "d3ad/autograd/adamw.hpp"
 #include "d3ad/backend/cuda/ops.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
 
@@ -95,7 +96,7 @@ TEST_CASE("sums on the GPU depend on the numbers alone, not on where they lie, a
       const View<float, Cuda> x{memory.data() + shift, {.c = size}};
       copy_from_host(x, host.data());
       sums[shift] = ops::sum_squares(ctx, x);
-      all[shift] = ops::sum_squares_all<float>(ctx, {{{}, {}, {}, x, {}}});
+      all[shift] = ops::sum_squares_all(ctx, {{{}, {}, {}, x, {}}});
     }
     CHECK(sums[0] == sums[1]);
     CHECK(all[0] == all[1]);
@@ -105,8 +106,8 @@ TEST_CASE("sums on the GPU depend on the numbers alone, not on where they lie, a
   bad.data()[70000] = std::nanf("");
   const auto x = test::to_cuda<float>(bad.view());
   CHECK(std::isnan(ops::sum_squares(ctx, x.view())));
-  CHECK(std::isnan(ops::sum_squares_all<float>(ctx, {{{}, {}, {}, x.view(), {}}})));
-  CHECK(ops::sum_squares_all<float>(ctx, {}) == 0);
+  CHECK(std::isnan(ops::sum_squares_all(ctx, {{{}, {}, {}, x.view(), {}}})));
+  CHECK(ops::sum_squares_all(ctx, {}) == 0);
   CHECK(ops::sum_squares(ctx, View<const float, Cuda>(x.data(), {.c = 0})) == 0);
 }
 
@@ -207,9 +208,9 @@ TEST_CASE("the optimizer's operations on the GPU refuse what does not fit") {
   const auto x = a.view(0), y = b.view(0);
   using doctest::Contains;
   CHECK_THROWS_WITH_AS(ops::adamw(ctx, x, x, y, x, {}, 1, 1), Contains("adamw: moments"), Error);
-  CHECK_THROWS_WITH_AS(ops::adamw_all<float>(ctx, {{x, x, x, y, {}}}, {}, 1, 1, 0), Contains("adamw: moments"), Error);
-  CHECK_THROWS_WITH_AS(ops::adamw_all<float>(ctx, {{x, x, x, x, y}}, {}, 1, 1, 0), Contains("ema: average"), Error);
-  CHECK_THROWS_WITH_AS(ops::adamw_all<float>(ctx, {a.tensor()}, {}, 0, 1, 0), Contains("expected 1 or more"), Error);
+  CHECK_THROWS_WITH_AS(ops::adamw_all(ctx, {{x, x, x, y, {}}}, {}, 1, 1, 0), Contains("adamw: moments"), Error);
+  CHECK_THROWS_WITH_AS(ops::adamw_all(ctx, {{x, x, x, x, y}}, {}, 1, 1, 0), Contains("ema: average"), Error);
+  CHECK_THROWS_WITH_AS(ops::adamw_all(ctx, {a.tensor()}, {}, 0, 1, 0), Contains("expected 1 or more"), Error);
   CHECK_THROWS_WITH_AS(ops::ema(ctx, x, y, 0.5f), Contains("ema: average"), Error);
 }
 

@@ -13,6 +13,7 @@
 #include "d3ad/backend/cuda/cublas.hpp"
 #include "d3ad/backend/cuda/linear.hpp"
 #include "d3ad/backend/cuda/packed_weights.hpp"
+#include "d3ad/backend/reference/ops.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_products_test {

@@ -1,13 +1,12 @@
 // Images: every kind that is read, what is refused and how; resizing against Pillow's results.
 
-#include "d3ad/data/image.hpp"
-
 #include <doctest/doctest.h>
 
 #include <array>
 #include <cstring>
 
 #include "d3ad/core/rng.hpp"
+#include "d3ad/data/image-inl.hpp"
 #include "d3ad/data/resize.hpp"
 #include "support/golden.hpp"
 #include "support/temporary_folder.hpp"

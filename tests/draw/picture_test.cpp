@@ -1,14 +1,13 @@
-// Pictures: colours, outlines, masks, panels, text, plots.
+// Pictures: colours, outlines, masks, panels under their labels.
 
 #include "d3ad/draw/picture.hpp"
 
 #include <doctest/doctest.h>
 
-#include "d3ad/draw/plot.hpp"
-
 namespace picture_test {
 
 using namespace d3ad;
+using namespace d3ad::draw;
 
 namespace {
 
@@ -74,35 +73,11 @@ TEST_CASE("panels stand in a row under their labels") {
   CHECK(row.width == 6 + 20 + 6 + 12 + 6);
   CHECK(count(row, {9, 9, 9}) == 200);
   CHECK(count(row, {255, 0, 0}) == 120);
-  CHECK(count(row, {40, 40, 40}) > 20);
+  int ink = 0;
+  for (int y = 0; y < 16; ++y)
+    for (int x = 0; x < row.width; ++x) ink += row.at(x, y)[0] < 128;
+  CHECK(ink > 20);
   CHECK_THROWS_AS(side_by_side({grey}, {}), Error);
-}
-
-TEST_CASE("text has its size, and signs that are not in the font are boxes") {
-  Image page(200, 20, 3);
-  draw_text(page, 0, 0, "I", {255, 255, 255});
-  CHECK(count(page, {255, 255, 255}) == 11);
-  Image other(200, 20, 3);
-  draw_text(other, 0, 0, "i", {255, 255, 255});
-  CHECK(page.pixels == other.pixels);
-  draw_text(page, 190, 15, "@@@@", {255, 255, 255}, 3);  // over the border
-  CHECK(text_pixels("abc", 2) == 36);
-}
-
-TEST_CASE("a plot shows its line, whatever the numbers") {
-  const Colour line{31, 119, 180};
-  const auto plot_of = [](std::vector<double> x, std::vector<double> y, bool log_y = false) {
-    return plot::line_plot({{.label = "loss", .x = std::move(x), .y = std::move(y)}},
-                           {.title = "t", .x_label = "x", .y_label = "y", .log_y = log_y});
-  };
-  CHECK(count(plot_of({0, 1, 2}, {3, 1, 2}), line) > 500);
-  CHECK(count(plot_of({1, 2, 3}, {1, 0.01, 1e-4}, true), line) > 500);
-  CHECK(count(plot_of({5}, {5}), line) > 0);
-  CHECK(count(plot_of({1, 2}, {7, 7}), line) > 100);
-  for (const auto& odd : {plot_of({}, {}), plot_of({1, 2}, {NAN, INFINITY}), plot_of({1, 2}, {0, -1}, true)}) {
-    CHECK(odd.width == 960);
-    CHECK(odd.height == 540);
-  }
 }
 
 }  // namespace picture_test

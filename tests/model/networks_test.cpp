@@ -6,11 +6,13 @@
 
 #include <functional>
 #include <initializer_list>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "d3ad/autograd/functions.hpp"
+#include "d3ad/models/recognise.hpp"
 #include "support/compare.hpp"
 #include "support/temporary_folder.hpp"
 

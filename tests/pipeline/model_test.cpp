@@ -40,8 +40,8 @@ TEST_CASE("a model is trained, found again and finds what is wrong") {
     stages.insert(stage);
   };
   auto request = place.request();
-  request.settings.gamma = 1;
-  request.settings.iterations = 150;
+  request.settings.adaptation.gamma = 1;
+  request.settings.training.iterations = 150;
   const auto model = place.train(request, events);
   CHECK(stages == std::set<std::string>{"encode", "train", "adapt", "condition", "calibrate"});
   for (const char* name :
@@ -160,7 +160,7 @@ TEST_CASE("a checkpoint of other settings is refused, a damaged latent file is m
   const Place place;
   const auto model = place.train(place.request());
   auto other = place.request();
-  other.settings.learning_rate = 1e-3;
+  other.settings.training.learning_rate = 1e-3;
   CHECK(contains(refusal([&] { place.train(other); }), "is a checkpoint of a training with other images or settings"));
   write_atomically(model / "work/latents.safetensors", std::string_view("nonsense"));
   std::string notes;
@@ -248,8 +248,8 @@ TEST_CASE("held-back images change the calibration and nothing that is learned")
   const Place place;
   auto request = place.request();
   request.good.resize(5);
-  request.settings.held_back = 0.4;
-  request.settings.iterations = 2;
+  request.settings.data.held_back = 0.4;
+  request.settings.training.iterations = 2;
   const auto files = [&](const char* name) {
     request.model = place.folder / name;
     place.train(request);
@@ -303,11 +303,11 @@ TEST_CASE("calibrating and adapting again change the later stages only") {
   const auto before = file_sha256(model / "unet.safetensors");
   Context<Cpu> ctx({.threads = 2});
   auto change = request;
-  change.settings.T_max = 200;
+  change.settings.conditioning.T_max = 200;
   Trainer<Cpu>(ctx, change, {}).calibrate();
   CHECK(file_sha256(model / "unet.safetensors") == before);
-  CHECK(Detector<Cpu>(ctx, model).settings().T_max == 200);
-  change.settings.gamma = 1;
+  CHECK(Detector<Cpu>(ctx, model).settings().conditioning.T_max == 200);
+  change.settings.adaptation.gamma = 1;
   const auto extractor = file_sha256(model / "extractor.safetensors");
   Trainer<Cpu>(ctx, change, {}).adapt();
   CHECK(file_sha256(model / "extractor.safetensors") != extractor);
@@ -343,7 +343,7 @@ TEST_CASE("a model of tiles judges a large image tile by tile, and is evaluated 
   auto request = place.request();
   request.good.clear();
   for (const auto& s : open_dataset(place.data, "wide").train) request.good.push_back(s.image);
-  request.settings.tile = kSize, request.settings.iterations = 20, request.settings.gamma = 1;
+  request.settings.data.tile = kSize, request.settings.training.iterations = 20, request.settings.adaptation.gamma = 1;
   std::string notes;
   TrainEvents events;
   events.note = [&](const std::string& text) { notes += text + '\n'; };

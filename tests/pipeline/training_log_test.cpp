@@ -7,10 +7,12 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "support/event_reader.hpp"
+#include "support/locale.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace training_log_test {
@@ -133,6 +135,24 @@ TEST_CASE("a log has means over its steps, the same rows stopped or not") {
     REQUIRE(b.scalars.count(entry.first) == 1);
     if (entry.first.first != "unet/images_per_second") CHECK(b.scalars.at(entry.first).value == entry.second.value);
   }
+}
+
+TEST_CASE("a log's table is the same in every locale, and its curve is a picture") {
+  const test::TemporaryFolder folder;
+  TrainingLog log(4000, 16);
+  for (int i = 1; i <= 4000; ++i) log.step(step(i));
+  log.write_csv(folder / "plain.csv");
+  {
+    const test::CommaLocale other;
+    log.write_csv(folder / "other.csv");
+  }
+  const auto csv = bytes_of(folder / "plain.csv");
+  CHECK(csv.find("\n4000,0.002") != std::string::npos);
+  CHECK(bytes_of(folder / "other.csv") == csv);
+  log.write_curve(folder / "loss.png");
+  const Image curve = read_image(folder / "loss.png");
+  CHECK(curve.width == 960);
+  CHECK(curve.height == 540);
 }
 
 TEST_CASE("what is no log is begun anew") {

@@ -60,8 +60,9 @@ struct Place {
     for (const auto& s : open_dataset(data, "part").train) r.good.push_back(s.image);
     r.vae = folder / "vae.safetensors", r.extractor = folder / "resnet.safetensors", r.model = model;
     auto& s = r.settings;
-    s.image_size = kSize, s.base = 32, s.multipliers = {1, 1}, s.attention = {2}, s.heads = 2, s.iterations = 2;
-    s.batch = 2, s.k = 2, s.steps = 2, s.T_max = 80, s.held_back = 0;
+    s.data.image_size = kSize, s.unet.base = 32, s.unet.multipliers = {1, 1}, s.unet.attention = {2}, s.unet.heads = 2,
+    s.training.iterations = 2;
+    s.training.batch = 2, s.conditioning.k = 2, s.denoising.steps = 2, s.conditioning.T_max = 80, s.data.held_back = 0;
     Context<Cpu> ctx({.threads = 2});
     Trainer<Cpu>(ctx, r, {}).run();
   }
@@ -84,7 +85,7 @@ std::size_t count(const std::string& text, const std::string& part) {
   return n;
 }
 
-std::string embedded(const Image& image) { return detail::base64(encode_png(image)); }
+std::string embedded(const Image& image) { return draw::base64(encode_png(image)); }
 
 std::vector<std::string> names_of(const std::vector<Sample>& samples) {
   std::vector<std::string> out;
@@ -175,7 +176,7 @@ TEST_CASE("the grid shows what the detector finds") {
   const auto d = detector(read_input(samples[3].image, kSize));
   CHECK(contains(svg, embedded(to_image(d.input, kSize))));
   CHECK(contains(svg, embedded(to_image(d.reconstruction, kSize))));
-  CHECK(contains(svg, embedded(heat_map(d.map, kSize, 0, detector.brightest()))));
+  CHECK(contains(svg, embedded(draw::heat_map(d.map, kSize, 0, detector.brightest()))));
   CHECK(contains(svg, embedded(Place::half())));
   CHECK(contains(svg, ">score " + fixed(double{d.score}, 3)));
   CHECK(contains(svg, ">spot/000<"));
@@ -228,7 +229,7 @@ TEST_CASE("scaling and noising begin where denoising begins, and omega = 0 is wh
   auto both = perturb(detector, read_input(samples[0].image, kSize), 1, 0).map;
   both.insert(both.end(), second.map.begin(), second.map.end());
   const auto range = std::minmax_element(both.begin(), both.end());
-  CHECK(contains(svg, embedded(heat_map(second.map, kSize, *range.first, *range.second))));
+  CHECK(contains(svg, embedded(draw::heat_map(second.map, kSize, *range.first, *range.second))));
 }
 
 TEST_CASE("bins count every image once, and are those that detection chooses") {
@@ -272,7 +273,7 @@ TEST_CASE("a sweep of omega has evaluate's metrics and the detector's reconstruc
   OmegaSweep sweep(shown);
   CHECK(contains(refusal([&] { sweep.figure({}); }), "no values"));
   for (const double omega : {0.0, 0.5}) {
-    Detector<Cpu> detector(ctx, place().model, [&](Settings& s) { s.omega = omega; });
+    Detector<Cpu> detector(ctx, place().model, [&](Settings& s) { s.denoising.omega = omega; });
     const auto result = sweep.add(detector, dataset, {.batch = 2});
     CHECK(sweep.points().back().metrics.i_auroc == result.rows.front().i_auroc);
     CHECK(result.rows.front().protocol == "paper");
@@ -296,14 +297,14 @@ TEST_CASE("a sweep of omega has evaluate's metrics and the detector's reconstruc
 TEST_CASE("a grid of panels refuses rows of another length, and shortens long names") {
   PanelGrid grid{.cell = 40, .columns = {{"a"}, {"b"}}};
   grid.rows.push_back({"a very long name of an image: Prüfstück", "", {Image(4, 4, 3), std::nullopt}});
-  Drawing d(grid.width(), grid.height());
+  draw::Drawing d(grid.width(), grid.height());
   grid.draw(d, 0, 0);
   const auto svg = d.svg("");
   CHECK(contains(svg, "…"));
   CHECK(contains(svg, "stück<"));
   CHECK(contains(svg, ">none<"));
   grid.rows.push_back({"short", "", {Image(4, 4, 3)}});
-  Drawing again(grid.width(), grid.height());
+  draw::Drawing again(grid.width(), grid.height());
   CHECK(contains(refusal([&] { grid.draw(again, 0, 0); }), "1 pictures for 2 columns"));
 }
 

@@ -1,15 +1,12 @@
-// The report's parts: text that is safe in HTML, base64, charts; curves whose areas are the metrics.
+// The report's parts: text that is safe in HTML, base64; curves whose areas are the metrics.
 
 #include "d3ad/report/report.hpp"
 
 #include <doctest/doctest.h>
 
-#include "support/temporary_folder.hpp"
-
 namespace report_test {
 
 using namespace d3ad;
-using test::contains;
 
 namespace {
 
@@ -22,12 +19,12 @@ double area(const anomaly::Curve& c) {
 }  // namespace
 
 TEST_CASE("text is escaped for HTML, bytes become base64") {
-  CHECK(html_escape("<a href=\"x\">&") == "&lt;a href=&quot;x&quot;&gt;&amp;");
+  CHECK(draw::html_escape("<a href=\"x\">&") == "&lt;a href=&quot;x&quot;&gt;&amp;");
   // RFC 4648, section 10.
   for (const auto& [plain, coded] : std::vector<std::pair<std::string, std::string>>{
            {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}})
-    CHECK(detail::base64(plain) == coded);
-  CHECK(detail::base64(std::string("\xff\xfe", 2)) == "//4=");
+    CHECK(draw::base64(plain) == coded);
+  CHECK(draw::base64(std::string("\xff\xfe", 2)) == "//4=");
 }
 
 TEST_CASE("the areas under the drawn curves are the metrics") {
@@ -56,28 +53,6 @@ TEST_CASE("the areas under the drawn curves are the metrics") {
   one.add(1, true);
   one.sort();
   CHECK(anomaly::roc_curve(one).x.empty());
-}
-
-TEST_CASE("charts hold their labels, escaped, and only finite numbers") {
-  const auto chart = svg::lines({{"a<b", {0, 1, 2}, {1, NAN, 3}}},
-                                {.title = "T & t", .x_label = "x", .y_label = "y", .mark_label = ""});
-  CHECK(contains(chart, "T &amp; t"));
-  CHECK(contains(chart, "a&lt;b"));
-  CHECK_FALSE(contains(chart, "nan"));
-  CHECK_FALSE(contains(chart, "inf"));
-  CHECK(svg::lines({{"empty", {}, {}}}, {.title = "t", .x_label = "", .y_label = "", .mark_label = ""}).empty());
-  // A log axis of one value, and of zero.
-  const auto flat = svg::lines({{"s", {1, 1}, {0, 0}}},
-                               {.title = "t", .x_label = "", .y_label = "", .log_y = true, .mark_label = ""});
-  CHECK_FALSE(contains(flat, "nan"));
-  // Losses over more than a decade: round numbers, not powers of some fraction.
-  const auto decades = svg::lines({{"s", {0, 1}, {0.01, 1.5}}},
-                                  {.title = "t", .x_label = "", .y_label = "", .log_y = true, .mark_label = ""});
-  for (const char* tick : {">0.01<", ">0.05<", ">0.2<", ">1<"}) CHECK(contains(decades, tick));
-  const auto bars = svg::bars({{"good", {1, 5}}, {"faulty", {0, 2}}}, {"20", "30"},
-                              {.title = "T", .x_label = "", .y_label = "", .mark_label = ""});
-  CHECK(contains(bars, "<title>good, 30: 5</title>"));
-  CHECK_THROWS_AS(svg::bars({}, {}, {}), Error);
 }
 
 }  // namespace report_test

@@ -89,17 +89,17 @@ struct Place {
     r.category = "stripes";
     for (const auto& s : open_dataset(data, "stripes").train) r.good.push_back(s.image);
     r.vae = vae, r.extractor = extractor, r.model = folder / model;
-    r.settings.image_size = kSize;
-    r.settings.base = 32;
-    r.settings.multipliers = {1, 1};
-    r.settings.attention = {2};
-    r.settings.heads = 2;
-    r.settings.iterations = 6;
-    r.settings.batch = 3;
-    r.settings.k = 2;
-    r.settings.steps = 2;
-    r.settings.T_max = 80;
-    r.settings.eta2 = 4;
+    r.settings.data.image_size = kSize;
+    r.settings.unet.base = 32;
+    r.settings.unet.multipliers = {1, 1};
+    r.settings.unet.attention = {2};
+    r.settings.unet.heads = 2;
+    r.settings.training.iterations = 6;
+    r.settings.training.batch = 3;
+    r.settings.conditioning.k = 2;
+    r.settings.denoising.steps = 2;
+    r.settings.conditioning.T_max = 80;
+    r.settings.denoising.eta2 = 4;
     return r;
   }
   std::filesystem::path train(const TrainRequest& r, TrainEvents events = {}) const {

@@ -12,13 +12,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "d3ad/ablation/grid.hpp"
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/pipeline/train.hpp"
 
 namespace d3ad {
@@ -27,183 +28,48 @@ template <class Device>
 class AblationModels {
  public:
   AblationModels(Context<Device>& ctx, std::filesystem::path model, std::filesystem::path work, const Dataset& dataset,
-                 TrainEvents events)
-      : ctx_(ctx), model_(std::move(model)), work_(std::move(work)), events_(std::move(events)) {
-    config_ = ModelFolder(model_).read();
-    for (const auto& s : dataset.train) good_.push_back(std::filesystem::absolute(s.image));
-    category_ = dataset.category;
-  }
+                 TrainEvents events);
 
   const ModelConfig& config() const { return config_; }
 
   // Refuses points whose files are not there or are no such network, before anything is computed.
-  void check(const std::vector<AblationPoint>& points) {
-    for (const auto& p : points) {
-      vae_of(p), extractor_of(p);
-      if (changed(p) == Stage::reconstruct) continue;
-      D3AD_CHECK(!good_.empty(), "the grid needs training, adaptation or calibration, and '", category_,
-                 "' has no good images to learn from");
-      const bool needed = changes(p, Stage::train) || (changes(p, Stage::adapt) && p.extractor.empty());
-      if (!needed) continue;
-      const std::filesystem::path source = config_.extractor_source;
-      D3AD_CHECK(
-          std::filesystem::exists(source), "the extractor '", source.string(),
-          "' this model was trained with is not there any more; the grid's training or adaptation starts from it");
-      const auto found = checksum(source.string(), [&] { return checkpoint_sha256(Checkpoint(source)); });
-      D3AD_CHECK(found == config_.extractor_source_sha256, "'", source.string(),
-                 "' is not the extractor this model was trained with (another checksum)");
-    }
-  }
+  void check(const std::vector<AblationPoint>& points);
 
   // What points have in common whose results up to a stage are the same; texts that order as points should follow each
   // other.
-  std::string key(const AblationPoint& point, Stage upto) {
-    nlohmann::json json = {{"vae", vae_of(point)}};
-    if (upto >= Stage::adapt) json["extractor"] = extractor_of(point);
-    const nlohmann::json settings = point.settings;
-    for (const auto& item : settings.items())
-      if (item.key() != "false_alarm_rate" && stage_of(item.key()) <= upto) json[item.key()] = item.value();
-    return json.dump();
-  }
+  std::string key(const AblationPoint& point, Stage upto);
 
   // Whether the point's options of this stage are others than the model's.
-  bool changes(const AblationPoint& point, Stage stage) {
-    if (stage == Stage::train && vae_of(point) != config_.vae_sha256) return true;
-    if (stage == Stage::adapt && extractor_of(point) != config_.extractor_source_sha256) return true;
-    const nlohmann::json own = config_.settings, wanted = point.settings;
-    for (const auto& item : own.items())
-      if (stage_of(item.key()) == stage && wanted.at(item.key()) != item.value()) return true;
-    return false;
-  }
-  // The first stage that has to be repeated; reconstruct at the latest.
-  Stage changed(const AblationPoint& point) {
-    for (const Stage s : {Stage::train, Stage::adapt, Stage::condition})
-      if (changes(point, s)) return s;
-    return Stage::reconstruct;
-  }
+  bool changes(const AblationPoint& point, Stage stage);
+  // The first stage that has to be repeated; detect at the latest.
+  Stage changed(const AblationPoint& point);
 
   // What the point changes of the model up to a stage, as JSON: {"eta2":4.0,"lambda":0.5}. Networks by their checksums.
-  std::string difference(const AblationPoint& point, Stage upto = Stage::mix) {
-    nlohmann::json json = nlohmann::json::object();
-    const nlohmann::json own = config_.settings, wanted = point.settings;
-    for (const auto& item : own.items())
-      if (stage_of(item.key()) <= upto && wanted.at(item.key()) != item.value())
-        json[item.key()] = wanted.at(item.key());
-    if (vae_of(point) != config_.vae_sha256) json["vae"] = vae_of(point);
-    if (upto >= Stage::adapt && extractor_of(point) != config_.extractor_source_sha256)
-      json["extractor"] = extractor_of(point);
-    return json.dump();
-  }
+  std::string difference(const AblationPoint& point, Stage upto = Stage::mix);
 
   // Where the model of a stage that the point changes lies or will lie.
-  std::filesystem::path place(const AblationPoint& point, Stage stage) {
-    Sha256 hash;
-    hash.update(key(point, stage));
-    const char* name = stage == Stage::train ? "train-" : stage == Stage::adapt ? "adapt-" : "calibrate-";
-    return work_ / (name + hash.hex().substr(0, 12));
-  }
+  std::filesystem::path place(const AblationPoint& point, Stage stage);
 
   // The finished model of a point.
-  std::filesystem::path folder(const AblationPoint& point) {
-    auto at = model_;
-    if (changes(point, Stage::train)) {
-      const auto to = place(point, Stage::train);
-      if (!ModelFolder(to).finished()) train(point, to);
-      at = to;
-    }
-    for (const Stage stage : {Stage::adapt, Stage::condition}) {
-      if (!changes(point, stage)) continue;
-      const auto to = place(point, stage);
-      if (!ModelFolder(to).finished()) later(point, stage, at, to);
-      at = to;
-    }
-    return at;
-  }
+  std::filesystem::path folder(const AblationPoint& point);
 
  private:
   // The checksum of the point's network, which has to be one of its kind.
-  std::string vae_of(const AblationPoint& p) {
-    if (p.vae.empty()) return config_.vae_sha256;
-    return checksum(p.vae, [&] {
-      const Checkpoint file(autoencoder_weights(p.vae));
-      const auto kind = recognise(file, autoencoder_config(p.vae)).kind;
-      D3AD_CHECK(kind == NetworkKind::vae || kind == NetworkKind::tiny_vae, "--grid vae: '", p.vae, "' holds no ",
-                 "autoencoder that is known here");
-      return checkpoint_sha256(file);
-    });
-  }
-  std::string extractor_of(const AblationPoint& p) {
-    if (p.extractor.empty()) return config_.extractor_source_sha256;
-    return checksum(p.extractor, [&] {
-      const Checkpoint file(p.extractor);
-      D3AD_CHECK(recognise(file).kind == NetworkKind::resnet, "--grid extractor: '", p.extractor, "' holds no ResNet");
-      return checkpoint_sha256(file);
-    });
-  }
+  std::string vae_of(const AblationPoint& p);
+  std::string extractor_of(const AblationPoint& p);
   template <class Compute>
-  const std::string& checksum(const std::string& path, Compute&& compute) {
-    const auto at = checksums_.find(path);
-    return at != checksums_.end() ? at->second : checksums_.emplace(path, compute()).first->second;
-  }
+  const std::string& checksum(const std::string& path, Compute&& compute);
 
   // The model's settings, with the point's up to a stage.
-  Settings settings(const AblationPoint& point, Stage upto) const {
-    nlohmann::json json = config_.settings;
-    const nlohmann::json wanted = point.settings;
-    for (const auto& item : wanted.items())
-      if (stage_of(item.key()) <= upto) json[item.key()] = item.value();
-    return json.get<Settings>();
-  }
+  Settings settings(const AblationPoint& point, Stage upto) const;
 
-  TrainRequest request(const AblationPoint& point, Stage stage, const std::filesystem::path& to) const {
-    TrainRequest r;
-    r.category = category_, r.good = good_, r.model = to, r.settings = settings(point, stage);
-    return r;
-  }
+  TrainRequest request(const AblationPoint& point, Stage stage, const std::filesystem::path& to) const;
 
-  void train(const AblationPoint& point, const std::filesystem::path& to) {
-    auto r = request(point, Stage::train, to);
-    const bool copied = !config_.vae_path.is_absolute();
-    r.vae = !point.vae.empty() ? std::filesystem::path(point.vae)
-            : copied           ? model_ / config_.vae_path
-                               : config_.vae_path;
-    r.copy_vae = copied && point.vae.empty();
-    r.extractor = config_.extractor_source;
-    events_.note(concat("training the UNet for ", difference(point, Stage::train), " in '", to.string(),
-                        "', which takes as long as the model's own training"));
-    Trainer<Device>(ctx_, std::move(r), events_).run();
-  }
+  void train(const AblationPoint& point, const std::filesystem::path& to);
 
   // d3ad adapt or calibrate on a copy of the model at `from`, which is at `to` when it is finished.
   void later(const AblationPoint& point, Stage stage, const std::filesystem::path& from,
-             const std::filesystem::path& to) {
-    namespace fs = std::filesystem;
-    auto unfinished = to;
-    unfinished += ".part";
-    std::error_code error;
-    fs::remove_all(unfinished, error);
-    create_folders(unfinished);
-    for (const char* name : {"unet.safetensors", "extractor.safetensors", "dic.safetensors", "calibration.json",
-                             "vae.safetensors", "loss.csv", "loss.png"}) {
-      if (!fs::exists(from / name)) continue;
-      // Not of a symbolic link: what replaces that one would replace the file behind it.
-      fs::create_hard_link(fs::canonical(from / name), unfinished / name, error);
-      if (error) fs::copy_file(from / name, unfinished / name, error);
-      if (error) detail::fail_system("cannot write", unfinished / name, error.value());
-    }
-    auto config = ModelFolder(from).read();
-    if (stage == Stage::adapt && !point.extractor.empty()) {
-      config.extractor_source = fs::absolute(point.extractor).string();
-      config.extractor_source_sha256 = extractor_of(point);
-    }
-    ModelFolder(unfinished).write(config);
-    {
-      Trainer<Device> trainer(ctx_, request(point, stage, unfinished), events_);
-      stage == Stage::adapt ? trainer.adapt() : trainer.calibrate();
-    }
-    fs::rename(unfinished, to, error);
-    if (error) detail::fail_system("cannot rename", unfinished, error.value());
-  }
+             const std::filesystem::path& to);
 
   Context<Device>& ctx_;
   std::filesystem::path model_, work_;
@@ -215,3 +81,7 @@ class AblationModels {
 };
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/ablation/ablate_models-inl.hpp"
+#endif

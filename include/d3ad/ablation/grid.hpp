@@ -1,14 +1,14 @@
 #pragma once
 // The grid of an ablation: options with several values each, and the points that are all their combinations.
 //
-//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence where one is wrong
+//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence if one is wrong
 //   for (const AblationPoint& p : grid.points(model_settings)) use(p.settings, p.values)     3 x 11 x 2 of them
 //
 // Options are all settings that change what is measured, with their names on the command line, and `vae` and
 // `extractor`, whose values are files, or the word "model" for the model's own. A range from:to:step holds both ends.
 // Values that are lists themselves have + for the comma.
 //
-// Stage says where an option enters. Points with the same values up to a stage share its result.
+// Stage (model/option.hpp) says where an option enters. Points with the same values up to a stage share its result.
 
 #include <algorithm>
 #include <cmath>
@@ -21,93 +21,22 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/table.hpp"
-#include "d3ad/model/settings.hpp"
-#include "d3ad/model/settings_text.hpp"
+#include "d3ad/model/option.hpp"
+#include "d3ad/model/settings_json.hpp"
 #include "d3ad/weights/nearest_names.hpp"
 
 namespace d3ad {
 
-// In the order they follow each other. An option is changed from its stage on, and what came before stays as the model
-// has it: T_max, say, enters at `condition`, although an adaptation looks at it too.
-enum class Stage {
-  train,        // d3ad train: the UNet
-  adapt,        // d3ad adapt: the extractor
-  condition,    // d3ad calibrate: T̂ and the maps' ranges
-  reconstruct,  // d3ad evaluate from here on: latents denoised
-  map,          // layers compared
-  mix           // both maps weighed and blurred
-};
-
-// Options of the later stages; all other settings are the training's.
-inline Stage stage_of(const std::string& option) {
-  static const std::map<std::string, Stage> kLater{{"gamma", Stage::adapt},
-                                                   {"adapt_learning_rate", Stage::adapt},
-                                                   {"extractor", Stage::adapt},
-                                                   {"k", Stage::condition},
-                                                   {"bins", Stage::condition},
-                                                   {"T_max", Stage::condition},
-                                                   {"dynamic", Stage::condition},
-                                                   {"dic_layer", Stage::condition},
-                                                   {"steps", Stage::reconstruct},
-                                                   {"eta", Stage::reconstruct},
-                                                   {"eta2", Stage::reconstruct},
-                                                   {"omega", Stage::reconstruct},
-                                                   {"weights", Stage::reconstruct},
-                                                   {"sample_posterior", Stage::reconstruct},
-                                                   {"map_layers", Stage::map},
-                                                   {"lambda", Stage::mix},
-                                                   {"sigma", Stage::mix}};
-  const auto at = kLater.find(option);
-  return at == kLater.end() ? Stage::train : at->second;
-}
+// Where an option of a grid enters: a setting as it is described, a network's file with what is made from it.
+Stage stage_of(const std::string& option);
 
 struct AblationPoint {
   std::vector<std::string> values;  // of the grid's options, as text
-  Settings settings;                // the model's, but for the options
+  Settings settings;                // the model's, except for the options
   std::string vae, extractor;       // files; empty: the model's own
 };
-
-namespace detail {
-
-inline std::vector<std::string> split(const std::string& text, char at) {
-  std::vector<std::string> out;
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find(at, start), text.size());
-    out.push_back(text.substr(start, end - start));
-    start = end + 1;
-  }
-  return out;
-}
-
-// from, from + step, ... to, each rounded to twelve digits, so that 0.1 three times is 0.3. `said` begins sentences.
-inline std::vector<std::string> range_values(const std::string& said, const std::vector<std::string>& parts, bool whole,
-                                             std::size_t most) {
-  D3AD_CHECK(parts.size() == 3, said, ": a range is from:to:step, as 0.5:1:0.05");
-  double ends[3];
-  for (std::size_t i = 0; i < 3; ++i) {
-    ends[i] = setting_from_text(said + ":", parts[i], 0.0).get<double>();
-    D3AD_CHECK(std::isfinite(ends[i]), said, ": '", parts[i], "' is not a finite number");
-    D3AD_CHECK(!whole || ends[i] == std::round(ends[i]), said, ": this option takes whole numbers, not ", parts[i]);
-  }
-  const auto [from, to, step] = ends;
-  D3AD_CHECK(step != 0, said, ": the step is 0");
-  const double count = (to - from) / step;
-  D3AD_CHECK(count >= 0, said, ": a step of ", parts[2], " does not lead from ", parts[0], " to ", parts[1]);
-  D3AD_CHECK(count < static_cast<double>(most), said, ": these are more than ", most, " values");
-  const auto text = [](double value) {
-    char digits[32];
-    std::snprintf(digits, sizeof(digits), "%.12g", value == 0 ? 0.0 : value);
-    return std::string(digits);
-  };
-  D3AD_CHECK(std::abs(count - std::round(count)) < 1e-6, said, ": steps of ", parts[2], " from ", parts[0],
-             " do not meet ", parts[1], "; the last would be at ", text(from + std::floor(count) * step));
-  std::vector<std::string> out;
-  for (int i = 0; i <= static_cast<int>(std::round(count)); ++i) out.push_back(text(from + i * step));
-  return out;
-}
-
-}  // namespace detail
 
 class Grid {
  public:
@@ -120,124 +49,32 @@ class Grid {
   };
   static constexpr std::size_t kMostPoints = 2000;
 
-  explicit Grid(const std::vector<std::string>& options) {
-    D3AD_CHECK(!options.empty(), "the grid has no option; give one, as --grid eta2=0,4");
-    for (const auto& text : options) add(text);
-  }
+  explicit Grid(const std::vector<std::string>& options);
 
   const std::vector<Option>& options() const { return options_; }
   // Names an option can have.
-  static const std::vector<std::string>& names() {
-    static const std::vector<std::string> kNames = [] {
-      std::vector<std::string> names{"extractor", "vae"};
-      const nlohmann::json settings = Settings();
-      for (const auto& item : settings.items())
-        if (item.key() != "preset" && item.key() != "false_alarm_rate") names.push_back(item.key());
-      return names;
-    }();
-    return kNames;
-  }
+  static const std::vector<std::string>& names();
 
   // A value as the grid writes it.
-  static std::string text(const nlohmann::json& value) {
-    if (value.is_number_float()) return number(value.get<double>());
-    std::string out = setting_text(value);
-    if (value.is_array()) std::replace(out.begin(), out.end(), ',', '+');
-    return out;
-  }
+  static std::string text(const nlohmann::json& value);
 
-  // All combinations over the settings of a model, the last option's values next to each other. Error where the
+  // All combinations over the settings of a model, the last option's values next to each other. Error if the
   // settings of one make no sense.
-  std::vector<AblationPoint> points(const Settings& model) const {
-    std::vector<AblationPoint> out{{{}, model, "", ""}};
-    std::vector<nlohmann::json> settings{nlohmann::json(model)};
-    for (const auto& option : options_) {
-      std::vector<AblationPoint> longer;
-      std::vector<nlohmann::json> changed;
-      for (std::size_t p = 0; p < out.size(); ++p)
-        for (std::size_t v = 0; v < option.values.size(); ++v) {
-          longer.push_back(out[p]);
-          changed.push_back(settings[p]);
-          auto& point = longer.back();
-          point.values.push_back(option.texts[v]);
-          const std::string file = option.texts[v] == "model" ? "" : option.texts[v];
-          if (option.name == "vae")
-            point.vae = file;
-          else if (option.name == "extractor")
-            point.extractor = file;
-          else
-            changed.back()[option.name] = option.values[v];
-        }
-      out = std::move(longer), settings = std::move(changed);
-    }
-    for (std::size_t p = 0; p < out.size(); ++p) out[p].settings = checked(std::move(settings[p]), model);
-    return out;
-  }
+  std::vector<AblationPoint> points(const Settings& model) const;
 
  private:
-  void add(const std::string& text) {
-    const auto equals = text.find('=');
-    D3AD_CHECK(equals != std::string::npos && equals > 0, "--grid ", text,
-               ": expected OPTION=VALUES, as eta2=0,4 or lambda=0.5:1:0.05");
-    Option option;
-    option.name = text.substr(0, equals);
-    while (option.name.starts_with('-')) option.name.erase(0, 1);
-    std::replace(option.name.begin(), option.name.end(), '-', '_');
-    const std::string said = concat("--grid ", option.name);
-    D3AD_CHECK(option.name != "false_alarm_rate", said,
-               ": it moves the threshold and changes nothing of what an ablation measures");
-    const auto& known = names();
-    D3AD_CHECK(std::find(known.begin(), known.end(), option.name) != known.end(), said, ": no option has this name",
-               nearest_names(known, option.name));
-    for (const auto& other : options_)
-      D3AD_CHECK(other.name != option.name, said, " is given twice; write all values in one, as ", option.name, "=",
-                 other.texts.front(), ",...");
-    D3AD_CHECK(equals + 1 < text.size(), said, "=: there is no value");
-    for (const auto& word : detail::split(text.substr(equals + 1), ',')) add_values(option, said, word);
-    std::size_t points = option.values.size();
-    for (const auto& other : options_) points *= other.values.size();
-    D3AD_CHECK(points <= kMostPoints, "the grid has ", points, " points or more, at most ", kMostPoints,
-               " are accepted; give fewer values or larger steps");
-    options_.push_back(std::move(option));
-  }
+  void add(const std::string& text);
 
   // A value, or a range of them.
-  void add_values(Option& option, const std::string& said, const std::string& word) const {
-    D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
-    const nlohmann::json settings = Settings();
-    const nlohmann::json example = settings.value(option.name, nlohmann::json(""));
-    std::vector<std::string> words{word};
-    const bool number = example.is_number();
-    if (number && word.find(':') != std::string::npos)
-      words = detail::range_values(concat(said, '=', word), detail::split(word, ':'), !example.is_number_float(),
-                                   kMostPoints);
-    for (auto& one : words) {
-      if (example.is_array()) std::replace(one.begin(), one.end(), '+', ',');
-      auto value = setting_from_text(said + ":", one, example);
-      std::string text = Grid::text(value);
-      D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said,
-                 ": the value ", text, " is there twice");
-      option.texts.push_back(std::move(text));
-      option.values.push_back(std::move(value));
-    }
-  }
+  void add_values(Option& option, const std::string& said, const std::string& word) const;
 
-  Settings checked(nlohmann::json json, const Settings& model) const {
-    // Giving one of the two lengths of training replaces the other.
-    const auto given = [&](const char* name) {
-      return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
-    };
-    if (given("iterations") && !given("epochs")) json["epochs"] = 0;
-    if (given("epochs") && !given("iterations")) json["iterations"] = 0;
-    auto settings = json.get<Settings>();
-    settings.check();
-    // What has no effect is as the model has it: its points are one.
-    if (!settings.dynamic) settings.k = model.k, settings.bins = model.bins, settings.dic_layer = model.dic_layer;
-    if (settings.gamma == 0) settings.adapt_learning_rate = model.adapt_learning_rate;
-    return settings;
-  }
+  Settings checked(nlohmann::json json, const Settings& model) const;
 
   std::vector<Option> options_;
 };
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/ablation/grid-inl.hpp"
+#endif

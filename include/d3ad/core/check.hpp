@@ -5,6 +5,7 @@
 //
 // The message is built only when the check fails. Nothing in the library aborts, prints or exits.
 
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -25,10 +26,11 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-// Streams its arguments into one string.
+// Streams its arguments into one string, with numbers as in C++ whatever the locale.
 template <class... Parts>
 std::string concat(const Parts&... parts) {
   std::ostringstream out;
+  out.imbue(std::locale::classic());  // a program may have set another one
   (out << ... << parts);
   return out.str();
 }

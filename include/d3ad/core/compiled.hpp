@@ -41,9 +41,9 @@
 #if defined(__ELF__) && !defined(__CUDA_ARCH__)
 #define D3AD_TEXT_OF(x) #x
 #define D3AD_TEXT(x) D3AD_TEXT_OF(x)
-#define D3AD_ABI_TAG                                                                                            \
-  "d3ad_" D3AD_TEXT(D3AD_VERSION_MAJOR) "_" D3AD_TEXT(D3AD_VERSION_MINOR) "_" D3AD_TEXT(D3AD_VERSION_PATCH) "_" \
-  D3AD_FORM D3AD_BORDERS_TAG
+#define D3AD_ABI_TAG                                                                     \
+  "d3ad_" D3AD_TEXT(D3AD_VERSION_MAJOR) "_" D3AD_TEXT(D3AD_VERSION_MINOR) "_" D3AD_TEXT( \
+      D3AD_VERSION_PATCH) "_" D3AD_FORM D3AD_BORDERS_TAG
 __asm__(".pushsection .rodata.d3ad_abi,\"aG\",%progbits," D3AD_ABI_TAG
         ",comdat\n"
         ".globl d3ad_files_are_of_different_forms_or_versions\n"

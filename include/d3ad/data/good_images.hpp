@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/core/rng.hpp"
 #include "d3ad/core/value.hpp"
 #include "d3ad/data/image_loader.hpp"
@@ -38,10 +39,7 @@ class GoodImages {
   };
 
   // With tiles the images' headers are read, for their sizes; throws if one cannot be read.
-  GoodImages(const Paths& images, const Options& options) : tiling_(options.tiling) {
-    split(images, options);
-    cut();
-  }
+  GoodImages(const Paths& images, const Options& options);
 
   // In the order they came in.
   const Paths& learned() const { return learned_; }
@@ -52,71 +50,21 @@ class GoodImages {
   // The number of a learned image's first piece; of one past the last image: the number of all.
   std::int64_t first_piece(std::int64_t image) const { return first_[static_cast<std::size_t>(image)]; }
   // How many tiles there are, for the user.
-  std::string tiles_text() const {
-    std::string text = concat("tiles: ", pieces_.size(), " out of ", learned_.size(), " images to learn from");
-    if (small_) text += concat("; smaller than a tile, and mirrored to fill it: ", small_);
-    return text;
-  }
+  std::string tiles_text() const;
 
   // `count` of the pieces from `first` on, which may be in any order.
   template <class Device>
   Value<float, Device> load(Context<Device>& ctx, const std::vector<Piece>& pieces, std::int64_t first,
-                            std::int64_t count) const {
-    auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
-    Frame frame;  // of the piece before, which often is of the same image
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto at = static_cast<std::size_t>(first + i);
-      const Piece& piece = pieces[at];
-      if (i == 0 || piece.image != pieces[at - 1].image) frame = tiling_.frame(read_image(learned_[piece.image]));
-      const auto square = cut_tile(frame, tiling_.grid(frame.width, frame.height), piece.tile);
-      copy_from_host(x.view().images(i, 1), square.data());
-    }
-    return x;
-  }
+                            std::int64_t count) const;
   // Whole images.
   template <class Device>
-  Value<float, Device> load(Context<Device>& ctx, const Paths& paths, std::int64_t first, std::int64_t count) const {
-    auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto input = read_input(paths[static_cast<std::size_t>(first + i)], tiling_.size());
-      copy_from_host(x.view().images(i, 1), input.data());
-    }
-    return x;
-  }
+  Value<float, Device> load(Context<Device>& ctx, const Paths& paths, std::int64_t first, std::int64_t count) const;
 
  private:
-  void split(const Paths& images, const Options& options) {
-    const std::size_t count = images.size();
-    auto held = static_cast<std::size_t>(std::lround(options.held_back * static_cast<double>(count)));
-    if (options.held_back > 0) held = std::min(std::max<std::size_t>(held, 1), count - 1);
-    std::vector<bool> is_held(count, false);
-    const auto order = shuffled(Rng(options.seed, Rng::stream("train.held_back")), count);
-    for (std::size_t i = 0; i < held; ++i) is_held[order[i]] = true;
-    for (std::size_t i = 0; i < count; ++i) (is_held[i] ? held_ : learned_).push_back(images[i]);
-  }
+  void split(const Paths& images, const Options& options);
 
-  TileGrid grid_of(const std::filesystem::path& image) const {
-    try {
-      const auto [width, height] = read_image_size(image);
-      const auto [across, down] = tiling_.extent(width, height);
-      return tiling_.grid(across, down);
-    } catch (const Error& error) {
-      fail("'", image.string(), "': ", error.what(), "; take it out of the good images, or put it right");
-    }
-  }
-  void cut() {
-    first_.push_back(0);
-    for (std::size_t i = 0; i < learned_.size(); ++i) {
-      int count = 1;
-      if (tiling_.on()) {
-        const TileGrid grid = grid_of(learned_[i]);
-        count = grid.count();
-        small_ += grid.width < tiling_.size() || grid.height < tiling_.size();
-      }
-      for (int tile = 0; tile < count; ++tile) pieces_.push_back({i, tile});
-      first_.push_back(static_cast<std::int64_t>(pieces_.size()));
-    }
-  }
+  TileGrid grid_of(const std::filesystem::path& image) const;
+  void cut();
 
   Tiling tiling_;
   Paths learned_, held_;
@@ -126,3 +74,7 @@ class GoodImages {
 };
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/data/good_images-inl.hpp"
+#endif

@@ -105,6 +105,14 @@ D3AD_INLINE std::string encode_png(const Image& image) {
   return out;
 }
 
+D3AD_INLINE std::string encode_jpeg(const Image& image, int quality) {
+  std::string out;
+  D3AD_CHECK(stbi_write_jpg_to_func(detail::append_bytes, &out, image.width, image.height, image.channels,
+                                    image.pixels.data(), quality),
+             "JPEG: an image of ", image.width, " x ", image.height, " could not be encoded");
+  return out;
+}
+
 D3AD_INLINE void write_png(const std::filesystem::path& path, const Image& image) {
   write_atomically(path, std::string_view(encode_png(image)));
 }

@@ -63,6 +63,8 @@ Image read_mask(const std::filesystem::path& path);
 
 std::string encode_png(const Image& image);
 
+// quality: 1 to 100
+std::string encode_jpeg(const Image& image, int quality);
 void write_png(const std::filesystem::path& path, const Image& image);
 
 }  // namespace d3ad

@@ -2,6 +2,7 @@
 // Numbers and tables as text, whatever the locale.
 //
 //   number(0.25)  "0.25" (shortest that reads back the same)     fixed(0.25, 4)  "0.2500"     percent(0.9731)  "97.3"
+//   to_number("0.25")  0.25
 //   csv_fields("\"a,b\",c")  {"a,b", "c"}
 //   csv_field("a,b")  "\"a,b\""                                   align({{"a", "b"}, {"1", "22"}})   columns in line
 
@@ -31,6 +32,12 @@ inline std::string fixed(double value, int digits) {
   char text[400];
   const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed, digits).ptr;
   return {text, end};
+}
+// The number that the text is, NaN where it is none.
+inline double to_number(const std::string& text) {
+  double value = NAN;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : NAN;
 }
 // "12 s", "3 min 5 s", "2 h 7 min".
 inline std::string duration_text(double seconds) {

@@ -1,10 +1,10 @@
 #pragma once
 // Pictures of what was found: heat map, overlay with the outline of what is faulty, mask, rows of panels.
 //
-//   Image heat = heat_map(map, width, height, 0, threshold * 2); // dark blue (low) to yellow (high)
-//   Image over = overlay(photo, map, lo, hi, threshold);         // heat over the photo, outlined above the threshold
-//   Image mask = mask_picture(map, width, height, threshold);    // white where faulty
-//   Image row = side_by_side({photo, over, mask}, {"input", "overlay", "mask"});
+//   Image heat = draw::heat_map(map, width, height, 0, threshold * 2);   // dark violet (low) to light yellow (high)
+//   Image over = draw::overlay(photo, map, lo, hi, threshold);           // heat over it, outlined above the threshold
+//   Image mask = draw::mask_picture(map, width, height, threshold);      // white where faulty
+//   Image row = draw::side_by_side({photo, over, mask}, {"input", "overlay", "mask"});
 //
 // A map and an input may also be given with one size, that of a square. Use one scale (lo, hi) for all images of a set,
 // so that a good part looks good.
@@ -15,124 +15,41 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/resize.hpp"
 #include "d3ad/draw/font.hpp"
 
-namespace d3ad {
+namespace d3ad::draw {
 
 // A colour for 0 ... 1, even in brightness: from dark violet over magenta and orange to light yellow (after "inferno").
-inline Colour heat_colour(float value) {
-  static constexpr float kStops[][3] = {{0, 0, 4},     {40, 11, 84},   {101, 21, 110}, {159, 42, 99},
-                                        {212, 72, 66}, {245, 125, 21}, {250, 193, 39}, {252, 255, 164}};
-  const float at = std::clamp(std::isfinite(value) ? value : 1.0f, 0.0f, 1.0f) * 7.0f;
-  const int i = std::min(static_cast<int>(at), 6);
-  Colour c{};
-  for (std::size_t k = 0; k < 3; ++k) {
-    const float v = kStops[i][k] + (at - static_cast<float>(i)) * (kStops[i + 1][k] - kStops[i][k]);
-    c[k] = static_cast<std::uint8_t>(v + 0.5f);
-  }
-  return c;
-}
+Colour heat_colour(float value);
 
 inline float scaled(float value, float lo, float hi) { return hi > lo ? (value - lo) / (hi - lo) : 0.0f; }
 
-inline Image heat_map(const std::vector<float>& map, int width, int height, float lo, float hi) {
-  Image out(width, height, 3);
-  D3AD_CHECK(map.size() * 3 == out.pixels.size(), "heat map: ", map.size(), " numbers are not ", width, " x ", height);
-  for (std::size_t i = 0; i < map.size(); ++i) {
-    const Colour c = heat_colour(scaled(map[i], lo, hi));
-    std::copy(c.begin(), c.end(), out.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i));
-  }
-  return out;
-}
-inline Image heat_map(const std::vector<float>& map, int size, float lo, float hi) {
-  return heat_map(map, size, size, lo, hi);
-}
+Image heat_map(const std::vector<float>& map, int width, int height, float lo, float hi);
+Image heat_map(const std::vector<float>& map, int size, float lo, float hi);
 
-inline Image mask_picture(const std::vector<float>& map, int width, int height, float threshold) {
-  Image out(width, height, 1);
-  D3AD_CHECK(map.size() == out.pixels.size(), "mask: ", map.size(), " numbers are not ", width, " x ", height);
-  for (std::size_t i = 0; i < map.size(); ++i) out.pixels[i] = map[i] > threshold ? 255 : 0;
-  return out;
-}
-inline Image mask_picture(const std::vector<float>& map, int size, float threshold) {
-  return mask_picture(map, size, size, threshold);
-}
+Image mask_picture(const std::vector<float>& map, int width, int height, float threshold);
+Image mask_picture(const std::vector<float>& map, int size, float threshold);
 
 // photo: RGB, of the map's size. The higher, the more of the heat shows; regions above the threshold are outlined in
 // green.
-inline Image overlay(const Image& photo, const std::vector<float>& map, float lo, float hi, float threshold) {
-  D3AD_CHECK(photo.channels == 3, "overlay: the photo has ", photo.channels, " channels, expected 3");
-  const int width = photo.width, height = photo.height;
-  const Image heat = heat_map(map, width, height, lo, hi);
-  Image out = photo;
-  const auto at = [&](int x, int y) {
-    return map[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)];
-  };
-  const auto above = [&](int x, int y) { return at(x, y) > threshold; };
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x) {
-      const float value = std::clamp(scaled(at(x, y), lo, hi), 0.0f, 1.0f);
-      const float share = 0.65f * value;
-      for (int c = 0; c < 3; ++c)
-        out.at(x, y)[c] = static_cast<std::uint8_t>((1 - share) * photo.at(x, y)[c] + share * heat.at(x, y)[c] + 0.5f);
-      if (!above(x, y)) continue;
-      const bool edge = x == 0 || y == 0 || x == width - 1 || y == height - 1 || !above(x - 1, y) || !above(x + 1, y) ||
-                        !above(x, y - 1) || !above(x, y + 1);
-      if (edge) fill_rectangle(out, x, y, 1, 1, {0, 255, 80});
-    }
-  return out;
-}
-inline Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold) {
-  D3AD_CHECK(photo.width == size && photo.height == size, "overlay: the photo is ", photo.width, " x ", photo.height,
-             " x ", photo.channels, ", expected ", size, " x ", size, " x 3");
-  return overlay(photo, map, lo, hi, threshold);
-}
-
-inline Image to_rgb(const Image& image) {
-  if (image.channels == 3) return image;
-  Image out(image.width, image.height, 3);
-  for (std::size_t i = 0; i < image.pixels.size(); ++i)
-    std::fill_n(out.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3, image.pixels[i]);
-  return out;
-}
+Image overlay(const Image& photo, const std::vector<float>& map, float lo, float hi, float threshold);
+Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold);
 
 // What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3,
 // in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
-inline std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
-                                           const std::vector<float>& map, int width, int height, float brightest,
-                                           float threshold) {
-  Image photo = to_image(input, width, height), over = overlay(photo, map, 0, brightest, threshold);
-  std::vector<Image> panels;
-  panels.push_back(std::move(photo));
-  panels.push_back(to_image(reconstruction, width, height));
-  panels.push_back(heat_map(map, width, height, 0, brightest));
-  panels.push_back(std::move(over));
-  return panels;
-}
-inline std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
-                                           const std::vector<float>& map, int size, float brightest, float threshold) {
-  return detection_panels(input, reconstruction, map, size, size, brightest, threshold);
-}
+std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
+                                    const std::vector<float>& map, int width, int height, float brightest,
+                                    float threshold);
+std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
+                                    const std::vector<float>& map, int size, float brightest, float threshold);
 
 // Panels of one height in a row, each under its label.
-inline Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels) {
-  D3AD_CHECK(!panels.empty() && panels.size() == labels.size(), "pictures: ", panels.size(), " panels and ",
-             labels.size(), " labels");
-  constexpr int kGap = 6, kBand = 16;
-  int width = kGap, height = 0;
-  for (const auto& p : panels) width += p.width + kGap, height = std::max(height, p.height);
-  Image out(width, height + kBand + kGap, 3);
-  std::fill(out.pixels.begin(), out.pixels.end(), std::uint8_t{255});
-  int x = kGap;
-  for (std::size_t i = 0; i < panels.size(); ++i) {
-    const Image panel = to_rgb(panels[i]);
-    draw_text(out, x, 5, labels[i], {40, 40, 40});
-    for (int y = 0; y < panel.height; ++y)
-      std::copy_n(panel.at(0, y), static_cast<std::size_t>(panel.width) * 3, out.at(x, y + kBand));
-    x += panel.width + kGap;
-  }
-  return out;
-}
+Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels);
 
-}  // namespace d3ad
+}  // namespace d3ad::draw
+
+#if D3AD_DEFINITIONS
+#include "d3ad/draw/picture-inl.hpp"
+#endif

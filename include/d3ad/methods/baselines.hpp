@@ -60,7 +60,7 @@ template <class Device>
 Value<float, Device> vae_only_map(Context<Device>& ctx, const Method<Device>& method, const Value<float, Device>& x) {
   const auto repaired = method.decode(ctx, method.encode(ctx, x));
   auto out = method.feature_difference(ctx, x, repaired);
-  const auto sigma = static_cast<float>(method.settings.sigma);
+  const auto sigma = static_cast<float>(method.settings.map.sigma);
   ops::gaussian_blur(ctx, out.view(), out.view(), sigma, anomaly::blur_radius(sigma));
   return out;
 }

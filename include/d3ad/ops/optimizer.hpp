@@ -68,7 +68,8 @@ void adamw(Context<Device>&, View<Weight<Device>, Device> w, View<Weight<Device>
            View<Weight<Device>, Device> v, In<Weight<Device>, Device> gradient, AdamW, std::int64_t step,
            Weight<Device> gradient_scale);
 template <class Device>
-void ema(Context<Device>&, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value, Weight<Device> decay);
+void ema(Context<Device>&, View<Weight<Device>, Device> average, In<Weight<Device>, Device> value,
+         Weight<Device> decay);
 template <class Device>
 double sum_squares(Context<Device>&, In<Weight<Device>, Device> x);  // waits for the device
 // On a GPU a table of the tensors stays on the device. It is made again, which waits for the device, if the tensors are

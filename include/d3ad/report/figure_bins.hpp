@@ -3,13 +3,14 @@
 // chooses how strongly each is perturbed (METHOD 5).
 //
 //   const auto counts = count_bins(detector, dataset);
-//   Drawing d = bins_figure(counts, "bottle");
+//   draw::Drawing d = bins_figure(counts, "bottle");
 
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/image_loader.hpp"
 #include "d3ad/pipeline/detector.hpp"
 #include "d3ad/report/figure_panels.hpp"
@@ -33,7 +34,8 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
                 .skipped = {}};
   const auto& edges = conditioning.state().edges;
   for (std::size_t b = 0; b < bins; ++b)  // a bin's upper edge is in it
-    out.T_hat[b] = detector.settings().dynamic ? conditioning.at(edges[b]).T_hat : detector.settings().T_max;
+    out.T_hat[b] = detector.settings().conditioning.dynamic ? conditioning.at(edges[b]).T_hat
+                                                            : detector.settings().conditioning.T_max;
   for (const float d : conditioning.state().distances) ++out.training[static_cast<std::size_t>(conditioning.at(d).bin)];
 
   std::vector<std::filesystem::path> paths;
@@ -75,35 +77,10 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
   return out;
 }
 
-inline Drawing bins_figure(const BinCounts& counts, const std::string& category) {
-  // Bin 0 is shown where it is not empty.
-  const std::size_t first = counts.training[0] + counts.good[0] + counts.faulty[0] > 0 ? 0 : 1;
-  const auto bars = [&](const char* label, const std::vector<std::int64_t>& of) {
-    std::int64_t sum = 0;
-    for (const auto c : of) sum += c;
-    chart::Bars out{concat(label, " (", sum, ")"), {}, {}};
-    for (std::size_t b = first; b < of.size(); ++b) {
-      out.heights.push_back(sum > 0 ? 100.0 * static_cast<double>(of[b]) / static_cast<double>(sum) : 0.0);
-      out.tips.push_back(concat(label, ", bin ", b, ": ", of[b], " of ", sum));
-    }
-    return out;
-  };
-  std::vector<std::string> names;
-  chart::Options options{.title = "Chosen bins: " + category,
-                         .x_label = "bin of the distance to the nearest good images, and the perturbation T̂ it chooses",
-                         .y_label = "share of the images, %"};
-  for (std::size_t b = first; b < counts.T_hat.size(); ++b) {
-    names.push_back(std::to_string(b));
-    options.sub_names.push_back(concat("T̂ ", counts.T_hat[b]));
-  }
-  std::vector<chart::Bars> sets{bars("training", counts.training)};
-  for (const auto& [label, of] : {std::pair{"good tests", &counts.good}, {"faulty tests", &counts.faulty}})
-    if (std::any_of(of->begin(), of->end(), [](auto c) { return c > 0; })) sets.push_back(bars(label, *of));
-  const double wide = std::clamp(64.0 * static_cast<double>(names.size()), 480.0, 4000.0);
-  Drawing d(wide + chart::kAround.left + chart::kAround.right, 360);
-  chart::bars(d, {chart::kAround.left, chart::kAround.top, wide, 360 - chart::kAround.top - chart::kAround.bottom},
-              sets, names, options);
-  return d;
-}
+draw::Drawing bins_figure(const BinCounts& counts, const std::string& category);
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/report/figure_bins-inl.hpp"
+#endif

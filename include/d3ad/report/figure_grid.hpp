@@ -1,7 +1,7 @@
 #pragma once
 // The figure of what a model finds: input, reconstruction, true mask, heat map, overlay; a row for each image.
 //
-//   Drawing d = grid_figure(detector, choose_samples(dataset, {.each = 2}), {.cell = 128});
+//   draw::Drawing d = grid_figure(detector, choose_samples(dataset, {.each = 2}), {.cell = 128});
 
 #include <string>
 #include <utility>
@@ -20,13 +20,13 @@ struct GridOptions {
 
 // Under a grid: what the colours of its heat maps mean. Takes kColourNote units of height.
 inline constexpr double kColourNote = 44;
-inline void draw_colour_note(Drawing& d, double x, double y, float lo, float hi, float threshold) {
+inline void draw_colour_note(draw::Drawing& d, double x, double y, float lo, float hi, float threshold) {
   d.text(x, y + 14, "heat map", {.size = 11});
-  chart::colour_bar(d, x + 60, y + 6, lo, hi, threshold);
+  draw::colour_bar(d, x + 60, y + 6, lo, hi, threshold);
 }
 
 template <class Device>
-Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
+draw::Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
   const float threshold = detector.calibration().threshold;
   PanelGrid grid{.cell = options.cell,
@@ -35,7 +35,8 @@ Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& sampl
     options.work.step(static_cast<std::int64_t>(i), static_cast<std::int64_t>(samples.size()));
     const Sample& sample = samples[i];
     const Detection d = std::move(detector(std::vector{detector.tiling().frame(read_image(sample.image))}).front());
-    auto shown = detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(), threshold);
+    auto shown =
+        draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(), threshold);
     PanelGrid::Row row{
         sample_name(sample), "score " + fixed(double{d.score}, 3) + (d.faulty ? ", faulty" : ", good"), {}};
     row.panels = {std::move(shown[0]), std::move(shown[1]), truth_panel(sample, d.width, d.height), std::move(shown[2]),
@@ -43,12 +44,12 @@ Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& sampl
     grid.rows.push_back(std::move(row));
   }
   options.work.step(static_cast<std::int64_t>(samples.size()), static_cast<std::int64_t>(samples.size()));
-  Drawing d(std::max(grid.width(), 640.0), grid.height() + kColourNote);
+  draw::Drawing d(std::max(grid.width(), 640.0), grid.height() + kColourNote);
   grid.draw(d, 0, 0);
   draw_colour_note(d, PanelGrid::kMargin + PanelGrid::kLabels, grid.height(), 0, detector.brightest(), threshold);
   d.text(PanelGrid::kMargin + PanelGrid::kLabels + 300, grid.height() + 14,
          "green: the threshold, " + fixed(double{threshold}, 3) + "; above it a pixel is faulty",
-         {.size = 10, .colour = {110, 110, 110}});
+         {.size = 10, .colour = draw::kSoft});
   return d;
 }
 

@@ -4,10 +4,10 @@
 //
 //   OmegaSweep sweep(samples);                       the images that are shown
 //   for (double omega : values) {
-//     Detector<Cpu> detector(ctx, model, [&](Settings& s) { s.omega = omega; });
+//     Detector<Cpu> detector(ctx, model, [&](Settings& s) { s.denoising.omega = omega; });
 //     sweep.add(detector, dataset, options);
 //   }
-//   Drawing d = sweep.figure({.cell = 96, .title = "bottle"});
+//   draw::Drawing d = sweep.figure({.cell = 96, .title = "bottle"});
 //
 // Metrics are those of the paper's protocol: maps scaled by their range over the test set, with each value anew.
 
@@ -41,7 +41,7 @@ class OmegaSweep {
   // Evaluates the test set; returns what evaluate() returns. The shown images have to be among the test set's.
   template <class Device>
   EvaluationResult add(Detector<Device>& detector, const Dataset& dataset, EvaluationOptions options) {
-    OmegaPoint point{.omega = detector.settings().omega, .metrics = {}, .reconstructions = {}};
+    OmegaPoint point{.omega = detector.settings().denoising.omega, .metrics = {}, .reconstructions = {}};
     point.reconstructions.resize(shown_.size());
     inputs_.resize(shown_.size());
     options.each = [&](const Sample& sample, const Detection& d) {
@@ -63,7 +63,7 @@ class OmegaSweep {
 
   const std::vector<OmegaPoint>& points() const { return points_; }
 
-  Drawing figure(const FigureOptions& options) const {
+  draw::Drawing figure(const FigureOptions& options) const {
     D3AD_CHECK(!points_.empty(), "figure: there are no values of omega");
     PanelGrid grid{.cell = options.cell, .columns = {{"input"}}, .groups = {}};
     for (const auto& p : points_) grid.columns.push_back({"ω = " + number(p.omega)});
@@ -74,12 +74,13 @@ class OmegaSweep {
     }
 
     std::vector<double> omegas;
-    for (const auto& p : points_) omegas.push_back(p.omega);
-    std::vector<plot::Series> series;
+    std::vector<draw::Tick> ticks;
+    for (const auto& p : points_) omegas.push_back(p.omega), ticks.push_back({p.omega, number(p.omega)});
+    std::vector<draw::Series> series;
     for (const Metric& m : kMetrics) {
       const std::string key = m.key;
       if (key != "i_auroc" && key != "p_auroc" && key != "pro") continue;
-      plot::Series s{m.title, omegas, {}};
+      draw::Series s{m.title, omegas, {}};
       for (const auto& p : points_) s.y.push_back(100 * p.metrics.*m.value);
       series.push_back(std::move(s));
     }
@@ -87,13 +88,13 @@ class OmegaSweep {
     constexpr double kHigh = 200;
     const double middle = 0.5 * grid.cell, left = grid.column_x(1) + middle;
     const double wide = std::max(grid.column_x(points_.size()) + middle - left, 200.0);
-    const double below = 14 + chart::kAround.top + kHigh + chart::kAround.bottom;
-    Drawing d(std::max(grid.width(), left + wide + chart::kAround.right), below + grid.height());
-    chart::lines(d, {left, 14 + chart::kAround.top, wide, kHigh}, series,
-                 {.title = options.title,
-                  .x_label = "ω: 0 noiseless scaling, 1 noising",
-                  .y_label = "percent",
-                  .x_ticks = omegas});
+    const double below = 14 + draw::kAround.top + kHigh + draw::kAround.bottom;
+    draw::Drawing d(std::max(grid.width(), left + wide + draw::kAround.right), below + grid.height());
+    draw::line_chart(d, {left, 14 + draw::kAround.top, wide, kHigh}, series,
+                     {.title = options.title,
+                      .x = {.label = "ω: 0 noiseless scaling, 1 noising", .ticks = ticks},
+                      .y = {.label = "percent"},
+                      .dots = true});
     grid.draw(d, 0, below);
     return d;
   }

@@ -3,7 +3,7 @@
 //
 //   PanelGrid grid{.cell = 128, .columns = {{"input"}, {"heat map"}}};
 //   grid.rows.push_back({"scratch/000", "score 0.41", {photo, heat}});
-//   Drawing d(grid.width(), grid.height());
+//   draw::Drawing d(grid.width(), grid.height());
 //   grid.draw(d, 0, 0);
 //
 //   auto chosen = choose_samples(dataset, {.images = {"scratch/000"}});      or {.defects = {"scratch"}, .each = 2}
@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/core/compiled.hpp"
 #include "d3ad/data/dataset.hpp"
 #include "d3ad/draw/chart.hpp"
 #include "d3ad/weights/nearest_names.hpp"
@@ -63,18 +64,18 @@ struct PanelGrid {
   }
   double row_y(std::size_t i) const { return header() + static_cast<double>(i) * (cell + kGap); }
 
-  void draw(Drawing& d, double x, double y) const {
+  void draw(draw::Drawing& d, double x, double y) const {
     for (const auto& g : groups) {
       const double from = x + column_x(g.first), to = x + column_x(g.first + g.count - 1) + cell;
-      d.text((from + to) / 2, y + kMargin + 10, g.title, {.size = 12, .anchor = Anchor::middle, .bold = true});
+      d.text((from + to) / 2, y + kMargin + 10, g.title, {.size = 12, .anchor = draw::Anchor::middle, .bold = true});
       d.line({{from, y + kMargin + 15}, {to, y + kMargin + 15}}, {150, 150, 150});
     }
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const double middle = x + column_x(i) + cell / 2, bottom = y + header() - 6;
       const bool noted = has_notes();
-      d.text(middle, bottom - (noted ? 13 : 0), columns[i].title, {.size = 11, .anchor = Anchor::middle});
+      d.text(middle, bottom - (noted ? 13 : 0), columns[i].title, {.size = 11, .anchor = draw::Anchor::middle});
       if (noted)
-        d.text(middle, bottom, columns[i].note, {.size = 9.5, .anchor = Anchor::middle, .colour = {110, 110, 110}});
+        d.text(middle, bottom, columns[i].note, {.size = 9.5, .anchor = draw::Anchor::middle, .colour = draw::kSoft});
     }
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const Row& row = rows[r];
@@ -82,9 +83,9 @@ struct PanelGrid {
                  " pictures for ", columns.size(), " columns");
       const double top = y + row_y(r), middle = top + cell / 2;
       d.text(x + kMargin + 12, middle, shortened(row.title, 11),
-             {.size = 11, .anchor = Anchor::middle, .turned = true});
+             {.size = 11, .anchor = draw::Anchor::middle, .turned = true});
       d.text(x + kMargin + 26, middle, shortened(row.note, 9.5),
-             {.size = 9.5, .anchor = Anchor::middle, .turned = true, .colour = {110, 110, 110}});
+             {.size = 9.5, .anchor = draw::Anchor::middle, .turned = true, .colour = draw::kSoft});
       for (std::size_t c = 0; c < columns.size(); ++c) {
         const double left = x + column_x(c);
         if (row.panels[c])
@@ -101,20 +102,20 @@ struct PanelGrid {
   }
   double header() const { return kMargin + (groups.empty() ? 0 : 22) + (has_notes() ? 31 : 18); }
   // As large as the cell allows, in its middle.
-  void place(Drawing& d, double left, double top, const Image& picture) const {
+  void place(draw::Drawing& d, double left, double top, const Image& picture) const {
     const double scale = cell / std::max(picture.width, picture.height);
     const double wide = scale * picture.width, high = scale * picture.height;
     d.picture(left + (cell - wide) / 2, top + (cell - high) / 2, wide, high, picture);
   }
-  void empty(Drawing& d, double left, double top) const {
+  void empty(draw::Drawing& d, double left, double top) const {
     d.rectangle(left, top, cell, cell, {238, 238, 238});
     d.text(left + cell / 2, top + cell / 2 + 4, "none",
-           {.size = 11, .anchor = Anchor::middle, .colour = {130, 130, 130}});
+           {.size = 11, .anchor = draw::Anchor::middle, .colour = {130, 130, 130}});
   }
   // As much of a name's end as a row's side has place for.
   std::string shortened(const std::string& text, double size) const {
     std::string out = text;
-    while (!out.empty() && kWidestFont * stroke_font::width(out, size) > cell) {
+    while (!out.empty() && draw::kWidestFont * draw::font::width(out, size) > cell) {
       const std::size_t drop = out.starts_with("…") ? std::string("…").size() : 0;
       std::size_t next = drop + 1;
       while (next < out.size() && (static_cast<unsigned char>(out[next]) & 0xc0) == 0x80) ++next;
@@ -134,40 +135,13 @@ struct SampleChoice {
 };
 
 // Throws where a name is not in the test set, with the nearest ones.
-inline std::vector<Sample> choose_samples(const Dataset& dataset, const SampleChoice& choice) {
-  D3AD_CHECK(!dataset.test.empty(), "figure: category '", dataset.category,
-             "' has no test images (test/good, test/DEFECT)");
-  std::vector<Sample> out;
-  std::vector<std::string> names;
-  for (const auto& s : dataset.test) names.push_back(sample_name(s));
-  for (const std::string& wanted : choice.images) {
-    const auto at = std::find_if(dataset.test.begin(), dataset.test.end(), [&](const Sample& s) {
-      return sample_name(s) == wanted || s.defect + "/" + s.image.filename().string() == wanted;
-    });
-    D3AD_CHECK(at != dataset.test.end(), "figure: there is no test image '", printable(wanted), "' in '",
-               dataset.category, "'", nearest_names(names, wanted));
-    out.push_back(*at);
-  }
-  if (!choice.images.empty()) return out;
-  std::vector<std::string> kinds;
-  for (const auto& s : dataset.test)
-    if (std::find(kinds.begin(), kinds.end(), s.defect) == kinds.end()) kinds.push_back(s.defect);
-  for (const std::string& wanted : choice.defects)
-    D3AD_CHECK(std::find(kinds.begin(), kinds.end(), wanted) != kinds.end(), "figure: there is no kind '",
-               printable(wanted), "' among the test images of '", dataset.category, "'", nearest_names(kinds, wanted));
-  for (const std::string& kind : choice.defects.empty() ? kinds : choice.defects) {
-    int count = 0;
-    for (const auto& s : dataset.test)
-      if (s.defect == kind && count < choice.each) out.push_back(s), ++count;
-  }
-  return out;
-}
+std::vector<Sample> choose_samples(const Dataset& dataset, const SampleChoice& choice);
 
 // The truth of a test image as a picture: its mask, black for a good one, none where a faulty one has no mask.
-inline std::optional<Image> truth_panel(const Sample& sample, int width, int height) {
-  if (sample.mask) return resize(sample_mask(sample), width, height);
-  if (sample.anomalous()) return std::nullopt;
-  return Image(width, height, 1);
-}
+std::optional<Image> truth_panel(const Sample& sample, int width, int height);
 
 }  // namespace d3ad
+
+#if D3AD_DEFINITIONS
+#include "d3ad/report/figure_panels-inl.hpp"
+#endif

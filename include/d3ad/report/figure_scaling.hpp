@@ -2,7 +2,7 @@
 // The figure of noiseless scaling against ordinary noising: for each image where denoising starts, what comes of it and
 // the anomaly map, with omega = 0 beside omega = 1 (METHOD 6).
 //
-//   Drawing d = scaling_figure(detector, choose_samples(dataset, {.each = 1}), {.cell = 128});
+//   draw::Drawing d = scaling_figure(detector, choose_samples(dataset, {.each = 1}), {.cell = 128});
 //
 // Both maps have the model's own ranges. Noising changes an image everywhere, so each way has its own scale of colours:
 // from the least to the largest value of its maps.
@@ -33,7 +33,7 @@ template <class Device>
 Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, double omega, std::uint64_t first = 0) {
   Context<Device>& ctx = detector.context();
   Settings settings = detector.settings();
-  settings.omega = omega;
+  settings.denoising.omega = omega;
   settings.check();
   const Method<Device> own = detector.method();
   const Method<Device> method{own.vae, own.unet, own.extractor, own.schedule, settings, own.loop};
@@ -54,7 +54,8 @@ Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, d
 }
 
 template <class Device>
-Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
+draw::Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& samples,
+                             const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
   D3AD_CHECK(!detector.tiling().on(), "figure scaling: shows whole images, and this model looks at tiles; train one ",
              "without --tile for it");
@@ -93,14 +94,14 @@ Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& sa
     grid.rows.push_back(std::move(row));
   }
   options.work.step(total, total);
-  Drawing d(std::max(grid.width(), grid.column_x(4) + 300), grid.height() + kColourNote);
+  draw::Drawing d(std::max(grid.width(), grid.column_x(4) + 300), grid.height() + kColourNote);
   for (const Way& way : ways) {
     for (std::size_t i = 0; i < samples.size(); ++i)
-      grid.rows[i].panels[way.map_column] = heat_map(way.maps[i], size, way.lo, way.hi);
+      grid.rows[i].panels[way.map_column] = draw::heat_map(way.maps[i], size, way.lo, way.hi);
     draw_colour_note(d, grid.column_x(way.map_column - 2), grid.height(), way.lo, way.hi,
                      detector.calibration().threshold);
   }
-  const Drawing::TextStyle soft{.size = 9.5, .colour = {110, 110, 110}};
+  const draw::Drawing::TextStyle soft{.size = 9.5, .colour = draw::kSoft};
   d.text(PanelGrid::kMargin, grid.height() + 13, "green: the threshold;", soft);
   d.text(PanelGrid::kMargin, grid.height() + 26, "the scales differ", soft);
   grid.draw(d, 0, 0);

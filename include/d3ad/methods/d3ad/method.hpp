@@ -50,8 +50,8 @@ struct Method {
     Analysis a;
     const auto seen = features(ctx, x);
     a.conditioning = good.query(ctx, pooled(ctx, seen));
-    if (!settings.dynamic)
-      for (int& T_hat : a.conditioning.T_hats) T_hat = settings.T_max;
+    if (!settings.conditioning.dynamic)
+      for (int& T_hat : a.conditioning.T_hats) T_hat = settings.conditioning.T_max;
 
     a.z0 = encode(ctx, x, first);
     a.repaired_z = reconstruct(ctx, a.z0, a.conditioning, first);
@@ -66,7 +66,7 @@ struct Method {
   // The VAE's part: the scaled latent of x.
   V encode(Context<Device>& ctx, V x, std::uint64_t first = 0) const {
     V noise;
-    if (settings.sample_posterior) {
+    if (settings.denoising.sample_posterior) {
       const Shape s = x.shape();
       const Shape latent{s.n, s.h / vae.reduction(), s.w / vae.reduction(), vae.latent_channels()};
       noise = make_value<float>(ctx, latent);
@@ -94,10 +94,10 @@ struct Method {
   }
 
   diffusion::DenoiseOptions denoise_options(std::uint64_t first, bool drop_direction = false) const {
-    return {.eta2 = static_cast<float>(settings.eta2),
-            .eta = static_cast<float>(settings.eta),
-            .omega = static_cast<float>(settings.omega),
-            .steps = settings.steps,
+    return {.eta2 = static_cast<float>(settings.denoising.eta2),
+            .eta = static_cast<float>(settings.denoising.eta),
+            .omega = static_cast<float>(settings.denoising.omega),
+            .steps = settings.denoising.steps,
             .seed = settings.seed,
             .first_image = first,
             .drop_first_direction = drop_direction};
@@ -106,8 +106,8 @@ struct Method {
   // Bin and T̂ of images at these distances from the good ones, as analyse() chooses them.
   std::vector<Conditioning> chosen(const ImplicitConditioning& good, const std::vector<float>& distances) const {
     auto all = good.at(distances);
-    if (!settings.dynamic)
-      for (auto& c : all) c.T_hat = settings.T_max;
+    if (!settings.conditioning.dynamic)
+      for (auto& c : all) c.T_hat = settings.conditioning.T_max;
     return all;
   }
   // Those of an analysis, on the host. Waits for the device.
@@ -130,11 +130,11 @@ struct Method {
 
   // The blurred mixture of both maps, each scaled by its range.
   V anomaly_map(Context<Device>& ctx, const Analysis& a, const anomaly::Ranges& ranges) const {
-    return anomaly::combine(ctx, a.latent_map, a.feature_map, ranges, static_cast<float>(settings.lambda),
-                            static_cast<float>(settings.sigma));
+    return anomaly::combine(ctx, a.latent_map, a.feature_map, ranges, static_cast<float>(settings.map.lambda),
+                            static_cast<float>(settings.map.sigma));
   }
 
-  std::int64_t size() const { return settings.image_size; }
+  std::int64_t size() const { return settings.data.image_size; }
 
  private:
   using Features = typename ResNet<Device>::template Features<Context<Device>>;
@@ -148,7 +148,7 @@ struct Method {
     };
   }
   V pooled(Context<Device>& ctx, const Features& features) const {
-    const auto& f = features[static_cast<std::size_t>(settings.dic_layer - 1)];
+    const auto& f = features[static_cast<std::size_t>(settings.conditioning.layer - 1)];
     auto out = make_value<Real<Device>>(ctx, {f.shape().n, 16, 16, f.shape().c});
     ops::adaptive_avg_pool(ctx, out.view(), f.view());
     return fn::to_weight(ctx, std::move(out));
@@ -164,7 +164,7 @@ struct Method {
   }
   std::vector<fn::ValueOf<Context<Device>>> layers(const Features& features) const {
     std::vector<fn::ValueOf<Context<Device>>> chosen;
-    for (const int layer : settings.map_layers) chosen.push_back(features[static_cast<std::size_t>(layer - 1)]);
+    for (const int layer : settings.map.layers) chosen.push_back(features[static_cast<std::size_t>(layer - 1)]);
     return chosen;
   }
 };

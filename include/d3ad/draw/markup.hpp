@@ -1,0 +1,24 @@
+#pragma once
+// Text and bytes for SVG and HTML.
+//
+//   draw::html_escape("a < b")   "a &lt; b"          draw::base64("foo")   "Zm9v"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "d3ad/core/compiled.hpp"
+
+namespace d3ad::draw {
+
+// Text for HTML and SVG, attributes included.
+std::string html_escape(const std::string& text);
+
+// Bytes as text (RFC 4648), for pictures inside of pages.
+std::string base64(const std::string& bytes);
+
+}  // namespace d3ad::draw
+
+#if D3AD_DEFINITIONS
+#include "d3ad/draw/markup-inl.hpp"
+#endif

@@ -1,0 +1,35 @@
+#pragma once
+// What everything drawn in pixels is made of: colours, rectangles and smoothed strokes in an Image.
+// Folder draw/ is the namespace d3ad::draw.
+//
+//   draw::fill_rectangle(image, 10, 10, 80, 20, {31, 119, 180});
+//   draw::stroke(image, 0, 0, 80.5, 20, 1.5, {200, 0, 0});         a line of 3 pixels
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "d3ad/core/compiled.hpp"
+#include "d3ad/data/image.hpp"
+
+namespace d3ad::draw {
+
+using Colour = std::array<std::uint8_t, 3>;
+
+// What is outside of the image is left out, here and in stroke(). The image has three channels.
+void fill_rectangle(Image& image, int x, int y, int w, int h, Colour colour);
+
+// A line of that half width with round ends, its border smoothed. Pixel (0, 0) has its centre at 0.5, 0.5.
+void stroke(Image& image, double x0, double y0, double x1, double y1, double half, Colour colour);
+
+Image white_image(int width, int height);
+
+Image to_rgb(const Image& image);
+
+}  // namespace d3ad::draw
+
+#if D3AD_DEFINITIONS
+#include "d3ad/draw/pixels-inl.hpp"
+#endif
