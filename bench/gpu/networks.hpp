@@ -244,7 +244,7 @@ Row<Device> make_row(Networks<Device>& nets, const std::string& row, Images imag
   if (row == "resnet34") {
     auto x = image<Device>(o, images);
     return [&resnet = nets.resnet(), x](Context<Device>& ctx) {
-      const auto f = resnet.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, borrowed(*x))));
+      const auto f = resnet.features(ctx, imagenet_input(ctx, fn::to_real(ctx, borrowed(*x))));
       return Outputs<Device>{.real = {f[0], f[1], f[2]}, .weight = {}};
     };
   }

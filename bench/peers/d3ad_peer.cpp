@@ -187,7 +187,7 @@ Call load(Context<Cpu>& ctx, const Options& o, const std::string& row) {
   if (row == "resnet34_1") {
     nets->make("resnet34").freeze();
     return [=, &ctx, x = input(image(o, 1))] {
-      const auto f = nets->resnet->features(ctx, fn::imagenet_input(ctx, borrow(*x)));
+      const auto f = nets->resnet->features(ctx, imagenet_input(ctx, borrow(*x)));
       return std::vector<V>{f[0], f[1], f[2]};
     };
   }

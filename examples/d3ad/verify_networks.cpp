@@ -241,7 +241,7 @@ void adapt_on(Context<Device>& ctx, const ReferenceFile& reference, Comparisons&
   if (!json.contains("architecture")) json["architecture"] = "resnet34";
   const ResNet<Device> net(Params<Device>(store, *source), json.get<ResNetConfig>());
   AdamW<Device> optimizer(store.parameters(), adamw(reference));
-  const auto input = [&](const std::string& name) { return fn::imagenet_input(ctx, reference.activations(ctx, name)); };
+  const auto input = [&](const std::string& name) { return imagenet_input(ctx, reference.activations(ctx, name)); };
   LossScale<Device> scale;
   const double loss = anomaly::adapt_step(ctx, net, optimizer, scale, input("rec"), input("target")).loss;
   all.add(gradients ? "loss" : concat("loss (in ", reference.common.precision, ')'), std::vector<double>{loss},

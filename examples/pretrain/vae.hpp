@@ -95,8 +95,8 @@ inline void train_vae(d3ad::Context<Cpu>& ctx, const VaeOptions& o) {
     const auto halves = fn::halves(tape, moments);
     loss = fn::add(tape, std::move(loss), fn::scale(tape, fn::kl(tape, halves.first, halves.second), o.kl));
     if (!extractor.net) return loss;
-    const auto wanted = extractor->features(ctx, fn::imagenet_input(ctx, x));
-    const auto got = extractor->features(tape, fn::imagenet_input(tape, y));
+    const auto wanted = extractor->features(ctx, imagenet_input(ctx, x));
+    const auto got = extractor->features(tape, imagenet_input(tape, y));
     for (std::size_t layer = 0; layer < 3; ++layer)
       loss =
           fn::add(tape, std::move(loss), fn::scale(tape, fn::cosine_loss(tape, got[layer], wanted[layer]), o.features));

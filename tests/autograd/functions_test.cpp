@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "d3ad/backend/reference/ops.hpp"
+#include "d3ad/models/resnet.hpp"
 #include "d3ad/nn/layers.hpp"
 #include "support/compare.hpp"
 
@@ -134,7 +135,7 @@ TEST_CASE("gradients of the element-wise functions") {
   check_gradients({s}, D3AD_WITHOUT_PARAMETERS(fn::scale(run, x[0], 1.5f, 0.25f)));
   check_gradients({s, s}, D3AD_WITHOUT_PARAMETERS(fn::add(run, x[0], x[1])));
   check_gradients({s, {.n = 2, .c = 4}}, D3AD_WITHOUT_PARAMETERS(fn::add_per_image(run, x[0], x[1])));
-  check_gradients({{1, 2, 2, 3}}, D3AD_WITHOUT_PARAMETERS(fn::imagenet_input(run, x[0])));
+  check_gradients({{1, 2, 2, 3}}, D3AD_WITHOUT_PARAMETERS(imagenet_input(run, x[0])));
 }
 
 TEST_CASE("a value that is used twice gets both gradients") {
@@ -179,7 +180,7 @@ TEST_CASE("gradients of the losses") {
   const Shape s{2, 2, 2, 3};
   const auto constant = [](auto& run, Shape shape) {
     auto& ctx = context_of(run);
-    auto t = fn::detail::make(run, shape);
+    auto t = fn::make_result(run, shape);
     ops::normal(ctx, t.view(), Rng(5, 6), 0);
     return t;
   };

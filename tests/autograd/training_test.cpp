@@ -96,8 +96,8 @@ TEST_CASE("one adaptation step of the ResNet equals the reference") {
   Tape<Reference> tape(ctx);
   const auto rec = test::to_reference(golden.tensor("rec").view());
   const auto target = test::to_reference(golden.tensor("target").view());
-  const auto f = net.features(tape, fn::imagenet_input(ctx, Value<double, Reference>::borrow(rec.view())), true);
-  const auto g = net.features(tape, fn::imagenet_input(ctx, Value<double, Reference>::borrow(target.view())), true);
+  const auto f = net.features(tape, imagenet_input(ctx, Value<double, Reference>::borrow(rec.view())), true);
+  const auto g = net.features(tape, imagenet_input(ctx, Value<double, Reference>::borrow(target.view())), true);
   auto loss = fn::cosine_loss(tape, f[0], g[0]);
   for (std::size_t i = 1; i < 3; ++i) loss = fn::add(tape, loss, fn::cosine_loss(tape, f[i], g[i]));
   const auto got = test::compare(loss.view(), golden.tensor("loss").view(), kNetwork);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/both_devices.hpp"
+#include "support/number.hpp"
 
 namespace ops_elementary_test {
 
@@ -146,14 +147,16 @@ TEST_CASE("losses and their gradients are those of the reference device") {
       test::same_on_both({s, s}, s, 2e-6, backward);
     };
     check([](auto& c, auto out, auto in) { ops::mse(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::mse_backward(c, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::mse_backward(c, out, in[0], in[1], test::number(c, 0.7f).view()); });
     check([](auto& c, auto out, auto in) { ops::l1(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::l1_backward(c, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::l1_backward(c, out, in[0], in[1], test::number(c, 0.7f).view()); });
     if (s.size() > 1)
       check([](auto& c, auto out, auto in) { ops::cosine_loss(c, out, in[0], in[1]); },
-            [](auto& c, auto out, auto in) { ops::cosine_loss_backward(c, out, {}, in[0], in[1], 0.7f); });
+            [](auto& c, auto out, auto in) {
+              ops::cosine_loss_backward(c, out, {}, in[0], in[1], test::number(c, 0.7f).view());
+            });
     check([](auto& c, auto out, auto in) { ops::kl(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::kl_backward(c, {}, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::kl_backward(c, {}, out, in[0], in[1], test::number(c, 0.7f).view()); });
     const auto labelled = [&](auto& ctx) {
       auto labels = make_value<std::int32_t>(ctx, {.n = s.rows()});
       std::vector<std::int32_t> host;
@@ -163,7 +166,9 @@ TEST_CASE("losses and their gradients are those of the reference device") {
     };
     if (s.c > 1)
       check([&](auto& c, auto out, auto in) { ops::cross_entropy(c, out, in[0], labelled(c).view()); },
-            [&](auto& c, auto out, auto in) { ops::cross_entropy_backward(c, out, in[0], labelled(c).view(), 0.7f); });
+            [&](auto& c, auto out, auto in) {
+              ops::cross_entropy_backward(c, out, in[0], labelled(c).view(), test::number(c, 0.7f).view());
+            });
   }
   // Beside a large common offset the softmax still counts, and l1's derivative at 0 is 0.
   test::same_on_both({{4, 1, 1, 5}}, {}, 1e-5, [](auto& ctx, auto out, auto in) {
@@ -173,8 +178,9 @@ TEST_CASE("losses and their gradients are those of the reference device") {
     copy_from_host(labels.view(), host);
     ops::cross_entropy(ctx, out, in[0], labels.view());
   });
-  test::same_on_both({{1, 2, 2, 3}}, {1, 2, 2, 3}, 0,
-                     [](auto& ctx, auto out, auto in) { ops::l1_backward(ctx, out, in[0], in[0], 1.0f); });
+  test::same_on_both({{1, 2, 2, 3}}, {1, 2, 2, 3}, 0, [](auto& ctx, auto out, auto in) {
+    ops::l1_backward(ctx, out, in[0], in[0], test::number(ctx, 1.0f).view());
+  });
 }
 
 TEST_CASE("a cosine loss of nothing is one, with no NaN in its gradient") {
@@ -183,7 +189,7 @@ TEST_CASE("a cosine loss of nothing is one, with no NaN in its gradient") {
   test::zero(x.view());
   ops::cosine_loss(ctx, loss.view(), x.view(), x.view());
   CHECK(loss.data()[0] == 1.0f);
-  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), 1.0f);
+  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), test::number(ctx, 1.0f).view());
   for (int i = 0; i < 8; ++i) CHECK(dx.data()[i] == 0.0f);
 }
 

@@ -23,7 +23,7 @@ struct AdaptStep {
   double gradient_norm;  // infinite or NaN where it did not fit in half, and no step was made
 };
 
-// reconstruction, target [n, h, w, 3], normalised as the network takes them (fn::imagenet_input). Moves weights and
+// reconstruction, target [n, h, w, 3], normalised as the network takes them (imagenet_input). Moves weights and
 // running statistics.
 template <class Device>
 AdaptStep adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,

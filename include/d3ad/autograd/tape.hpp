@@ -21,6 +21,21 @@
 
 namespace d3ad {
 
+// Where a gradient goes: what a step keeps of an input whose numbers it does not need.
+struct GradientSlot {
+  int node;  // -1: nowhere
+  Shape shape;
+  explicit operator bool() const { return node >= 0; }
+};
+template <class T, class Device>
+GradientSlot slot_of(const Value<T, Device>& x) {
+  return {x.node, x.shape()};
+}
+template <class T, class Device>
+bool takes_gradient(const Value<T, Device>& x) {
+  return x.node >= 0;
+}
+
 template <class Device>
 class Tape {
  public:
@@ -46,19 +61,9 @@ class Tape {
     return out;
   }
 
-  static bool wants(const V& x) { return x.node >= 0; }
-
-  // Where a gradient goes: what a closure keeps of an input whose numbers it does not need.
-  struct Slot {
-    int node;
-    Shape shape;
-    explicit operator bool() const { return node >= 0; }
-  };
-  static Slot slot(const V& x) { return {x.node, x.shape()}; }
-
   // Adds g to the gradient of x. The first arrival is kept as it is, without a copy.
-  void accumulate(const V& x, V g) { accumulate(slot(x), std::move(g)); }
-  void accumulate(Slot x, V g) {
+  void accumulate(const V& x, V g) { accumulate(slot_of(x), std::move(g)); }
+  void accumulate(GradientSlot x, V g) {
     if (x.node < 0) return;
     V& slot = nodes_[static_cast<std::size_t>(x.node)].gradient;
     if (g.shape() != x.shape) g = g.reshaped(x.shape);

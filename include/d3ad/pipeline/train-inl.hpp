@@ -326,8 +326,8 @@ void Trainer<Device>::adapt_extractor() {
         const Shape shape{batch, settings().data.image_size, settings().data.image_size, 3};
         auto repaired = get(reader, shape), target = get(reader, shape);
         const auto made = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
-                                              fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
-                                              fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
+                                              imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
+                                              imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
         log.step({first + r + 1, made.loss, made.gradient_norm, settings().adaptation.learning_rate});
         events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(made.loss, 4)));
       }

@@ -140,7 +140,7 @@ struct Method {
   using Features = typename ResNet<Device>::template Features<Context<Device>>;
 
   Features features(Context<Device>& ctx, V x) const {
-    return extractor.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
+    return extractor.features(ctx, imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
   }
   auto model() const {
     return [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
