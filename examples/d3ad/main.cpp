@@ -6,6 +6,7 @@
 //   d3ad --help, d3ad COMMAND --help
 
 #include <algorithm>
+#include <csignal>
 #include <d3ad/core/check.hpp>
 #include <d3ad/weights/nearest_names.hpp>
 #include <exception>
@@ -42,6 +43,7 @@ void check_part(const CLI::App& app, const std::vector<std::string>& arguments) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit on file sizes then fails with EFBIG, which is reported
   int exit_code = 0;
   std::optional<program::Processes> processes;
   CLI::App app{

@@ -60,8 +60,7 @@ D3AD_INLINE std::string Report::panel(const char* caption, const Image& picture)
   const auto side = [&](int length) { return std::max(1, static_cast<int>(std::lround(scale * length))); };
   const Image image = resize(picture, side(picture.width), side(picture.height));
   return concat("<figure><img loading=\"lazy\" alt=\"", caption, "\" src=\"data:image/jpeg;base64,",
-                draw::base64(encode_jpeg(image, kQuality)), "\"><figcaption>", caption,
-                "</figcaption></figure>");
+                draw::base64(encode_jpeg(image, kQuality)), "\"><figcaption>", caption, "</figcaption></figure>");
 }
 
 D3AD_INLINE std::string Report::tile(const std::string& value, const char* what) {
