@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "d3ad/autograd/functions.hpp"
 #include "d3ad/backend/cuda/ops.hpp"
 #include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
@@ -137,6 +138,26 @@ TEST_CASE_TEMPLATE("both gradients of a loss at once are those apart", T, float,
     });
   }
 }
+
+#if defined(D3AD_CUDA_EMULATION)
+TEST_CASE_TEMPLATE("on a tape a loss and its gradient wait for nothing", T, float, half, bfloat16) {
+  using Device = CudaOf<T>;
+  Context<Device> ctx;
+  const Case<T> numbers({2, 5, 7, 3}, {});
+  using Operand = Value<T, Device>;
+  const auto pass = [&] {
+    Tape<Device> tape(ctx);
+    const auto x = tape.leaf(Operand::borrow(numbers.x.view())), y = tape.leaf(Operand::borrow(numbers.y.view()));
+    tape.backward(fn::add(tape, fn::add(tape, fn::mse(tape, x, y), fn::l1(tape, x, y)),
+                          fn::add(tape, fn::cosine_loss(tape, x, y), fn::kl(tape, x, y))));
+    CHECK(tape.gradient(x));
+  };
+  pass(), pass();  // memory is taken
+  const auto waits = emulation::waits();
+  pass();
+  CHECK(emulation::waits() == waits);
+}
+#endif
 
 TEST_CASE_TEMPLATE("cross entropy on the GPU is the reference device's", T, float, half, bfloat16) {
   if (!test::cuda_present()) return;
