@@ -4,7 +4,7 @@
 //
 // Each model's maps, of whole images or of tiles, are enlarged (or reduced) to the size of the image they belong to and
 // compared with its mask as it is; image scores are the maps' maxima before that. Prints image AUROC, pixel AUROC, PRO
-// (200 thresholds) and AUPRO in percent under the paper's protocol and calibrated; pixel AUROC and PRO once more of the
+// (200 thresholds) and AUPRO in percent under the paper's protocol and calibrated; pixel AUROC and PRO also for the
 // smaller half of the defects (images by the number of faulty pixels) against all good images; and seconds an image.
 
 #include <CLI/CLI.hpp>

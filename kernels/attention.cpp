@@ -1,4 +1,5 @@
-// CUDA variant of ops/attention.hpp, the host's part: cuDNN in one pass if it has an engine, else products and our own softmax.
+// CUDA variant of ops/attention.hpp, the host's part: cuDNN in one pass if it has an engine, otherwise products and our
+// own softmax.
 
 #include "d3ad/backend/cuda/attention.hpp"
 

@@ -87,7 +87,7 @@ __global__ void softmax_gradient_short_kernel(T* p, T* ds, const float* scores, 
   }
 }
 
-// The largest element of a row, NaN where one is; for a block of 256 threads. shared: 8 floats.
+// The largest element of a row, NaN if one is; for a block of 256 threads. shared: 8 floats.
 __device__ inline float row_maximum(const float* row, std::int64_t columns, float* shared) {
   float largest = row[0];
   for (std::int64_t i = threadIdx.x; i < columns; i += 256)

@@ -17,7 +17,7 @@ struct BatchStatistics {
   }
 };
 
-// table [2 or 3, channel]: factor, offset, and where asked for the mean.
+// table [2 or 3, channel]: factor, offset, and if asked for the mean.
 template <class Sum>
 __global__ void batch_norm_table_kernel(float* table, BatchStatistics s, const float* scale, const float* shift,
                                         std::int64_t channels, bool with_mean) {

@@ -3,8 +3,8 @@
 //
 // The blur's two passes are one sum over neighbours along an axis: Axis sees the tensor as [outer, length, inner] and
 // the neighbours are `inner` elements apart. Tiles with their halo lie in shared memory. Threads take neighbouring
-// elements: along the row where pixels have few channels (blur_along_kernel), else, and down the columns, elements of a
-// row side by side (blur_across_kernel). Where the halo is too large for that, blur_plain_kernel reads all from x.
+// elements: along the row if pixels have few channels (blur_along_kernel), else, and down the columns, elements of a
+// row side by side (blur_across_kernel). If the halo is too large for that, blur_plain_kernel reads all from x.
 
 #include "d3ad/ops/blur.hpp"
 #include "kernels/element.cuh"
@@ -120,7 +120,7 @@ struct Extremes {
 };
 
 // Extremes of slice blockIdx.x % slices of image blockIdx.x / slices, which has `count` elements (at least one): to
-// lo[blockIdx.x] and hi[blockIdx.x], where they are not null. Blocks of 256 threads.
+// lo[blockIdx.x] and hi[blockIdx.x], if they are not null. Blocks of 256 threads.
 static __global__ void extremes_kernel(float* lo, float* hi, const float* x, std::int64_t count, std::int64_t slices,
                                        bool packs) {
   __shared__ float low[8], high[8];

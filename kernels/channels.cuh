@@ -5,6 +5,7 @@
 //     for (std::int64_t i = grid_thread(); i < count / N; i += grid_threads()) {
 //       const Channels<T, N> v = channels_at<N>(x + i * N);          v[k] is a float
 //       put(out + i * N, v);
+//     }
 //   }
 //   launch_channels<T>("name", stream, packs, kernel<T, kPack<T>>, kernel<T, 1>, count, out, x, count, channels);
 
@@ -13,7 +14,7 @@
 
 namespace d3ad::kernels {
 
-// N neighbouring elements: one load or store where they make up 16 bytes, two for 32.
+// N neighbouring elements: one load or store if they make up 16 bytes, two for 32.
 template <class T, int N>
 struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Channels {
   T element[N];
@@ -32,7 +33,7 @@ __device__ void put(T* p, const Channels<T, N>& channels) {
 
 inline constexpr int kChannelThreads = 256;
 
-// Threads for `count` elements: each takes a pack of T where `packs`, one element otherwise, and then the next.
+// Threads for `count` elements: each takes a pack of T if `packs`, one element otherwise, and then the next.
 template <class T, class... P>
 void launch_channels(const char* name, cudaStream_t stream, bool packs, void (*of_packs)(P...),
                      void (*of_elements)(P...), std::int64_t count, std::type_identity_t<P>... arguments) {

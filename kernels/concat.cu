@@ -1,4 +1,4 @@
-// CUDA variant of ops/concat.hpp. Packs where both parts' channels are whole packs, one channel at a time otherwise.
+// CUDA variant of ops/concat.hpp. Packs if both parts' channels are whole packs, one channel at a time otherwise.
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/ops/concat.hpp"

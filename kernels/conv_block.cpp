@@ -1,4 +1,5 @@
-// CUDA variant of ops/conv_block.hpp, the host's part: what surrounds a convolution in kernels of our own (conv_block.cu).
+// CUDA variant of ops/conv_block.hpp, the host's part: the operations around a convolution are our own kernels
+// (conv_block.cu).
 
 #include "d3ad/backend/cuda/conv_block.hpp"
 

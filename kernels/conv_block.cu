@@ -1,4 +1,4 @@
-// CUDA variant of ops/conv_block.hpp but for the convolution (backend/cuda/conv_block.hpp): channel_moments, and what
+// CUDA variant of ops/conv_block.hpp except the convolution (backend/cuda/conv_block.hpp): channel_moments, and what
 // backend/cuda/conv_parts.hpp declares.
 
 #include "d3ad/backend/cuda/conv_parts.hpp"
@@ -8,7 +8,7 @@ namespace d3ad::kernels {
 
 namespace {
 
-// run(partial) launches a kernel that leaves the moments of blocks; where an image is one block, these are its moments.
+// run(partial) launches a kernel that leaves the moments of blocks; if an image is one block, these are its moments.
 template <class T, class Run>
 void join_blocks(Context<CudaOf<T>>& ctx, float* moments, const NormTiles& t, Run run) {
   if (t.per_image == 1) return run(moments);

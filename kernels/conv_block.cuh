@@ -52,7 +52,7 @@ template <int V, class T>
 __device__ void store_some(T* p, const Elements<T, V>& e) {
   *reinterpret_cast<Elements<T, V>*>(p) = e;
 }
-// V floats of a table; where V is more than one they are aligned to 16 bytes.
+// V floats of a table; if V is more than one they are aligned to 16 bytes.
 template <int V>
 __device__ void load_floats(float (&to)[V], const float* p) {
   if constexpr (V % kPack<float> == 0) {
@@ -332,7 +332,7 @@ struct BentLine {
 };
 
 // out = the channels of x and of more (null: none), each through its line (lines null: as they are), resampled. The
-// tiles are those of the smaller of both images, `width` is its width. out may be x where nothing is resampled.
+// tiles are those of the smaller of both images, `width` is its width. out may be x if nothing is resampled.
 template <class T, int V, ops::Resample kHow>
 __global__ void gather_kernel(T* out, const T* x, const T* more, std::int64_t first, std::int64_t width,
                               const float* lines, Bend bend, NormTiles t) {

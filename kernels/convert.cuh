@@ -5,7 +5,7 @@
 
 namespace d3ad::kernels {
 
-// A pack of the narrower type at a time where `packs`; the last elements, which do not fill one, one by one.
+// A pack of the narrower type at a time if `packs`; the last elements, which do not fill one, one by one.
 template <class To, class From>
 __global__ void convert_kernel(To* out, const From* x, std::int64_t count, bool packs) {
   constexpr int N = kPack < To >> kPack<From> ? kPack<To> : kPack<From>;

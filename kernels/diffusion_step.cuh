@@ -45,7 +45,7 @@ struct Floats {
   }
 };
 
-// One step of GuidedStep with each image's coefficients; noise may be null. An image whose c1 wants noise where there
+// One step of GuidedStep with each image's coefficients; noise may be null. An image whose c1 wants noise if there
 // is none becomes NaN: the coefficients are on the device, so that nobody could refuse them.
 template <class T>
 __global__ void guided_step_kernel(float* out, const float* x, const T* e, const float* z0, const float* noise,

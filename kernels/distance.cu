@@ -17,7 +17,7 @@ void channel_distance(const char* name, Context<CudaOf<T>>& ctx, View<float, Cud
   constexpr int kThreads = 256;
   const std::int64_t channels = a.shape.c, rows = a.shape.rows();
   const bool packs = kernels::packed<U>({a.data, b.data}, channels);
-  const std::int64_t run = packs ? kernels::kPack<U> : 4;  // channels a thread has at least, where there are as many
+  const std::int64_t run = packs ? kernels::kPack<U> : 4;  // channels a thread has at least, if there are as many
   int lanes = 1;
   while (lanes < 32 && lanes * run < channels) lanes *= 2;
   kernels::launch(name, ctx.stream(), kernels::channel_distance_kernel<Sums, U>,

@@ -88,7 +88,7 @@ inline __device__ void store_pair(float* out, double* partial, std::int64_t at, 
     out[at] = static_cast<float>(sum);
 }
 
-// Sums of |a_i - b_j| over elements of the slice blockIdx.y, `length` (a multiple of kPairRun) long: to out, or, where
+// Sums of |a_i - b_j| over elements of the slice blockIdx.y, `length` (a multiple of kPairRun) long: to out, or, if
 // there is more than one slice, to partial [slices, rows, columns]. Sums are made in float over kPairRun elements,
 // these in double. same: a is b, so tiles below the diagonal are those above it, turned.
 template <bool kSame>

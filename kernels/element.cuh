@@ -1,5 +1,5 @@
 #pragma once
-// Elements of kernels: float, half or bfloat16 in memory, float in registers; several at once where they lie aligned.
+// Elements of kernels: float, half or bfloat16 in memory, float in registers; several at once if they lie aligned.
 //
 //   float v = widen(x[i]);   y[i] = narrow<T>(v);
 //   Pack<T> p = load(x + i);   p[k];   store(y + i, p)       kPack<T> elements, 16 bytes, i a multiple of kPack<T>

@@ -1,6 +1,6 @@
 #pragma once
 // CUDA kernels of ops/elementwise.hpp. The limit is bandwidth: each element is read and written once, sixteen bytes at
-// a time where the pointers allow it.
+// a time if the pointers allow it.
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "kernels/element.cuh"

@@ -1,7 +1,7 @@
 #pragma once
 // How kernels are started: launch("group_norm", ctx.stream(), kernel<T>, blocks, threads, shared_bytes, arguments...).
 //
-// It never waits. Errors name the kernel. Where there is nothing to do (no blocks) nothing is launched. Compiled as C++
+// It never waits. Errors name the kernel. If there is nothing to do (no blocks) nothing is launched. Compiled as C++
 // with the emulated runtime of the tests first on the include path, the same call computes on the CPU.
 //
 //   unsigned blocks = blocks_for(count, threads);      of a grid-stride loop: at most kMostBlocks

@@ -170,7 +170,7 @@ __global__ void cosine_join_kernel(double* loss, Factors* factors, const double*
                          static_cast<float>(d * sums[2] / (y_length * y_length * lengths))};
 }
 
-// dx, dy: null where not wanted
+// dx, dy: null if not wanted
 template <class T>
 __global__ void cosine_gradient_kernel(T* dx, T* dy, const T* x, const T* y, const CosineFactors* factors,
                                        std::int64_t count, std::int64_t image, bool packs) {

@@ -40,7 +40,7 @@ struct FirstTensor {
 };
 
 // The context keeps one table for each first tensor, that is for each optimizer. It says only where tensors lie, so it
-// stays right even where other tensors have come to lie in the same places. One that is made again goes through the
+// stays right even if other tensors have come to lie in the same places. One that is made again goes through the
 // default stream: after the launches that still read the old one, before those that follow.
 template <class T>
 const Table<T>& table(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<CudaOf<T>>>& tensors) {

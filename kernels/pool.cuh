@@ -102,7 +102,7 @@ inline PoolGrid pool_grid(Shape s, int of_each) {
   return grid;
 }
 
-// sums[slice, n, c] = factor * sum over the slice's pixels; S: T where one slice is all, double otherwise
+// sums[slice, n, c] = factor * sum over the slice's pixels; S: T if one slice is all, double otherwise
 template <class T, class S, int N>
 __global__ void sum_slices_kernel(S* sums, const T* x, std::int64_t images, PoolGrid grid, double factor) {
   __shared__ double partial[N][kChannelThreads];

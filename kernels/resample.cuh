@@ -1,5 +1,5 @@
 #pragma once
-// CUDA kernels between a pixel and its 2 x 2: upsample_nearest2 and avg_pool2, each the other's gradient but for a
+// CUDA kernels between a pixel and its 2 x 2: upsample_nearest2 and avg_pool2, each the other's gradient except for a
 // factor.
 
 #include "kernels/channels.cuh"

@@ -9,7 +9,7 @@
 //   --reference DIR     keeps the CPU's results there, for the next call and for peer.py
 //   --small             small networks and tensors: checks the program itself, times mean nothing
 //
-// Exit code 0; 1 where a result was not the CPU's, or a row failed; 2 after an error, which is one line on stderr.
+// Exit code 0; 1 if a result was not the CPU's, or a row failed; 2 after an error, which is one line on stderr.
 
 #include "gpu_bench.hpp"
 
@@ -37,7 +37,7 @@ int attribute(cudaDeviceAttr what) {
   return value;
 }
 
-// 0 where the driver does not say.
+// 0 if the driver does not say.
 int attribute_or_0(cudaDeviceAttr what) {
   int value = 0;
   if (cudaDeviceGetAttribute(&value, what, 0) == cudaSuccess) return value;
@@ -61,7 +61,7 @@ constexpr PerClock kPerClock[] = {{75, 1024, 0, 128},     {80, 2048, 1024, 128},
                                   {89, 1024, 512, 256},   {90, 4096, 2048, 256}, {100, 8192, 4096, 256},
                                   {103, 8192, 4096, 256}, {120, 1024, 512, 256}};
 
-// Of a type, in TFLOP/s at the highest clock; 0 where it is not known.
+// Of a type, in TFLOP/s at the highest clock; 0 if it is not known.
 double nominal_tflops(const std::string& type) {
   const int capability =
       10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor);
@@ -166,7 +166,7 @@ Options parse(int argc, char** argv) {
 }
 
 bool run(const std::string& table, const Options& o) {
-  cuda::device_count();  // where there is none it says so
+  cuda::device_count();  // if there is none it says so
   if (table == "device") return device_rows(o);
   if (table == "networks") return network_rows(o);
   if (table == "kernels") return kernel_rows(o);

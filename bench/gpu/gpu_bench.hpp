@@ -38,7 +38,7 @@ struct Options {
   }
 };
 
-// Each prints its table; false where a result was wrong or a row failed.
+// Each prints its table; false if a result was wrong or a row failed.
 bool device_rows(const Options&);
 bool network_rows(const Options&);
 bool kernel_rows(const Options&);
@@ -115,7 +115,7 @@ Times measure(cudaStream_t stream, const Options& o, Work&& work, int together =
 
 // ---- correctness ----
 
-// max |got - want| / max |want|; infinite where got is NaN or want has nothing to measure by.
+// max |got - want| / max |want|; infinite if got is NaN or want has nothing to measure by.
 inline double relative_error(const float* got, const float* want, std::size_t size) {
   double error = 0, largest = 0;
   for (std::size_t i = 0; i < size; ++i) {

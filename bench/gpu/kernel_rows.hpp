@@ -3,17 +3,17 @@
 //
 //   KernelTable<half> table(options, "half");
 //   table.row("add", {.model = {30, 32, 32, 192}, .large = {8, 256, 256, 128}}, [&](Shape s) {
-//     table.same({.bytes = ...}, s, {s, s}, [](auto& ctx, auto out, const auto& in) { ops::add(ctx, out, in[0], in[1]);
-//     });
+//     table.same({.bytes = ...}, s, {s, s},
+//                [](auto& ctx, auto out, const auto& in) { ops::add(ctx, out, in[0], in[1]); });
 //   });
 //   table.good()
 //
 //   kernel,type,size,shape,best_ms,median_ms,runs,bytes,gb_per_s,gflop,tflop_per_s,error,tolerance,verified,note
 //
-// size: `model`, as in a detection of 30 images at the paper's size, much of which stays in the GPU's cache and tells
-// of latency, not of bandwidth; or `large`, of some hundred megabytes (products: some hundred GFLOP), which tells how
-// well a kernel uses the GPU. bytes are those that the operation has to move: each input and output once, but what has
-// to be read twice by its definition (a norm's input, a separable blur's image) counted twice; none for products.
+// size: `model` is that of a detection of 30 images at the paper's size; much of it stays in the GPU's cache, so that
+// it measures latency, not bandwidth. `large` is some hundred megabytes (products: some hundred GFLOP) and measures how
+// well a kernel uses the GPU. bytes are those that the operation has to move: each input and output once; what has to
+// be read twice by its definition (a norm's input, a separable blur's image) counts twice; none for products.
 
 #include <memory>
 #include <string>
@@ -100,7 +100,7 @@ class KernelTable {
     }
   }
 
-  // op(ctx, out, inputs) on both devices: inputs of type U (T where nothing is said) and these shapes, out of type Out.
+  // op(ctx, out, inputs) on both devices: inputs of type U (T if nothing is said) and these shapes, out of type Out.
   template <class U = T, class Out = U, class Op>
   void same(Amount amount, Shape out_shape, const std::vector<Shape>& shapes, Op op) {
     same<U, Out>(amount, out_shape, shapes, op, tolerance());

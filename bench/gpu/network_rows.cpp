@@ -29,7 +29,7 @@ double tolerance(const std::string& row, const std::string& type) {
   return row == "detection" || row == "loop" || row == "train_step" ? allowed.steps : allowed.network;
 }
 
-// What the CPU gives, made once, and kept in a folder where one is named: raw floats, in PyTorch's axis order.
+// What the CPU gives, made once, and kept in a folder if one is named: raw floats, in PyTorch's axis order.
 class References {
  public:
   explicit References(const Options& o) : o_(o), nets_(o) {}

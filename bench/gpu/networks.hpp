@@ -6,8 +6,8 @@
 //   auto row = make_row(ctx, nets, "unet", {0, 8});      for images 0 ... 7
 //   Outputs<CudaHalf> y = row(ctx);
 //
-// An image's numbers depend on its own number alone, so that one image by itself on the CPU tells what it has to be in
-// any batch. Conditioning, which the other frameworks do not have, takes no part: every image has T_max.
+// An image's numbers depend only on its own number, so that the result of one image on the CPU is the expected one in
+// any batch. Conditioning, which the other frameworks do not have, is not measured: every image has T_max.
 
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,6 @@
-// The rows of what multiplies matrices, by cuDNN and cuBLASLt: convolutions, linear layers, attention, and the
-// gradients of a convolution. They tell how near the networks can come to the GPU's peak of arithmetic; two operations,
-// a multiplication and an addition, are counted for each pair of numbers.
+// The rows of matrix products by cuDNN and cuBLASLt: convolutions, linear layers, attention, and the gradients of a
+// convolution. They show how near the networks can come to the GPU's peak of arithmetic; two operations, a
+// multiplication and an addition, are counted for each pair of numbers.
 
 #include <optional>
 #include <vector>

@@ -1,5 +1,6 @@
-// d3ad as a competitor of the comparison with other frameworks (bench/peers/run): one process, asked on stdin, one line
-// of answer each on stdout. peer.py describes the protocol, rows.py the rows; this file says both again in C++.
+// d3ad as a competitor of the comparison with other frameworks (bench/peers/run): one process that reads requests on
+// stdin and answers each with one line on stdout. peer.py describes the protocol, rows.py the rows; this file has both
+// in C++.
 //
 //   d3ad_peer --threads 2 --image-size 256 --cache DIR [--small]
 //

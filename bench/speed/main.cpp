@@ -73,7 +73,7 @@ int run(int argc, char** argv) {
       throw CLI::ValidationError("--image-size", "is not a multiple of " + std::to_string(unit));
     for (const auto& word : app.remaining()) {
       if (!word.starts_with("--benchmark_")) throw CLI::ExtrasError({word});
-      // Google Benchmark aborts in CSV where not all benchmarks have the same counters.
+      // Google Benchmark aborts in CSV if not all benchmarks have the same counters.
       if (word.find("format=csv") != std::string::npos)
         throw CLI::ValidationError(word, "the benchmarks have different counters, which CSV cannot hold; use json");
     }

@@ -75,7 +75,7 @@ double timed(benchmark::State& state, Work&& work) {
 struct Work {
   double flops = 0, bytes = 0;
 };
-// GFLOP/s, GB/s and percent of the machine's peak: of arithmetic where the work has any, else of memory.
+// GFLOP/s, GB/s and percent of the machine's peak: of arithmetic if the work has any, else of memory.
 inline void report(benchmark::State& state, double seconds, Work work, const Peaks& peaks) {
   if (work.flops > 0) {
     state.counters["GFLOP/s"] = work.flops / seconds / 1e9;
@@ -98,7 +98,7 @@ double relative_error(const A* got, const B* want, std::int64_t size) {
   return largest > 0 ? error / largest : error;
 }
 
-// False, and the benchmark is skipped, where the error is beyond the tolerance.
+// False, and the benchmark is skipped, if the error is beyond the tolerance.
 inline bool verify(benchmark::State& state, double error, double tolerance) {
   state.counters["error"] = error;
   if (error <= tolerance) return true;

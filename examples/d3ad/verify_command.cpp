@@ -3,9 +3,9 @@
 //   d3ad verify golden/unet_small.safetensors golden/resnet18.safetensors --weights data/weights
 //   d3ad verify --device cuda --precision half golden/*.safetensors
 //
-// A reference file's metadata says its `kind` and how to run it; how such files are made: weights_tools/README.md. The
-// kinds and what they pin down are METHOD's: schedule, resize, unet, vae, tae, resnet, reconstruct, train_unet,
-// adapt_resnet, dic, anomaly_map, metrics. Each is one function below.
+// A reference file's metadata says its `kind` and how to run it. weights_tools/README.md says how such files are made.
+// The kinds are schedule, resize, unet, vae, tae, resnet, reconstruct, train_unet, adapt_resnet, dic, anomaly_map and
+// metrics; include/d3ad/METHOD.md says what each checks. Each is one function below.
 
 #include <fmt/core.h>
 

@@ -1,4 +1,5 @@
-// Instantiated for the CPU: an autoencoder of either kind, on a context (computes) and on a tape (computes and remembers).
+// Instantiated for the CPU: an autoencoder of either kind, on a context (computes) and on a tape (computes and
+// records).
 
 #include "d3ad/autograd/tape.hpp"
 #include "d3ad/models/autoencoder-inl.hpp"

@@ -1,4 +1,4 @@
-// Instantiated for the CPU: the ResNet, on a context (computes) and on a tape (computes and remembers).
+// Instantiated for the CPU: the ResNet, on a context (computes) and on a tape (computes and records).
 
 #include "d3ad/autograd/tape.hpp"
 #include "d3ad/models/resnet-inl.hpp"

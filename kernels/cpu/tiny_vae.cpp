@@ -1,4 +1,4 @@
-// Instantiated for the CPU: the tiny autoencoder, on a context (computes) and on a tape (computes and remembers).
+// Instantiated for the CPU: the tiny autoencoder, on a context (computes) and on a tape (computes and records).
 
 #include "d3ad/autograd/tape.hpp"
 #include "d3ad/models/tiny_vae-inl.hpp"

@@ -23,7 +23,8 @@ using namespace d3ad;
 
 namespace {
 
-// METHOD's tolerances: 1e-3 of the largest gradient for gradients and for what they move; losses as a network's output.
+// Tolerances of METHOD.md, section 11: 1e-3 of the largest gradient for gradients and for the values that they change;
+// losses as a network's output.
 constexpr double kGradient = 1e-3, kNetwork = 1e-4;
 
 }  // namespace

@@ -22,7 +22,7 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kGradient = 1e-3, kNetwork = 1e-4;  // METHOD's tolerances
+constexpr double kGradient = 1e-3, kNetwork = 1e-4;  // METHOD.md, section 11
 
 Value<float, Cuda> upload(Context<Cuda>& ctx, const Tensor<float, Cpu>& x) {
   auto out = make_value<float>(ctx, x.shape());

@@ -47,7 +47,7 @@ Tensor<float, Cpu> run(const Tensor<float, Cpu>& z0, const std::vector<int>& T_h
   return out;
 }
 
-// METHOD 6 for one number, in double, with noise of 0. shift: the index into the schedule is off by so much.
+// METHOD.md, section 6, for one number, in double, with noise of 0. shift: an error in the index into the schedule.
 double follow(double z0, int T_hat, const DenoiseOptions& o, double factor = 0.3, int shift = 0) {
   const auto alpha_bar = [&](int t) { return double{kSchedule.alpha_bar(std::max(t + shift, -1))}; };
   const int step = std::max(T_hat / o.steps, 1);
@@ -132,7 +132,7 @@ TEST_CASE("coefficients: DDIM without eta, and the last step lands on alpha_bar 
   CHECK(noisy.c1 * noisy.c1 + noisy.c2 * noisy.c2 == doctest::Approx(1 - b));
 }
 
-TEST_CASE("reconstruct follows METHOD 6 with a model whose answer is known") {
+TEST_CASE("reconstruct follows METHOD.md, section 6, with a model whose answer is known") {
   const auto z0 = test::random(kShape, 2);
   for (const float eta2 : {0.0f, 4.0f, 10.0f})
     for (const bool drop : {false, true})

@@ -13,7 +13,7 @@ namespace resnet_test {
 using namespace d3ad;
 
 namespace {
-constexpr double kNetwork = 1e-4;  // METHOD's tolerance for a network's output
+constexpr double kNetwork = 1e-4;  // a network's output: METHOD.md, section 11
 }
 
 TEST_CASE("ResNet-34 equals the reference in evaluation and in training mode") {

@@ -14,7 +14,7 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kNetwork = 1e-4;  // METHOD's tolerance for a network's output
+constexpr double kNetwork = 1e-4;  // a network's output: METHOD.md, section 11
 
 UNetConfig golden_config(const test::Golden& golden) {
   auto config = golden.config().get<UNetConfig>();

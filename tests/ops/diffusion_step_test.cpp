@@ -1,4 +1,4 @@
-// scale_start and guided_step against METHOD's formulas written out in double.
+// scale_start and guided_step against the formulas of METHOD.md, section 6, written out in double.
 
 #include "d3ad/backend/cpu/diffusion_step.hpp"
 

@@ -1,10 +1,10 @@
 // MpiGroup by itself: every call among the processes that mpirun started, and how a program of one's own ends.
 //
-//   mpirun -n 3 mpi_group             all calls; 0 where everything is right
+//   mpirun -n 3 mpi_group             all calls; exit code 0 if everything is right
 //   mpirun -n 3 mpi_group late        process 1 stays away from a barrier: the others' wait ends with an error, exit
-//   code 3 mpirun -n 3 mpi_group thrown      process 1 ends by an exception that destroys its group: it can say so,
-//   mpirun ends
-//                                     those who wait for it, exit code 4
+//                                     code 3
+//   mpirun -n 3 mpi_group thrown      process 1 ends by an exception that destroys its group: it can say so, mpirun
+//                                     ends those that wait for it, exit code 4
 
 #include <unistd.h>
 

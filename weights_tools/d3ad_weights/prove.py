@@ -4,7 +4,8 @@
 
 Each network gets random weights (norms and running statistics too, so that nothing is left at 0 or 1), is saved as its
 package saves it, converted, and run by its package on random images; `d3ad verify` loads the same file and compares at
-METHOD's tolerance, 1e-4 of the largest value. Where d3ad reads the published file as it is, that is compared too.
+the tolerance of include/d3ad/METHOD.md, section 11: 1e-4 of the largest value. If d3ad reads the published file as it is,
+that is compared too.
 """
 
 from __future__ import annotations

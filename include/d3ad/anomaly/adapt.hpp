@@ -1,12 +1,12 @@
 #pragma once
-// Domain adaptation of the feature extractor (METHOD 4): one step makes the features of a reconstruction more like
-// those of its target, in train mode, two passes (reconstruction first).
+// Domain adaptation of the feature extractor (METHOD.md, section 4): one step makes the features of a reconstruction
+// more like those of its target, in train mode, in two passes (the reconstruction first).
 //
 //   AdamW<Cpu> optimizer(parameters, {.lr = 1e-4f, .weight_decay = 0.01f});
 //   LossScale<Cpu> scale;
 //   AdaptStep step = anomaly::adapt_step(ctx, extractor, optimizer, scale, reconstruction, target);
 //
-// Where activations are half, a LossScale goes along: a step whose gradient does not fit is left out.
+// If activations are half, a LossScale scales the loss: a step whose gradient overflows is skipped.
 //
 //   loss = sum over layer1 ... layer3 of the mean over images of 1 - cos(f(reconstruction), f(target)), flattened
 
@@ -20,7 +20,7 @@ namespace d3ad::anomaly {
 
 struct AdaptStep {
   double loss;           // before it
-  double gradient_norm;  // infinite or NaN where it did not fit in half, and no step was made
+  double gradient_norm;  // infinite or NaN if it did not fit in half, and no step was made
 };
 
 // reconstruction, target [n, h, w, 3], normalised as the network takes them (imagenet_input). Moves weights and

@@ -1,14 +1,13 @@
 #pragma once
-// Calibration: what nominal images alone say about the maps' ranges and about the score that separates good from
-// faulty.
+// Calibration: the maps' ranges and the threshold that separates good from faulty, learned from good images only.
 //
 //   std::vector<anomaly::MapPair> pairs = ...;                       // raw maps of good images (anomaly/map.hpp)
 //   auto c = anomaly::calibrate(ctx, pairs, {.lambda = 0.85f, .sigma = 4, .false_alarm_rate = 0.05f});
-//   nlohmann::json j = c;   c = j.get<anomaly::Calibration>();       // Error with a sentence where j is not one
+//   nlohmann::json j = c;   c = j.get<anomaly::Calibration>();       // Error with a sentence if j is not one
 //
-// The nominal images should be ones the networks did not learn from (train.hpp holds some back): then they are what new
-// good images will be, and the threshold keeps its promise, that a new good image lies above it with probability
-// false_alarm_rate or less (upper_limit()).
+// The good images should be held-out ones, on which the networks were not trained (train.hpp holds some out). Then they
+// are like new good images, and a new good image lies above the threshold with a probability of at most
+// false_alarm_rate (upper_limit()).
 
 #include <algorithm>
 #include <cmath>
@@ -40,12 +39,12 @@ struct CalibrationOptions {
   float lambda = 0.85f, sigma = 4, false_alarm_rate = 0.05f;
 };
 
-// A limit that the next value of the same kind exceeds with probability `rate` at most. Where there are enough values
+// A limit that the next value of the same kind exceeds with a probability of at most `rate`. If there are enough values
 // (rate >= 1 / (n + 1)), it is one of them, whatever their distribution (a conformal bound): the ceil((n + 1)(1 -
-// rate))-th smallest. Where there are fewer, their logarithms are taken as normally distributed and the limit is their
-// prediction bound, mean + t deviation sqrt(1 + 1/n), at least the largest value; t grows fast as values get few. A
-// single value says nothing of its spread and is its own limit, and so is the largest where one is not positive. With
-// rate 0 it is the largest value.
+// rate))-th smallest. If there are fewer, their logarithms are assumed to be normally distributed and the limit is
+// their prediction bound, mean + t deviation sqrt(1 + 1/n), at least the largest value; t grows fast if there are few
+// values. A single value is its own limit, because nothing is known of the spread. If a value is not positive, or if
+// the rate is 0, the limit is the largest value.
 float upper_limit(std::vector<float> values, double rate);
 
 template <class Device>

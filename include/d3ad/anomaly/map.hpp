@@ -1,5 +1,6 @@
 #pragma once
-// Anomaly maps (METHOD 7): where an image differs from its reconstruction, in the latent and in the features.
+// Anomaly maps (METHOD.md, section 7): where an image differs from its reconstruction, in the latent and in the
+// features.
 //
 //   auto latent = anomaly::latent_map(ctx, repaired_z, z0, size);                       // [n, size, size, 1]
 //   auto feature = anomaly::feature_map(ctx, seen, expected, size);                     // layer by layer
@@ -128,7 +129,7 @@ Value<float, Device> combine(Context<Device>& ctx, const MapPair& pair, const Ra
   return combine(ctx, latent, feature, ranges, lambda, sigma);
 }
 
-// Smallest and largest value of each kind over all maps; Error where one is not finite.
+// Smallest and largest value of each kind over all maps; Error if one is not finite.
 inline Ranges ranges_of(const std::vector<MapPair>& pairs) {
   D3AD_CHECK(!pairs.empty(), "anomaly maps: there are none to take the range of");
   const auto range = [&](std::vector<float> MapPair::*kind) {

@@ -1,5 +1,5 @@
 #pragma once
-// Metrics (METHOD 8): how well scores separate faulty from good, for images and for pixels.
+// Metrics (METHOD.md, section 8): how well scores separate faulty from good, for images and for pixels.
 //
 //   auto m = anomaly::rank_metrics(scores, labels);         // m.auroc, m.average_precision, m.f1_youden, m.f1_max ...
 //
@@ -8,8 +8,8 @@
 //   auto p = pixels.metrics();                              // p.rank.auroc ..., p.pro_200, p.aupro
 //   Curve c = pixels.roc_curve();                           // for drawing; pro_curve() likewise
 //
-// Scores equal to a threshold count as above it, ties are one threshold. What cannot be said is NaN: every metric where
-// one of the classes is missing (no faulty or no good image or pixel), which includes an empty set.
+// Scores equal to a threshold count as above it; equal scores are one threshold. A metric is NaN if one of the classes
+// is missing (no faulty or no good image or pixel), and so it is for an empty set.
 
 #include <cmath>
 #include <cstddef>
@@ -32,21 +32,21 @@ struct RankMetrics {
   double auroc = kUnknown;
   double average_precision = kUnknown;  // sum over thresholds of (R_n - R_n-1) P_n
   double f1_youden = kUnknown;          // at the threshold of the largest TPR - FPR, the highest one of several
-  double youden_threshold = kUnknown;   // infinite where calling nothing positive is best
+  double youden_threshold = kUnknown;   // infinite if calling nothing positive is best
   double f1_max = kUnknown;
   double f1_max_threshold = kUnknown;
 };
 
 RankMetrics rank_metrics(const Ranking& ranking);
 
-// labels: not 0 where positive.
+// labels: not 0 if positive.
 RankMetrics rank_metrics(std::span<const float> scores, std::span<const std::uint8_t> labels);
 
 // Points of a curve from left to right, thinned to what a drawing shows.
 struct Curve {
   std::vector<double> x, y;
 
-  // Keeps (a, b) where it is far enough from the last point, or `last`.
+  // Keeps (a, b) if it is far enough from the last point, or `last`.
   void add(double a, double b, bool last) {
     constexpr double kStep = 1.0 / 200;
     if (!last && !x.empty() && std::abs(a - x.back()) + std::abs(b - y.back()) < kStep) return;
@@ -54,7 +54,7 @@ struct Curve {
   }
 };
 
-// True positive rate over false positive rate; empty where one of the classes is missing. The ranking is sorted.
+// True positive rate over false positive rate; empty if one of the classes is missing. The ranking is sorted.
 Curve roc_curve(const Ranking& ranking);
 
 struct PixelMetrics {
@@ -83,8 +83,8 @@ class PixelScores {
   double share(std::size_t positive) const;
 
   // 200 thresholds at equal distances from the lowest score, below the highest; scores strictly above them count. Of
-  // the points with FPR < 0.3 the area under overlap over FPR, divided by the largest of these FPRs. Where they span no
-  // width (all 0, or one point) it is the largest overlap among them, and NaN where there is none at all.
+  // the points with FPR < 0.3 the area under overlap over FPR, divided by the largest of these FPRs. If they span no
+  // width (all 0, or one point) it is the largest overlap among them, and NaN if there is none at all.
   double pro_200() const;
 
   // Every distinct score is a threshold; the curve is cut at FPR 0.3 by interpolation and the area divided by 0.3.

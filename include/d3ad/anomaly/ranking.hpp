@@ -54,7 +54,7 @@ class Ranking {
   std::uint32_t group(std::size_t i) const { return static_cast<std::uint32_t>(positives_[i]); }
   float positive_score(std::size_t i) const { return score(static_cast<std::uint32_t>(positives_[i] >> 32)); }
 
-  // Extremes over both classes; only where there are any scores.
+  // Extremes over both classes; only if there are any scores.
   float highest() const { return extreme(true); }
   float lowest() const { return extreme(false); }
 

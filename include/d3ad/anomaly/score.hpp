@@ -1,5 +1,5 @@
 #pragma once
-// An image's score is the largest value of its anomaly map; it is faulty where that is above the threshold.
+// An image's score is the largest value of its anomaly map; it is faulty if that is above the threshold.
 //
 //   std::vector<float> s = anomaly::scores(ctx, map);          // map [n, h, w, 1]
 //   bool faulty = anomaly::faulty(s[0], calibration.threshold);
@@ -13,7 +13,7 @@
 
 namespace d3ad::anomaly {
 
-// An Error where one of a batch's scores is not a number.
+// An Error if one of a batch's scores is not a number.
 inline void check_scores(const std::vector<float>& scores) {
   for (std::size_t i = 0; i < scores.size(); ++i)
     D3AD_CHECK(std::isfinite(scores[i]), "score: the anomaly map of image ", i + 1, " of the batch is not finite (",

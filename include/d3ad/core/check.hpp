@@ -1,5 +1,5 @@
 #pragma once
-// Errors are exceptions with a sentence: the operation, what was expected, what came, what to do.
+// Errors are exceptions with a sentence: the operation, what was expected, what came.
 //
 //   D3AD_CHECK(x.c % groups == 0, "group_norm: ", x.c, " channels do not split into ", groups, " groups");
 //

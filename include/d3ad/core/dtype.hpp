@@ -1,5 +1,5 @@
 #pragma once
-// Element types: float is what is computed in; bfloat16, half and double are what files may hold.
+// Element types: the CPU computes in float; files may also hold bfloat16, half and double.
 //
 //   bfloat16 b(1.5f);  float f = b;      rounds to nearest even, NaN stays NaN
 //   DType t = dtype_of<half>();  size_of(t) == 2;  name(t) == "F16"   (safetensors' names)

@@ -1,14 +1,14 @@
 #pragma once
 // Files on POSIX systems: read whole, map, replace atomically, lock a folder.
 //
-//   std::string text = read_file("config.json", 1 << 20);     Error where it is larger than 1 MiB
+//   std::string text = read_file("config.json", 1 << 20);     Error if it is larger than 1 MiB
 //   for (const std::string& line : read_lines("list.txt")) ...
 //   MappedFile file("unet.safetensors");  file.bytes()         read-only, read by the system as it is touched
 //   write_atomically("config.json", text);                     the old file or the new one, never a part
 //   AtomicFile out("big.bin");  out.write(p, n);  out.commit();
-//   write_growing("events", text);                             appends what is new, for who reads along
+//   write_growing("events", text);                             appends what is new, for programs that follow the file
 //   create_folders("out/maps");
-//   FolderLock lock("model");                                  Error where another process holds it
+//   FolderLock lock("model");                                  Error if another process holds it
 //
 // Every failure is an Error that names the file, the system's reason and what to do.
 
@@ -133,7 +133,7 @@ inline constexpr std::string_view kTemporaryPrefix = ".d3ad-", kTemporarySuffix 
 
 }  // namespace detail
 
-// The whole file; Error where it holds more than max_bytes.
+// The whole file; Error if it holds more than max_bytes.
 inline std::string read_file(const std::filesystem::path& path, std::size_t max_bytes) {
   struct stat info {};
   const detail::Descriptor file = detail::open_regular(path, info);
@@ -172,8 +172,8 @@ inline std::vector<std::string> read_lines(const std::filesystem::path& path) {
   return out;
 }
 
-// A file mapped read-only. Whoever changes a file that may be mapped must replace it (AtomicFile does): a file cut
-// short in place takes the mapped pages with it.
+// A file mapped read-only. To change a file that may be mapped, replace it (AtomicFile does): if a file is cut short in
+// place, its mapped pages are gone too.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -286,8 +286,9 @@ inline void write_atomically(const std::filesystem::path& path, std::span<const 
   write_atomically(path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-// The file holds `bytes` from here on. Where it holds a beginning of them the rest is appended, so that whoever has it
-// open sees it grow (a power cut meanwhile may leave a longer beginning); anything else there is replaced atomically.
+// The file holds `bytes` from here on. If it holds a beginning of them, the rest is appended, so that a program that
+// has it open sees it grow (a power failure meanwhile may leave a longer beginning). Any other file is replaced
+// atomically.
 inline void write_growing(const std::filesystem::path& path, std::string_view bytes) {
   const detail::Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK));
   struct stat info {};
@@ -314,9 +315,9 @@ inline void create_folders(const std::filesystem::path& path) {
   if (error) detail::fail_system("cannot create the folder", path, error.value());
 }
 
-// Held by whoever writes a model: a second writer gets an Error instead of a mixture. The lock goes with the process,
-// however it ends, and leaves no file behind. Temporary files of writers that were killed are removed, in the folder
-// and in those of its folders that are named: nobody else writes there now.
+// Held while a process writes a model: a second writer gets an Error, so that two writers cannot mix their files. The
+// lock ends with the process, however that ends, and leaves no file behind. Temporary files of writers that were killed
+// are removed, in the folder and in those of its folders that are named: nobody else writes there now.
 class FolderLock {
  public:
   FolderLock() = default;

@@ -1,6 +1,6 @@
 #pragma once
-// Numbers of the host that a device reads again and again: a copy of them in its memory, but the numbers themselves on
-// the CPU, where they have to outlive this.
+// Numbers of the host that a device reads repeatedly. A GPU gets a copy in its memory. On the CPU it is the numbers
+// themselves, which have to outlive this object.
 //
 //   const Resident<float, Device> edges(View<const float, Cpu>(host.data(), {.c = 11}));
 //   ops::nearest_mean(ctx, ..., edges.view(), ...);

@@ -1,5 +1,5 @@
 #pragma once
-// The value types everything else is written in.
+// The value types on which everything else is written.
 //
 //   View<T, Device>    pointer + shape; owns nothing; copied freely; what every op and kernel takes
 //   Tensor<T, Device>  owns its memory; moves, never copies; hands out views
@@ -26,8 +26,8 @@ using Cuda = CudaOf<float>;
 using CudaHalf = CudaOf<half>;
 using CudaBfloat16 = CudaOf<bfloat16>;
 
-// What a device keeps activations in (Real), and what it keeps all else in (Weight): parameters, their gradients and
-// moments, statistics, latents that walk through many steps, distances, scores.
+// The types in which a device keeps activations (Real) and everything else (Weight): parameters, their gradients and
+// moments, statistics, latents that pass through many steps, distances, scores.
 template <class Device>
 struct Arithmetic {
   using type = float;

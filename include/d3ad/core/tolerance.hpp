@@ -5,11 +5,12 @@
 //   const Tolerances allowed = tolerances("half");     float, tf32, half, bfloat16
 //   error <= allowed.network
 //
-// float's are METHOD's. The others follow from u, half a unit in the last place of what is multiplied, which is 2^-11
-// in tf32 and half and 2^-8 in bfloat16. A layer's roundings are independent, so that a hundred layers leave 10 u, and
-// the largest of an output's many thousand errors is four times the typical one: 40 u. Where steps follow each other
-// (ten of the UNet, or forward, backward and update) the network's errors add up in what is float: some 100 u in tf32
-// and half; bfloat16's are large enough to be damped by the norms of the next call.
+// METHOD.md, section 11, states those of float. The others follow from u, half a unit in the last place of what is
+// multiplied, which is 2^-11 in tf32 and half and 2^-8 in bfloat16. A layer's roundings are independent, so that a
+// hundred layers leave 10 u, and the largest of an output's many thousand errors is four times the typical one: 40 u.
+// If steps follow each other (ten of the UNet, or forward, backward and update), the network's errors add up in the
+// values that are float: some 100 u in tf32 and half. bfloat16's errors are so large that the norms of the next call
+// damp them.
 
 #include <string>
 #include <type_traits>

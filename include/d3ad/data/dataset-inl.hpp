@@ -22,7 +22,7 @@ D3AD_INLINE Image sample_mask(const Sample& sample) {
 
 namespace d3ad::detail {
 
-// Entries of a folder by name; Error where it cannot be read.
+// Entries of a folder by name; Error if it cannot be read.
 inline std::vector<fs::path> entries(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> out;

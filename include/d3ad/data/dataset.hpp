@@ -1,5 +1,5 @@
 #pragma once
-// Datasets as they are published, never rearranged.
+// Datasets, read as they are published.
 //
 //   Dataset d = open_dataset("mvtec", "bottle");
 //   for (const Sample& s : d.test) use(read_image(s.image), s.mask ? sample_mask(s) : Image());
@@ -10,8 +10,9 @@
 //   folder   any folder of good images
 //   list     a text file with the path of a good image on each line, from the list's own folder
 //
-// Which one it is, the files say. Images are sorted by name (VisA's are in the order of its list), hidden files and
-// files that are not images are passed over. What is odd but no error (a faulty image without a mask) is in `warnings`.
+// The layout is recognised from the files. Images are sorted by name (VisA's are in the order of its list). Hidden
+// files and files that are not images are skipped. Problems that are not errors (a faulty image without a mask) are in
+// `warnings`.
 
 #include <algorithm>
 #include <filesystem>

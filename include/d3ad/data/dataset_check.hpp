@@ -1,12 +1,12 @@
 #pragma once
-// What is in a dataset, and what will hurt, before anything is learned from it.
+// Summarises a dataset and warns about problems (duplicates, missing masks, mixed sizes) before a training.
 //
 //   DatasetCheck c = check_dataset(open_dataset("mvtec", "bottle"));
 //   c.train, c.good_tests, c.defects["crack"]     counts
 //   for (const auto& w : c.warnings) ...          sentences
 //
-// Every image and mask is decoded once. Copies are found by their pixels, so that a photo saved again in another format
-// counts as one.
+// Every image and mask is decoded once. Copies are found by their pixels, so that a photo that was saved in another
+// format counts as a copy.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,11 +1,11 @@
 #pragma once
-// The good images of a training: which are learned from and which are held back, and the pieces they are learned in.
+// The good images of a training: the ones to train on, the held-out ones, and the pieces that they are cut into.
 //
 //   const GoodImages good(paths, {.tiling = Tiling(256), .held_back = 0.2, .seed = 0});
 //   auto x = good.load(ctx, good.pieces(), 0, 8);       // the first eight pieces as a batch, [8, size, size, 3]
 //
-// A piece is a tile if the tiling cuts images (data/tile.hpp), else a whole image. Images are held back as a
-// whole; which ones depends on the seed and their number.
+// A piece is a tile if the tiling cuts images (data/tile.hpp), otherwise a whole image. Images are held out as a whole;
+// the seed and the number of images decide which ones.
 
 #include <algorithm>
 #include <cmath>

@@ -7,7 +7,7 @@
 //
 // As Pillow's convert("RGB"): grey is repeated, alpha is dropped, palettes are resolved, EXIF orientation is ignored.
 // 16-bit images keep their high byte. A file is never trusted: its size is limited, its header is read before its
-// pixels, and whatever is wrong with it is an Error that names it.
+// pixels, and every fault is an Error that names the file.
 
 #include <algorithm>
 #include <array>

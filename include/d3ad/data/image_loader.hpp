@@ -4,11 +4,11 @@
 //   ImageLoader loader(paths, 256);                // or a Tiling (data/tile.hpp), for images that are cut later
 //   for (std::size_t i = 0; i < paths.size(); ++i) {
 //     ImageLoader::Item item = loader.next();     // waits for it
-//     if (!item.error.empty()) ...                // a sentence; the others go on
+//     if (!item.error.empty()) ...                // a sentence; the other images are loaded all the same
 //   }
 //
-// A loader that is thrown away early stops its thread at the next image. At most `ahead` images are kept waiting; fewer
-// where they are large enough for tiles.
+// A loader that is destroyed early stops its thread at the next image. At most `ahead` images are loaded in advance;
+// fewer if they are large enough for tiles.
 
 #include <condition_variable>
 #include <deque>
@@ -36,7 +36,7 @@ class ImageLoader {
  public:
   struct Item {
     std::filesystem::path path;
-    std::vector<float> pixels;  // of the frame (without tiles size x size); empty where there is an error
+    std::vector<float> pixels;  // of the frame (without tiles size x size); empty if there is an error
     int width = 0, height = 0;  // of the file
     std::string error;
     int frame_width = 0, frame_height = 0;

@@ -1,12 +1,12 @@
 #pragma once
-// Resizing as Pillow does it (bilinear, antialiased, 8 bits), and what networks are given.
+// Resizing as Pillow does it (bilinear, antialiased, 8 bits), and the networks' input.
 //
 //   Image small = resize(photo, 256, 256);
 //   std::vector<float> x = to_input(photo, 256);             // [256 x 256 x 3] in [-1, 1]
 //   std::vector<std::uint8_t> m = to_mask(mask, 256);        // 1 where faulty
 //
 // Pillow's arithmetic (ops/image_input.hpp, which does the same on a device): horizontal, then vertical, rounded to 8
-// bits in between. Equal to Pillow's result, so that a model sees what the reference saw.
+// bits in between. The result equals Pillow's, so that a model gets the same input as the reference.
 
 #include <algorithm>
 #include <cstdint>

@@ -33,7 +33,7 @@ inline std::string fixed(double value, int digits) {
   const auto end = std::to_chars(text, text + sizeof(text), value, std::chars_format::fixed, digits).ptr;
   return {text, end};
 }
-// The number that the text is, NaN where it is none.
+// The number that the text is, NaN if it is none.
 inline double to_number(const std::string& text) {
   double value = NAN;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -48,7 +48,7 @@ inline std::string duration_text(double seconds) {
 }
 inline std::string percent(double fraction) { return fixed(100 * fraction, 1); }
 
-// RFC 4180: quoted where it has to be.
+// RFC 4180: quoted if it has to be.
 inline std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string out = "\"";

@@ -1,21 +1,22 @@
 #pragma once
 // Large images in tiles: how an image is cut, and how the tiles' maps become one map again.
 //
-//   const Tiling tiling(size, tile, overlap);           // tile 0: whole images, squeezed into one square
+//   const Tiling tiling(size, tile, overlap);           // tile 0: whole images, resized to one square
 //   Frame frame = tiling.frame(read_image("big.jpg"));  // as the networks will see it, not cut yet
 //   const TileGrid grid = tiling.grid(frame.width, frame.height);
 //   Stitch map(grid, 1);
 //   for (int i = 0; i < grid.count(); ++i) map.add(i, judge(cut_tile(frame, grid, i)));     // [size x size]
 //   std::vector<float> whole = std::move(map).take();                                       // [height x width]
 //
-// The image is scaled as a whole so that `tile` of its pixels become image_size, and then cut in squares of image_size:
-// nothing is resized per tile, a pixel of a tile's map is a pixel of the frame, and the blur keeps its meaning. The map
-// thus has the resolution at which the networks saw the image: the image's own where tile is image_size.
+// The image is scaled as a whole so that `tile` of its pixels become image_size, and then cut into squares of
+// image_size: nothing is resized for a tile alone, a pixel of a tile's map is a pixel of the frame, and the blur keeps
+// its meaning. The map thus has the resolution of the frame: the image's own if tile is image_size.
 //
-// Tiles lie tile_overlap of their side over each other; the last of a row or column is moved inwards to end at the
-// border. Where the frame is smaller than a tile it is mirrored at its right and lower border to fill it, and what was
-// mirrored is cut off the map again. Overlapping maps are averaged with weights that fall smoothly from a tile's centre
-// to its border, sin^2 along each axis: positive everywhere, and divided by their sum, so that a constant stays one.
+// Neighbouring tiles share the fraction tile_overlap of their side; the last tile of a row or column is moved inwards
+// to end at the border. If the frame is smaller than a tile, it is mirrored at its right and lower border to fill the
+// tile, and the mirrored part is cut off the map. Overlapping maps are averaged with weights that fall smoothly from a
+// tile's centre to its border, sin^2 along each axis; they are positive everywhere and are divided by their sum, so
+// that a constant map stays constant.
 
 #include <algorithm>
 #include <cmath>
@@ -70,13 +71,13 @@ class Tiling {
   bool on() const { return tile_ > 0; }
   int size() const { return size_; }
 
-  // Width and height of the frame of an image of width x height pixels. Throws where it would be too large.
+  // Width and height of the frame of an image of width x height pixels. Throws if it would be too large.
   std::pair<int, int> extent(int width, int height) const;
 
-  // photo: RGB. Throws where extent() or grid() would.
+  // photo: RGB. Throws if extent() or grid() would.
   Frame frame(const Image& photo) const;
 
-  // width, height: of a frame. Without tiles its one square. Throws where there would be more than kMostTiles.
+  // width, height: of a frame. Without tiles its one square. Throws if there would be more than kMostTiles.
   TileGrid grid(int width, int height) const;
 
  private:
@@ -84,7 +85,7 @@ class Tiling {
   double overlap_;
 };
 
-// One tile, [size x size x 3]; mirrored where it reaches beyond the frame.
+// One tile, [size x size x 3]; mirrored if it reaches beyond the frame.
 std::vector<float> cut_tile(const Frame& frame, const TileGrid& grid, int tile);
 
 // Puts the tiles' maps together. All tiles of the grid have to be added, each once, in any order.

@@ -1,13 +1,17 @@
 #pragma once
-// Reconstruction (METHOD 6): from the scaled latent, a few guided DDIM steps towards what the UNet takes for good.
+// Reconstruction (METHOD.md, section 6): from the scaled latent, a few guided DDIM steps towards a latent that the UNet
+// has learned as good.
 //
-//   const auto model = [&](Context<Cpu>& c, Value<float, Cpu> x, View<const std::int32_t, Cpu> t) { return unet(c, x,
-//   t); }; auto z = diffusion::reconstruct(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});
+//   const auto model = [&](Context<Cpu>& c, Value<float, Cpu> x, View<const std::int32_t, Cpu> t) {
+//     return unet(c, x, t);
+//   };
+//   auto z = diffusion::reconstruct(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});
 //
-// Each image has its own T̂ and walks the times s = 0, step, 2 step, ... < T̂, step = max(T̂ / steps, 1), from the last to
-// the first. With ten steps and a T̂ of a multiple of ten all images take exactly ten. Where the counts differ, images
-// with fewer steps wait, unchanged, until as many steps are left as they need, so that an image's result does not
-// depend on the others in its batch. plan() is that timetable, on the host, with the coefficients of every step.
+// Each image has its own T̂ and takes the times s = 0, step, 2 step, ... < T̂, from the last to the first, with step =
+// max(T̂ / steps, 1). With ten steps and a T̂ that is a multiple of ten, every image takes exactly ten steps. If the
+// counts differ, images with fewer steps stay unchanged until only as many steps are left as they need, so that an
+// image's result does not depend on the others in its batch. plan() makes this timetable on the host, with the
+// coefficients of every step.
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +36,7 @@ struct DenoiseOptions {
   int steps = 10;
   std::uint64_t seed = 0;         // of what noise eta and omega ask for
   std::uint64_t first_image = 0;  // number of the batch's first image: image i draws as number first_image + i anywhere
-  bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD 4)
+  bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD.md, section 4)
 };
 
 struct DenoisePlan {
@@ -59,16 +63,15 @@ DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat, int st
 
 namespace detail {
 
-// The first of a batch's random numbers: image i of it draws those of image first_image + i, in whatever batch it
-// comes.
+// The first of a batch's random numbers: image i of it draws those of image first_image + i, in any batch.
 inline std::uint64_t first_number(const DenoiseOptions& options, Shape z0) {
   return options.first_image * static_cast<std::uint64_t>(z0.h * z0.w * z0.c);
 }
 
 }  // namespace detail
 
-// The seed's noise of a batch's latents: of the start (omega), and of the step from which on `left` are left, itself
-// included (eta); so numbered, an image's does not depend on how long it waited for others.
+// The seed's noise of a batch's latents: at the start (omega), and at the step at which `left` steps are left, this one
+// included (eta). With this numbering an image's noise does not depend on the steps of the others.
 template <class Device>
 void draw_start_noise(Context<Device>& ctx, View<Weight<Device>, Device> noise, const DenoiseOptions& options) {
   ops::normal(ctx, noise, Rng(options.seed, Rng::stream("denoise.start")), detail::first_number(options, noise.shape));
@@ -101,7 +104,7 @@ struct NoCallback {
 };
 
 // model(ctx, x, t): the predicted noise for x [n, h, w, c] at times t {n}, as a Value of x's shape.
-// start_noise: as z0, used instead of the seed's where omega is not 0.
+// start_noise: as z0, used instead of the seed's if omega is not 0.
 // on_step(done, x): called with the View of x at the start (done = 0) and after each step (1, 2, ...).
 template <class Device, class Model, class OnStep = NoCallback>
 Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, const Value<Weight<Device>, Device>& z0,

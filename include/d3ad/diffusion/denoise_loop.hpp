@@ -1,5 +1,5 @@
 #pragma once
-// Reconstruction again and again with a network that is frozen (diffusion/denoise.hpp has the method):
+// Repeated reconstruction with a network that is frozen (diffusion/denoise.hpp has the method):
 //
 //   DenoiseLoop<Cuda> loop;                                                     kept as long as the network
 //   auto z = loop(ctx, model, z0, T_hat, schedule, {.eta2 = 4, .steps = 10});     as diffusion::reconstruct
@@ -7,10 +7,10 @@
 //   auto z = loop(ctx, model, z0, T_hats, choice, schedule, options);   T̂ of image i: T_hats[choice[i]], found there
 //
 // On a device that replays work (core/replay.hpp) all steps of a batch are recorded once for each number of images and
-// launched as a whole from then on: T̂ differs from image to image, and from batch to batch, as data in a table; the
-// noise that omega and eta ask for is drawn before. Chosen on the device, T̂ fills that table there, and nothing is
-// waited for; there are as many steps then as the T̂ of T_hats that has most. On other devices it is reconstruct()
-// itself, for which chosen T̂ are copied to the host.
+// are then launched as a whole. T̂ differs from image to image, and from batch to batch, as data in a table. The noise
+// that omega and eta ask for is drawn before. If T̂ is chosen on the device, it fills that table there, and the host
+// does not wait; the number of steps is then that of the T̂ of T_hats with most steps. On other devices this is
+// reconstruct() itself, for which the chosen T̂ are copied to the host.
 
 #include <cmath>
 #include <cstdint>

@@ -1,20 +1,21 @@
 #pragma once
-// Dynamic implicit conditioning (METHOD 5): how far an image is from the good ones says how far to denoise it.
+// Dynamic implicit conditioning (METHOD.md, section 5): the distance of an image from the good ones chooses the noise
+// level from which it is denoised.
 //
 //   auto good = ImplicitConditioning::fit(features, {.k = 20, .bins = 10, .T_max = 80});   // of the training images
 //   for (const Conditioning& c : good.query(others)) use(c.T_hat);
 //
-// features: one row a image, all of one length. An image's distance is the mean of the L1 distances to its k nearest
+// features: one row an image, all of one length. An image's distance is the mean of the L1 distances to its k nearest
 // training images. The training images' own distances (each is its own first neighbour, at 0) make the bins.
 //
-// Where the images' features are on a device, so is the answer, and nothing is waited for:
+// If the images' features are on a device, the answer is there too, and the host does not wait for it:
 //
 //   const ConditioningOn<Cuda> there = good;                      takes the training images' features there, once
 //   auto seen = there.query(ctx, features);                       distance and bin of each image, by which T̂ is chosen
 //   good.at(distances)                                            the same of distances that went to the host
 //
-// k beyond the number of training images counts as that number. T̂ is at least 10, so that every image takes steps even
-// where T_max is so small that the lowest bins would round to 0.
+// A k above the number of training images counts as that number. T̂ is at least 10, so that every image takes steps even
+// if T_max is so small that the lowest bins would round to 0.
 
 #include <algorithm>
 #include <cmath>
@@ -35,14 +36,14 @@ namespace d3ad {
 
 struct Conditioning {
   float distance = 0;
-  int bin = 0;     // 1 ... bins; 0 where nearer than any training image
+  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
   int T_hat = 10;  // steps of noising that the image is treated as
 };
 
 // Nearest ten, 5 up. The tiny term keeps products like 7 / 10.0 * 50 from falling below the 5 they mean.
 inline int round10(double x) { return 10 * static_cast<int>(std::floor(x / 10 + 0.5 + 1e-9)); }
 
-// Edges of `bins` bins of equal width over the values, as numpy.histogram has them: where all values are equal, the
+// Edges of `bins` bins of equal width over the values, as numpy.histogram has them: if all values are equal, the
 // range is theirs, widened by 0.5 on both sides.
 std::vector<float> histogram_edges(const std::vector<float>& values, int bins);
 
@@ -64,7 +65,7 @@ class ImplicitConditioning {
     int k = 0, T_max = 0;
   };
 
-  // The rows are given up one by one as they are copied, so that memory holds them once.
+  // The rows are freed one by one as they are copied, so that memory holds them once.
   static ImplicitConditioning fit(Features features, Options options);
 
   // From what was kept; refuses a state that fit() would not have made.
@@ -82,7 +83,7 @@ class ImplicitConditioning {
 
   // Bin and T̂ of an image at `distance`.
   Conditioning at(float distance) const;
-  // Of a batch's images; an Error where one's distance is not a finite number.
+  // Of a batch's images; an Error if one's distance is not a finite number.
   std::vector<Conditioning> at(const std::vector<float>& distances) const;
   // T̂ of a bin, 0 ... bins().
   int T_hat(int bin) const;

@@ -1,5 +1,6 @@
 #pragma once
-// Where denoising starts (METHOD 6): the latent scaled down as noising to T̂ would scale it, with little or no noise.
+// The start of denoising (METHOD.md, section 6): the latent is scaled down as noising to T̂ would scale it, with little
+// or no noise.
 //
 //   x = sqrt(alpha_bar(T̂)) z0 + omega sqrt(1 - alpha_bar(T̂)) noise          omega 0: noiseless scaling, 1: noising
 //

@@ -1,5 +1,5 @@
 #pragma once
-// The noise schedule: how much of the signal is left after t steps of noising (METHOD 3).
+// The noise schedule: how much of the signal is left after t steps of noising (METHOD.md, section 3).
 //
 //   Schedule schedule;                     beta linear from 0.0015 to 0.0195 in 1000 steps
 //   schedule.beta(t)                       t in 0 ... steps() - 1

@@ -1,20 +1,20 @@
 #pragma once
-// Training of the UNet on latents (METHOD 3): x_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps, loss the mean
-// squared error of the predicted noise, AdamW.
+// Training of the UNet on latents (METHOD.md, section 3): x_t = sqrt(alpha_bar_t) z + sqrt(1 - alpha_bar_t) eps; the
+// loss is the mean squared error of the predicted noise; AdamW.
 //
 //   UNetTrainer<Cpu> trainer(ctx, unet, store, schedule, options);
 //   trainer.set_latents(latents, shape);                     // host memory, [count, h, w, c]
 //   while (!trainer.done()) { auto s = trainer.step(); ... trainer.save(path); }
-//   trainer.finish();                                        // averaged weights, where there are any
+//   trainer.finish();                                        // averaged weights, if there are any
 //
 // All that is random comes from counters (seed, step), so a run that was stopped and resumed from save() equals an
 // uninterrupted one bit for bit. Images are drawn in shuffled rounds; the last, short batch of a round is dropped, and
-// where there are fewer images than a batch holds, rounds follow each other within it.
+// if there are fewer images than a batch holds, rounds follow each other within it.
 //
-// Several processes (a Group) share each micro-batch: every one computes its part of the images, gradients are summed
-// while backward goes on, and all take the same step. What a place of a batch is does not depend on who computes it, so
-// the result is that of one process to the rounding of sums. share() makes everybody's state that of rank 0, which
-// alone loads and saves.
+// Several processes (a Group) share each micro-batch: each computes its part of the images, gradients are summed during
+// the backward pass, and all take the same step. What a place of a batch holds does not depend on the process that
+// computes it, so the result equals that of one process to the rounding of sums. share() gives all processes the state
+// of rank 0, which alone loads and saves.
 
 #include <algorithm>
 #include <cstdint>
@@ -61,7 +61,7 @@ class UNetTrainer {
   UNetTrainer(Context<Device>& ctx, const UNet<Device>& unet, ParameterStore<Device>& store, const Schedule& schedule,
               UNetTrainerOptions options, Group& group = Group::alone());
 
-  // Throws where a batch does not split into its parts and over the processes.
+  // Throws if a batch does not split into its parts and over the processes.
   static void check(const UNetTrainerOptions& options, const Group& group);
 
   // `latents` [shape.n, h, w, c] on the host, kept by reference.

@@ -1,5 +1,5 @@
 #pragma once
-// One face for both autoencoders: images to the latents the diffusion works on, and back.
+// One interface for both autoencoders: images to the latents of the diffusion, and back.
 //
 //   Autoencoder<Cpu> vae(params, config_json);         // {"architecture": "tae", ...} or AutoencoderKL's config
 //   vae.set_latent_scale(1 / std);                     // the tiny one's; 0.18215 is the big one's own
@@ -32,7 +32,7 @@ class Autoencoder {
   int latent_channels() const;
   int reduction() const;
 
-  // The scaled latent; `noise` (of z's shape) draws from the posterior where there is one, empty takes its mean.
+  // The scaled latent. `noise` (of z's shape) draws from the posterior if there is one; empty noise takes its mean.
   template <class Run>
   fn::ValueOf<Run> encode(Run& run, fn::ValueOf<Run> x, fn::ValueOf<Run> noise = {}) const;
 

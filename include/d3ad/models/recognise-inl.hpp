@@ -102,7 +102,7 @@ inline ResNetConfig recognise_resnet(const NameLookup& names) {
        c.bottleneck ? " bottleneck" : " basic", " blocks is none of the known architectures; the nearest is ", nearest);
 }
 
-// The object that files of our own keep as "config" in their metadata; an empty one where there is none.
+// The object that files of our own keep as "config" in their metadata; an empty one if there is none.
 inline nlohmann::json metadata_config(const Checkpoint& file) {
   const auto& metadata = file.metadata();
   const auto it = metadata.find("config");

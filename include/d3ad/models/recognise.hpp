@@ -6,8 +6,8 @@
 //   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
 //
-// A UNet's number of heads leaves no trace in its weights: it is taken from the metadata's "config" where there is one,
-// else it is 8, the published value.
+// A UNet's weights do not show its number of heads: it is taken from the metadata's "config" if there is one; otherwise
+// it is 8, the published value.
 
 #include <cstdint>
 #include <cstdlib>
@@ -26,7 +26,7 @@
 
 namespace d3ad {
 
-// consistency_decoder is known by name alone: it is not supported (README.md).
+// consistency_decoder is known by name alone: it is not supported (examples/README.md, Known limits).
 enum class NetworkKind { unknown, unet, vae, tiny_vae, resnet, consistency_decoder };
 
 constexpr const char* name(NetworkKind kind) {
@@ -50,7 +50,7 @@ constexpr const char* name(NetworkKind kind) {
 struct Recognised {
   NetworkKind kind = NetworkKind::unknown;
   nlohmann::json config;
-  std::string prefix;    // before all names of the network, where others are in the file too
+  std::string prefix;    // before all names of the network, if others are in the file too
   std::string spelling;  // whose names the tensors have, for people
   bool heads_known = true;
 };

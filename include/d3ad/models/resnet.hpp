@@ -1,12 +1,12 @@
 #pragma once
-// ResNet-18/34/50/101 and Wide-ResNet-50/101-2 under torchvision's names: the feature extractor, and a classifier where
+// ResNet-18/34/50/101 and Wide-ResNet-50/101-2 under torchvision's names: the feature extractor, and a classifier if
 // layer4 and fc are wanted.
 //
 //   ResNet<Cpu> net({store, source}, ResNetConfig::named("resnet34"));
 //   auto f = net.features(run, imagenet_input(run, x));   // x [n, h, w, 3] in [-1, 1] -> layer1, layer2, layer3
 //
-// As torchvision's, the network takes images normalised by ImageNet's mean and deviation. `training` uses the batch's
-// statistics and moves the running ones, as PyTorch's train mode does.
+// Like torchvision's, the network takes images normalised by ImageNet's mean and deviation. `training` uses the batch's
+// statistics and updates the running ones, as PyTorch's train mode does.
 
 #include <array>
 #include <nlohmann/json_fwd.hpp>

@@ -36,7 +36,7 @@ void from_json(const nlohmann::json& j, TinyVaeConfig& c);
 
 namespace nn {
 
-// x += pool(x) where there is a pool branch, then relu(conv(x) + x); names conv.{0,2,4}, pool.{0,1,3}.
+// x += pool(x) if there is a pool branch, then relu(conv(x) + x); names conv.{0,2,4}, pool.{0,1,3}.
 template <class Device>
 class TinyBlock {
  public:

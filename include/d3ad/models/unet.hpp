@@ -1,5 +1,5 @@
 #pragma once
-// The denoising UNet of the guided-diffusion family (METHOD: predicts the noise in a latent).
+// The denoising UNet of the guided-diffusion family: it predicts the noise in a latent (METHOD.md, section 2).
 //
 //   ParameterStore<Cpu> store;
 //   UNet<Cpu> unet({store, source}, UNetConfig::paper());
@@ -75,7 +75,7 @@ class UNet {
   using Res = nn::ResBlock<Device>;
   using ResConfig = typename Res::Config;
 
-  // A residual block, attention where there is any, and a second residual block where there is one.
+  // A residual block, attention if there is any, and a second residual block if there is one.
   struct Block {
     std::optional<Res> first;
     std::optional<nn::Attention<Device>> attention;

@@ -1,10 +1,10 @@
 #pragma once
-// Self-attention over the pixels of a feature map, in the two forms the networks know.
+// Self-attention over the pixels of a feature map, in the two forms that the networks use.
 //
 //   nn::Attention      the UNet's: norm, to_qkv (1x1, weights [.., .., 1]), heads, proj_out
 //   nn::VaeAttention   the VAE's: group_norm, to_q, to_k, to_v, one head, to_out.0 (or query, key, value, proj_attn)
 //
-// Both add the input back. x [n, h, w, c] -> the same shape.
+// Both add the input to the result. x [n, h, w, c] -> the same shape.
 
 #include "d3ad/nn/layers.hpp"
 

@@ -1,9 +1,9 @@
 #pragma once
-// Layers with parameters: they read them by the checkpoint's names and hand them to fn::.
+// Layers with parameters: they read the parameters by the checkpoint's names and pass them to the functions of fn::.
 //
 //   nn::Conv2d<Cpu> conv(params / "conv_in", {.in = 4, .out = 64, .kernel = 3, .pad = 1});
 //   auto y = conv(run, x);               // run: Context or Tape
-//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});     // with what surrounds it (fn::Around)
+//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});  // with the operations around it (fn::Around)
 //
 // A layer holds pointers into a ParameterStore, which must outlive it.
 
@@ -82,7 +82,7 @@ class Linear {
   Parameter<Device>*weight_ = nullptr, *bias_ = nullptr;
 };
 
-// weight [channels], bias [channels]; with SiLU where the norm says so.
+// weight [channels], bias [channels]; with SiLU if the norm says so.
 template <class Device>
 class GroupNorm {
  public:
@@ -116,7 +116,7 @@ class BatchNorm {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, bool training) const {
     return fn::batch_norm(run, std::move(x), p_, config_, training);
   }
-  // For fn::Around, where it does not train.
+  // For fn::Around, if it does not train.
   const fn::BatchNormParameters<Device>* parameters() const { return &p_; }
   const ops::BatchNorm& config() const { return config_; }
 

@@ -4,7 +4,7 @@
 // nn::ResBlock, the UNet's; each line is one fn::conv_block:
 //   h    = in_layers(x)           norm, SiLU, [resample], 3x3 conv      in_layers.0, in_layers.2
 //          + embed_layers(time)   linear, per channel                   embed_layers.1 (its SiLU is applied outside)
-//   skip = [resampled] x          by a 1x1 conv where channels change   skip_connection
+//   skip = [resampled] x          by a 1x1 conv if channels change      skip_connection
 //   out  = out_layers(h) + skip   norm, SiLU, 3x3 conv                  out_layers.0, out_layers.3
 //
 // nn::VaeResBlock, the VAE's: norm1, conv1, norm2, conv2, conv_shortcut; no time.
@@ -36,7 +36,7 @@ class ResBlock {
     if (int{c.in} != int{c.out}) skip_.emplace(p / "skip_connection", Conv{.in = c.in, .out = c.out, .kernel = 1});
   }
 
-  // x [n, h, w, in], the last of its channels in `more` where that is there; time [n, time] after its SiLU
+  // x [n, h, w, in], the last of its channels in `more` if that is there; time [n, time] after its SiLU
   //   ->  [n, h', w', out]
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, const fn::ValueOf<Run>& time,

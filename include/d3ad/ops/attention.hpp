@@ -1,12 +1,12 @@
 #pragma once
-// attention: every position of an image asks all positions of it, head by head; and its gradient.
+// attention: every position of an image attends to all its positions, head by head; and its gradient.
 //
 //   qkv [n, h, w, 3c]: channels head by head as (q, k, v), each d = c / heads wide       out [n, h, w, c]
 //   P = softmax(q k^T / sqrt(d)) over the h * w positions        out = P v
-//   dqkv = gradient of qkv, overwritten; P is computed again, nothing has to be kept from the forward pass
+//   dqkv = gradient of qkv, overwritten; P is computed again, so nothing has to be kept from the forward pass
 //
-// No aliasing. float. The scores are made in blocks of rows, never the whole square. Any number of threads gives the
-// same bits.
+// No aliasing. float. The scores are computed in blocks of rows, never as a whole. Any number of threads gives the same
+// bits.
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"

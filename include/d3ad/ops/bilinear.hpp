@@ -1,7 +1,7 @@
 #pragma once
 // bilinear_align_corners: resizes each image so that the corner pixels' centres stay where they are.
 //
-//   p(i) = i (h_in - 1) / (h_out - 1)            0 where h_out is 1; likewise along w
+//   p(i) = i (h_in - 1) / (h_out - 1)            0 if h_out is 1; likewise along w
 //   out[i, j] = weighted mean of the four pixels of x around (p(i), p(j))
 //
 //   x [n, h_in, w_in, c]  ->  out [n, h_out, w_out, c]        any sizes; out must not be x

@@ -1,13 +1,13 @@
 #pragma once
-// What is done to anomaly maps: the weighted sum of two, smoothing, extremes.
+// Operations on anomaly maps: the weighted sum of two, smoothing, extremes.
 //
 // mix_maps:       out = lambda * (x - x_lo) / (x_hi - x_lo) + (1 - lambda) * (y - y_lo) / (y_hi - y_lo)
 //                 A map whose range is empty (hi <= lo) counts as 0. out may be x or y.
 // gaussian_blur:  separable, weights exp(-d^2 / (2 sigma^2)) for |d| <= radius, divided by their sum. Beyond the border
 //                 the image is mirrored without repeating the border pixel (d c b | a b c d | c b a), as often as
 //                 needed. sigma or radius 0 copies. Each channel for itself; out may be x.
-// min_max:        smallest and largest element; both NaN where an element is
-// max_per_image:  out {n} = largest element of each image; NaN where an element is
+// min_max:        smallest and largest element; both NaN if an element is
+// max_per_image:  out {n} = largest element of each image; NaN if an element is
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"

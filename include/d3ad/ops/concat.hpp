@@ -1,5 +1,5 @@
 #pragma once
-// concat: the channels of a, then those of b; split: the way back, which is also its gradient.
+// concat: the channels of a, then those of b; split: the inverse, which is also its gradient.
 //
 //   a [n, h, w, c1], b [n, h, w, c2]  <->  [n, h, w, c1 + c2]        split: a or b null: not wanted; no aliasing
 

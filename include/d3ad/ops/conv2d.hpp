@@ -8,8 +8,9 @@
 //   dx = gradient of x, overwritten      dw += gradient of w      db += gradient of bias, null: not wanted
 //
 // `pad` is above and left, `pad_end` below and right (-1: as `pad`); a VAE's downsampling is
-// {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1}. No aliasing. float, accumulated in float. Forward,
-// any number of threads gives the same bits; in the gradients sums are shared among threads: same threads, same bits.
+// {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1}. No aliasing. float, accumulated in float. The forward pass gives
+// the same bits with any number of threads. The gradients' sums are shared among threads: the same number of threads
+// gives the same bits.
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"
@@ -28,7 +29,7 @@ struct Conv2d {
   constexpr int end() const { return pad_end < 0 ? pad : pad_end; }
 };
 
-// The output's shape; throws where x, w and config do not fit.
+// The output's shape; throws if x, w and config do not fit.
 inline Shape conv2d_shape(Shape x, Shape w, Conv2d config) {
   const int k = config.kernel;
   D3AD_CHECK(k >= 1 && config.stride >= 1, "conv2d: kernel ", k, " and stride ", config.stride, " have to be positive");

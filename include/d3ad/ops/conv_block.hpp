@@ -1,22 +1,23 @@
 #pragma once
-// conv_block: a convolution with what surrounds it in the networks, so that a device can do all of it in one pass.
+// conv_block: a convolution with the operations around it in the networks, so that a device can do all in one pass.
 //
 //   h    = channels of x, then those of more                          [n, h, w, c + c']
-//   h    = group_norm(h), with SiLU where norm.silu                   where norm_scale is there
+//   h    = group_norm(h), with SiLU if norm.silu                      if norm_scale is given
 //   h    = h, upsample_nearest2(h) or avg_pool2(h)                    by `resample`
 //   h    = conv2d(h, w) + bias
-//   h    = (h - mean) / sqrt(var + eps) * scale + shift               where batch_norm is there (running statistics)
+//   h    = (h - mean) / sqrt(var + eps) * scale + shift               if batch_norm is given (running statistics)
 //   h    = h + shift[n]                                               {n, c = out}
 //   h    = h + residual, upsampled or pooled by `residual_resample`
 //   y    = h or relu(h)
 //
-// Absent views (data = nullptr) leave their line out. A 1x1 convolution is a linear layer: its weight may be a linear
-// one's. No aliasing: y is none of the inputs, but for one case: where narrows_in_place says so, y may begin where x
-// does, and x is gone then.
+// A view that is absent (data = nullptr) leaves its line out. A 1x1 convolution is a linear layer: its weight may be
+// that of a linear layer. No aliasing: y is none of the inputs, except if narrows_in_place allows it: then y may begin
+// where x does, and x is lost.
 //
 // moments {n, h = 2, c}: of each image and channel the mean over its pixels and the sum of squared deviations from it.
-// A block that is asked for them measures its result on the way out; handed to the next block with the tensor they
-// measured, they save its normalisation the reading. A block without them measures its input itself.
+// A block that is asked for them measures its result as it writes it. If they are passed to the next block with the
+// tensor that they measure, its normalisation does not need to read the tensor. A block without them measures its
+// input.
 
 #include <cstdint>
 
@@ -79,7 +80,7 @@ bool narrows_in_place(const ConvBlockOutput<Device>& out, const ConvBlockInput<D
 
 inline Shape moments_shape(Shape x) { return {.n = x.n, .h = 2, .c = x.c}; }
 
-// The shape that is convolved: concatenated and resampled. Throws where the parts do not fit each other.
+// The shape that is convolved: concatenated and resampled. Throws if the parts do not fit each other.
 template <class Device>
 Shape check_conv_block(const ConvBlockOutput<Device>& out, const ConvBlockInput<Device>& in, Shape w, Conv2d config) {
   Shape x = in.x.shape;

@@ -4,11 +4,11 @@
 // scale_start: where denoising begins.
 //   out = a[n] * z0 + b[n] * noise                          a, b {n}; noise.data may be null: out = a[n] * z0
 //
-// guided_step: all that lies between two calls, in one pass. With A and B the image's alpha_bar and alpha_bar_next:
+// guided_step: everything between two calls, in one pass. With A and B the image's alpha_bar and alpha_bar_next:
 //   e'  = e - sqrt(1-A) * eta2 * (sqrt(A) * z0 + sqrt(1-A) * e - x)      guidance towards the input z0
 //   x0  = (x - sqrt(1-A) * e') / sqrt(A)
 //   out = sqrt(B) * x0 + c1 * noise + c2 * e'
-// x, e, z0, noise, out [n, h, w, c]; coefficients {n}; noise.data may be null where every c1 is 0.
+// x, e, z0, noise, out [n, h, w, c]; coefficients {n}; noise.data may be null if every c1 is 0.
 //
 // out may be any of the inputs. All arithmetic is float. kIdle are the coefficients of an image that does not move in
 // this step: out is then exactly x (for finite e), whatever eta2.

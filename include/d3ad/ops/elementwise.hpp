@@ -10,7 +10,7 @@
 //   add_per_image   out = x + shift[n, c]                         shift {n, c}
 //   sum_pixels      out {n, c} = sum over an image's pixels of x [n, h, w, c]: add_per_image's gradient of shift
 //
-// Tensors are of one shape where nothing else is said; out may be any of the inputs, but not in sum_pixels.
+// Tensors are of one shape unless stated; out may be any of the inputs, except in sum_pixels.
 
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/context.hpp"

@@ -1,11 +1,11 @@
 #pragma once
-// image_input: an image of 8 bits as the networks are given it: resized as Pillow does (bilinear, antialiased), then
-// in [-1, 1].
+// image_input: an image of 8 bits becomes the networks' input: resized as Pillow does (bilinear, antialiased), then
+// scaled to [-1, 1].
 //
 //   v = the pixels resized along w to out.w, each sum rounded to 8 bits, and then along h to out.h, likewise
 //   out = v / 255 * 2 - 1
 //
-//   pixels [1, h, w, 3] uint8  ->  out [1, size_h, size_w, 3]        any sizes but 0, and sides below 2^31
+//   pixels [1, h, w, 3] uint8  ->  out [1, size_h, size_w, 3]        any sizes except 0, and sides below 2^31
 //
 // Pillow's arithmetic (Resample.c): weights are whole numbers with 22 bits after the point, so v is the same number on
 // every device, and out the same bits wherever it is float. May wait for the device at sizes that are new to the

@@ -1,12 +1,12 @@
 #pragma once
-// What implicit conditioning makes of distances (diffusion/implicit_conditioning.hpp), where they are.
+// The operations of implicit conditioning on distances (diffusion/implicit_conditioning.hpp), on their own device.
 //
-// nearest_mean: how far each row is from what is nearest to it, and in which bin that lies.
-//   mean[i] = mean of the k smallest numbers of row i, or of all where there are fewer; 0 of none, NaN where one is NaN
-//   bin[i]  = how many edges lie below mean[i], but the last one        (numpy's digitize, right = True; 0 for NaN)
-//   distances {n, c = m}, edges {c = bins + 1} ascending  ->  mean {n}, bin {n}; bin.data may be null: edges are not
-//   read
-// left_out >= 0: row i is without column left_out + i, where there is one. The smallest are added up in ascending
+// nearest_mean: the mean distance of each row to its nearest neighbours, and the bin of that mean.
+//   mean[i] = mean of the k smallest numbers of row i, or of all if there are fewer; 0 of none, NaN if one is NaN
+//   bin[i]  = how many edges, except the last one, lie below mean[i]    (numpy's digitize, right = True; 0 for NaN)
+//   distances {n, c = m}, edges {c = bins + 1} ascending  ->  mean {n}, bin {n}
+// If bin.data is null, the edges are not read.
+// left_out >= 0: row i is without column left_out + i, if there is one. The smallest are added up in ascending
 // order, in double; bins are comparisons. So every device gives the same bits.
 //
 // pick: out[r, i] = table[r, choice[i]]

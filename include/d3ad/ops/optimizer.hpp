@@ -1,5 +1,5 @@
 #pragma once
-// What an optimizer does to one tensor.
+// The step of an optimizer on one tensor:
 //
 //   adamw (Loshchilov and Hutter, as PyTorch computes it), step = 1, 2, ..., g = gradient * gradient_scale:
 //     w -= lr * weight_decay * w
@@ -10,7 +10,7 @@
 //
 // and to all tensors of a network at once, which on a GPU is one launch:
 //
-//   adamw_all        adamw on each of them, then ema of its average where it has one
+//   adamw_all        adamw on each of them, then ema of its average if it has one
 //   sum_squares_all  of all elements of all gradients
 //
 // Tensors are of one shape; no aliasing.

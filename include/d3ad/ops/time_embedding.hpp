@@ -4,8 +4,9 @@
 //   f_i = exp(-ln(10000) i / h),  h = c / 2,  i = 0 ... h-1
 //   out [n, c] = sin(t f_0), ..., sin(t f_{h-1}), cos(t f_0), ..., cos(t f_{h-1})            t {n}, c even
 //
-// The frequency and its product with t are rounded to float, as the reference does: t f_i is up to 1000, and its sine
-// feels the rounding. All devices have the same angles to the bit: the exponential is made in double and then rounded.
+// The frequency and its product with t are rounded to float, as the reference does: t f_i is up to 1000, and the
+// rounding changes its sine. All devices have the same angles to the bit: the exponential is computed in double and
+// then rounded.
 
 #include <cmath>
 #include <cstdint>

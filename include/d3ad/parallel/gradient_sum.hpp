@@ -7,12 +7,12 @@
 //   tape.backward(loss);
 //   sum.finish();                                    // every gradient is now the sum over the processes
 //
-// Gradients travel in buckets of a few mebibytes, in the order in which a backward pass finishes them: a bucket's sum
-// is started with its last gradient and looked after at each later one. How often each parameter contributes, and which
-// is done when, is learned in the first pass, whose sums are all taken at its end; the same network contributes alike
-// in every pass and every process, and an Error says so where it does not. With one process nothing is done at all.
+// Gradients are sent in buckets of a few MiB, in the order in which a backward pass finishes them. A bucket's sum is
+// started at its last gradient and polled at each later one. The first pass learns how often each parameter contributes
+// and in which order they finish; its sums are all taken at its end. The network has to contribute alike in every pass
+// and every process; otherwise there is an Error. With one process nothing is done at all.
 //
-// What carries a bucket is BucketSums<Device>: host memory and Group::Sum here; NCCL for GPUs (parallel/nccl.hpp).
+// BucketSums<Device> sums a bucket: by host memory and Group::Sum here, by NCCL for GPUs (parallel/nccl.hpp).
 
 #include <algorithm>
 #include <cstddef>
@@ -32,7 +32,7 @@
 
 namespace d3ad {
 
-// One bucket on its way: gradients are taken one by one, summed together, and given back.
+// One bucket: gradients are taken one by one, summed together, and given back.
 template <class Device>
 class BucketSum {
  public:
@@ -43,7 +43,7 @@ class BucketSum {
   virtual void give(std::size_t offset, View<float, Device> gradient) = 0;
 };
 
-// How a device's buckets are made. This one goes by host memory.
+// How a device's buckets are made. This variant uses host memory.
 template <class Device>
 struct BucketSums {
   static std::unique_ptr<BucketSum<Device>> make(Group& group, Context<Device>&, std::size_t count) {
@@ -135,7 +135,7 @@ class GradientSum {
     int complete_after = 0, missing = 0;  // parameters that contribute, and those that have yet to
   };
 
-  // With what got no part in this pass, as it is.
+  // Includes parameters that got no part in this pass, as they are.
   void start_next() {
     Bucket& bucket = buckets_[started_];
     for (const std::size_t i : bucket.entries)
@@ -149,14 +149,14 @@ class GradientSum {
     e.taken = true;
   }
 
-  // Looks after what was started; true when all of it is done.
+  // Polls the sums that were started; true when all of them are done.
   bool look_after() {
     bool done = true;
     for (std::size_t i = 0; i < started_; ++i) done = buckets_[i].sum->progress() && done;
     return done;
   }
 
-  // After the first pass: who is with whom. Parameters that nothing reached come last.
+  // After the first pass: which parameters share a bucket. Parameters that no gradient reached come last.
   void lay_out() {
     std::vector<std::size_t> order(entries_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

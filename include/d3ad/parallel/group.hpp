@@ -1,15 +1,15 @@
 #pragma once
-// Group: the processes that work on one task together, and what they tell each other.
+// Group: the processes that work on one task together, and their messages.
 //
-//   Group& group = Group::alone();                 // one process: every call is trivial, nothing is needed for it
+//   Group& group = Group::alone();                 // one process: every call is trivial, MPI is not needed
 //   MpiGroup group;                                // those that mpirun started (parallel/mpi.hpp)
-//   group.rank(), group.size()                     // who am I of how many; rank 0 writes files and speaks
+//   group.rank(), group.size()                     // this process, and how many; rank 0 writes files and messages
 //   const auto all = group.all_gather(mine);       // everybody's bytes, by rank
 //
 // The calls are collective: every process makes the same ones in the same order, each from the thread that made the
-// group. A wait ends with an Error after deadline() seconds, so that a process that is gone makes no other one hang.
+// group. A wait ends with an Error after deadline() seconds, so that no process hangs if another one is gone.
 //
-// Sums are taken in the order of the ranks, in double, so that they depend on the number of processes alone and every
+// Sums are taken in the order of the ranks, in double, so that they depend only on the number of processes and every
 // process gets the same bits.
 
 #include <algorithm>
@@ -29,8 +29,8 @@ namespace d3ad {
 
 class Group {
  public:
-  // A vector's sum over the processes, that goes on while its owner works: written to data(), started, looked after now
-  // and then, done, read from data(). It can be started again. Sums are started in the same order by all.
+  // A vector's sum over the processes, which runs while its owner works: written to data(), started, polled from time
+  // to time, done, read from data(). It can be started again. All processes start their sums in the same order.
   class Sum {
    public:
     virtual ~Sum() = default;
@@ -53,7 +53,7 @@ class Group {
   virtual int rank() const { return 0; }
   virtual int size() const { return 1; }
   bool first() const { return rank() == 0; }
-  // Which of the processes on this machine: which of its GPUs to take.
+  // The number of this process among those on this machine: the GPU to take.
   virtual int local_rank() const { return 0; }
   // How many threads this process should compute with, so that those on one machine share its cores; 0: all there are.
   virtual int threads() const { return 0; }
@@ -70,8 +70,8 @@ class Group {
   // A sum of `count` numbers, to be started as often as wanted.
   virtual std::unique_ptr<Sum> make_sum(std::size_t count) { return std::make_unique<OwnSum>(count); }
 
-  // For a program that is about to end with an error: what every process has to say where all of them fail within
-  // `seconds`, by rank; else nothing, and the caller has to end the others with abort().
+  // For a program that is about to end with an error: the last words of every process, by rank, if all of them fail
+  // within `seconds`; otherwise nothing, and the caller has to end the others with abort().
   virtual std::vector<std::string> last_words(std::string mine, double /*seconds*/) { return one(std::move(mine)); }
   // Ends all processes with this exit code, if it can.
   virtual void abort(int /*exit_code*/) noexcept {}
@@ -84,9 +84,9 @@ class Group {
     for (const double x : everybody(mine)) total += x;
     return total;
   }
-  // Whether any process says so.
+  // Whether it is true in any process.
   bool any(bool mine) { return sum(mine ? 1 : 0) > 0; }
-  // Returns when all have come here.
+  // Returns when all processes have called it.
   void barrier() { everybody(0); }
   // The text of rank 0.
   void broadcast(std::string& text) {
@@ -95,7 +95,7 @@ class Group {
     text.resize(static_cast<std::size_t>(bytes));
     broadcast(text.data(), text.size());
   }
-  // An Error in every process where their texts are not the same.
+  // An Error in every process if their texts are not the same.
   void agree(const std::string& text, const char* what) {
     if (size() == 1) return;
     const auto all = all_gather(text);
@@ -107,7 +107,7 @@ class Group {
   // Calls `done` until it says true; an Error that names `what` after deadline() seconds.
   void until(const std::function<bool()>& done, const char* what) const {
     using Clock = std::chrono::steady_clock;
-    constexpr int kEager = 200;  // looks before the processor is given to others: to the one that is waited for, say
+    constexpr int kEager = 200;  // polls before others get the processor, perhaps the process that is awaited
     constexpr std::chrono::microseconds kShortest{20}, kLongest{1000};
     auto nap = kShortest;
     const auto start = Clock::now();

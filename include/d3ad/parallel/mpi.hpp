@@ -6,21 +6,22 @@
 //   if (started_by_mpirun()) group = std::make_unique<MpiGroup>(MpiGroup::Options{.deadline = 600});
 //
 // One object for each program, made before and destroyed after all work: it initialises MPI and finalises it. MPI is
-// called from its thread only (MPI_THREAD_FUNNELED), beside which others may compute and read files. Between these two,
-// which wait for all processes as MPI does, every call is nonblocking and looked after until it is done or the deadline
-// is over; MPI's errors become d3ad::Error. After an Error the group is good for last_words() and abort() only. Where
-// an exception destroys it MPI is not finalised: the others may be waiting for this process elsewhere, and mpirun ends
-// them when it sees one end so.
+// called from its thread only (MPI_THREAD_FUNNELED); other threads may compute and read files. Start and end wait for
+// all processes, as MPI does. Every call between them is nonblocking and is polled until it is done or the deadline is
+// over. MPI's errors become d3ad::Error. After an Error only last_words() and abort() may be called. If an exception
+// destroys the object, MPI is not finalised: the others may be waiting for this process elsewhere, and mpirun ends them
+// when it sees a process end without MPI's end.
 //
-// A sum is an exchange (all-to-all), in which each process gets everybody's numbers of its own part, that part's sum in
-// the order of the ranks, and a collection of the parts (all-gather). MPI's own reductions may take any order.
+// A sum has three parts: an exchange (all-to-all), in which each process gets everybody's numbers of its own part; that
+// part's sum in the order of the ranks; and a collection of the parts (all-gather). MPI's own reductions may take any
+// order.
 
 #include <cstdlib>
 #include <string>
 
 namespace d3ad {
 
-// What a launcher (mpirun, srun) says of itself in the environment: of how many processes this is one; 1 where there is
+// What a launcher (mpirun, srun) says of itself in the environment: of how many processes this is one; 1 if there is
 // no word of it.
 inline int launched_processes() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"})
@@ -100,8 +101,8 @@ class MpiGroup : public Group {
   int size() const override { return size_; }
   int local_rank() const override { return local_rank_; }
   int threads() const override { return threads_; }
-  // Where mpirun bound the processes of this machine to some of its processors, each to others: to how many of how many
-  // altogether; else both are 0.
+  // If mpirun bound each process of this machine to processors of its own: to how many, and of how many altogether.
+  // Otherwise both are 0.
   std::pair<int, int> bound_to() const { return bound_to_; }
 
   using Group::broadcast;
@@ -205,7 +206,7 @@ class MpiGroup : public Group {
     return done != 0;
   }
   void wait(MPI_Request& request, const char* what) {
-    ++unfinished_;  // stays so where the wait ends with an error
+    ++unfinished_;  // stays so if the wait ends with an error
     until([&] { return test(request); }, what);
     --unfinished_;
   }

@@ -1,15 +1,15 @@
 #pragma once
 // Gradients of GPUs summed by NCCL, one process for each GPU. Needs CUDA and NCCL: link d3ad::nccl, which defines
-// D3AD_NCCL=1; without it this header is empty and gradients go by host memory (parallel/gradient_sum.hpp).
+// D3AD_NCCL=1. Without it this header is empty and gradients are summed in host memory (parallel/gradient_sum.hpp).
 //
 //   MpiGroup group;
 //   Context<Cuda> ctx({.device = group.local_rank()});
-//   UNetTrainer<Cuda> trainer(ctx, unet, store, schedule, options, group);       // takes it from here by itself
+//   UNetTrainer<Cuda> trainer(ctx, unet, store, schedule, options, group);       // uses NCCL without further calls
 //
-// Any device whose context has a CUDA stream() is meant. Buckets lie on the GPU; sums run on a stream of their own
-// beside the backward pass, which an event keeps in order with the context's. The processes find each other through the
-// group. The host looks after events and NCCL's own errors until the group's deadline is over, and then gives the
-// communicator up, so that nobody hangs. NCCL's order of sums depends on the number of GPUs and on how they are
+// This serves any device whose context has a CUDA stream(). Buckets lie on the GPU. Sums run on a stream of their own
+// beside the backward pass; an event keeps it in order with the context's stream. The processes find each other through
+// the group. The host polls events and NCCL's own errors until the group's deadline is over, and then aborts the
+// communicator, so that no process hangs. NCCL's order of sums depends on the number of GPUs and on how they are
 // connected, not on time: the same machine gives the same bits.
 
 #if defined(D3AD_NCCL) && D3AD_NCCL
@@ -51,7 +51,7 @@ class Communicator {
     if (group.first()) check(ncclGetUniqueId(&id), "ncclGetUniqueId");
     group.broadcast(&id, sizeof(id));
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-    config.blocking = 0;  // calls return at once and are looked after
+    config.blocking = 0;  // calls return at once and are polled
     ncclComm_t comm = nullptr;
     const ncclResult_t result = ncclCommInitRankConfig(&comm, group.size(), id, group.rank(), &config);
     comm_.reset(comm);
@@ -67,7 +67,7 @@ class Communicator {
   void sum(float* data, std::size_t count) {
     finish(ncclAllReduce(data, data, count, ncclFloat, ncclSum, comm_.get(), stream()), "ncclAllReduce");
   }
-  // Throws where a process or a connection has failed.
+  // Throws if a process or a connection has failed.
   void look_after() const {
     ncclResult_t state = ncclSuccess;
     check(ncclCommGetAsyncError(comm_.get(), &state), "ncclCommGetAsyncError");

@@ -1,12 +1,12 @@
 #pragma once
-// Values as bytes and back, for what processes of one program tell each other.
+// Values as bytes and back, for messages between processes of one program.
 //
 //   Packet packet;
 //   packet.put(score), packet.put(map);                      // numbers, vectors of numbers, texts
 //   PacketReader reader(packet.bytes());
 //   reader.get(score), reader.get(map);                      // in the same order
 //
-// All processes are of one build on machines of one kind, so numbers travel as they lie in memory.
+// All processes are of one build on machines of one kind, so numbers are sent as they lie in memory.
 
 #include <cstdint>
 #include <cstring>

@@ -1,11 +1,11 @@
 #pragma once
-// Evaluation of a model on a test set: METHOD 8's metrics under both protocols.
+// Evaluation of a model on a test set: the metrics of METHOD.md, section 8, under both protocols.
 //
 //   auto result = evaluate(detector, dataset, {.batch = 4});
 //   result.rows      // per protocol: the whole category, then each defect type against the good images
 //   result.images    // per image: label, T̂, score under both protocols
 //
-//   paper        the maps' ranges come from the whole test set (METHOD 7): comparable with the paper
+//   paper        the maps' ranges come from the whole test set (METHOD.md, section 7): comparable with the paper
 //   calibrated   ranges and threshold come from good training images: what `detect` does with a single image
 //
 // Maps and masks are compared at the maps' resolution (Detection::map), to which masks are resized as images are: with

@@ -1,6 +1,6 @@
 #pragma once
 // The figure of the chosen bins: how far the training images lie from each other, and the test images from them, which
-// chooses how strongly each is perturbed (METHOD 5).
+// chooses how strongly each is perturbed (METHOD.md, section 5).
 //
 //   const auto counts = count_bins(detector, dataset);
 //   draw::Drawing d = bins_figure(counts, "bottle");

@@ -1,5 +1,6 @@
 #pragma once
-// The figure of two ways to perturb an image, in pixel space: forward noising beside noiseless scaling (METHOD 6, 9).
+// The figure of two ways to perturb an image, in pixel space: forward noising beside noiseless scaling (METHOD.md,
+// sections 6 and 9).
 //
 //   noised   sqrt(alpha_bar_t) x + sqrt(1 - alpha_bar_t) noise          scaled   sqrt(alpha_bar_t) x
 //

@@ -1,6 +1,6 @@
 #pragma once
 // The figure of omega, the noise at the start of denoising: metrics for each value, and under each what becomes of some
-// images (METHOD 6, 9).
+// images (METHOD.md, sections 6 and 9).
 //
 //   OmegaSweep sweep(samples);                       the images that are shown
 //   for (double omega : values) {

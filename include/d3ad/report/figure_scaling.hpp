@@ -1,6 +1,6 @@
 #pragma once
 // The figure of noiseless scaling against ordinary noising: for each image where denoising starts, what comes of it and
-// the anomaly map, with omega = 0 beside omega = 1 (METHOD 6).
+// the anomaly map, with omega = 0 beside omega = 1 (METHOD.md, sections 6 and 9).
 //
 //   draw::Drawing d = scaling_figure(detector, choose_samples(dataset, {.each = 1}), {.cell = 128});
 //

@@ -1,6 +1,6 @@
 #pragma once
-// The numbers of the paper (CVPR Workshops 2024, METHOD 9), in percent: its table of MVTec AD, six methods by category,
-// and of VisA the averages of pixel AUROC, which is all it has of that data set. It has none of BTAD's categories.
+// The numbers of the paper (METHOD.md, section 9), in percent: its table of MVTec AD, six methods by category, and of
+// VisA the averages of pixel AUROC, which is all it has of that data set. It has none of BTAD's categories.
 //
 //   const PaperDataset* mvtec = find_paper_dataset("mvtec");
 //   paper_score(*mvtec, "metal_nut", "D3AD")          {98.9, 96.1, 89.7}; nothing where the paper has no such number

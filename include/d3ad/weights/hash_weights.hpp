@@ -1,12 +1,13 @@
 #pragma once
-// Hash weights: a deterministic stand-in for trained ones, so that a network of any size can be checked and timed
-// without a file. A value depends on the tensor's full name and the element's place in the file's order alone.
+// Hash weights (METHOD.md, section 10): a deterministic stand-in for trained weights, so that a network of any size can
+// be checked and timed without a file. A value depends only on the tensor's full name and the element's place in the
+// file's order.
 //
 //   hash_weights("unet.out.2.bias", {4}, out);
 //
 //   h = FNV-1a 64 of the name;  z = splitmix64's (i + 1)-th output from h;  u = (z >> 40) / 2^23 - 1    in [-1, 1)
 //   *running_var: 1 + 0.5 |u|     *running_mean, *bias: 0.1 u     other 1-D: 1 + 0.1 u
-//   others: u sqrt(3 / fan_in), fan_in the product of all axes but the first     *num_batches_tracked: 0
+//   others: u sqrt(3 / fan_in), fan_in the product of all axes except the first     *num_batches_tracked: 0
 
 #include <cmath>
 #include <cstdint>

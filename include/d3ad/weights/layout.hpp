@@ -25,7 +25,7 @@ namespace d3ad {
 // "[64, 3, 7, 7]"
 std::string dims_text(const std::vector<std::int64_t>& dims);
 
-// Number of elements; Error where a dimension is negative or the product is beyond 2^60.
+// Number of elements; Error if a dimension is negative or the product is beyond 2^60.
 std::int64_t dims_size(const std::vector<std::int64_t>& dims);
 
 Shape channels_last(const std::vector<std::int64_t>& dims);

@@ -47,7 +47,7 @@ class ParameterStore {
     by_name_.emplace(name, &parameter);
     return parameter;
   }
-  // nullptr where there is none.
+  // nullptr if there is none.
   Parameter<Device>* find(const std::string& name) {
     const auto found = by_name_.find(name);
     return found == by_name_.end() ? nullptr : found->second;
@@ -196,7 +196,7 @@ void save_parameters(const ParameterStore<Device>& store, const std::filesystem:
   writer.write(path);
 }
 
-// New values for all tensors of the store, which keep their addresses. Nothing changes where one is missing; after
+// New values for all tensors of the store, which keep their addresses. Nothing changes if one is missing; after
 // another failure (a wrong shape, NaN) some are new and some old.
 template <class Device>
 void load_into(ParameterStore<Device>& store, WeightSource& source) {

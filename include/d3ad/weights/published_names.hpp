@@ -1,17 +1,17 @@
 #pragma once
-// What a published checkpoint calls the tensors that d3ad's networks ask for.
+// The names that a published checkpoint has for the tensors of d3ad's networks.
 //
 //   PublishedNames names(checkpoint.names(), "first_stage_model.");
 //   *names.find("decoder.conv_norm_out.weight")      "first_stage_model.decoder.norm_out.weight"
 //
-// Undone, in this order: a prefix (that of the network among others in the file), the wrappers of tools that train in
+// These are undone, in this order: a prefix (if the file holds other networks too), the wrappers of tools that train in
 // parallel, and the spelling:
 //
 //   CompVis' autoencoder   encoder.down.I.block.J, decoder.up.I (counted from the other end), mid.block_1, mid.attn_1
 //   diffusers' tiny one    encoder.layers.I; decoder.layers.I, which does not count TAESD's clamp before it
 //
-// (The attention's query, key, value, proj_attn are nn::VaeAttention's.) Python's side of the same table, both ways:
-// weights_tools/d3ad_weights/naming.py.
+// (nn::VaeAttention itself knows query, key, value and proj_attn.) weights_tools/d3ad_weights/naming.py has the same
+// table for Python, in both directions.
 
 #include <algorithm>
 #include <array>
@@ -35,14 +35,14 @@ std::vector<std::string_view> name_parts(std::string&& name) = delete;
 
 }  // namespace detail
 
-// A tensor's name, without prefix and wrappers, as the networks ask for it; as it is where no spelling is known.
+// A tensor's name, without prefix and wrappers, as the networks ask for it; as it is if no spelling is known.
 std::string own_name(std::string_view name, int decoder_levels);
 
 class PublishedNames {
  public:
   PublishedNames(const std::vector<std::string>& stored, const std::string& prefix);
 
-  // The name in the file; nullptr where there is none.
+  // The name in the file; nullptr if there is none.
   const std::string* find(const std::string& own) const;
   // The networks' name of a tensor under the prefix.
   const std::string& own(const std::string& stored) const { return own_.at(stored); }

@@ -1,7 +1,7 @@
 #pragma once
 // Safetensors files: 8 bytes length, a JSON header, the tensors' bytes. Nothing in a file is trusted.
 //
-//   SafetensorsFile file("unet.safetensors");            mapped, not read; Error where anything in the header is wrong
+//   SafetensorsFile file("unet.safetensors");            mapped, not read; Error if anything in the header is wrong
 //   file.names(), file.has(n), file.dims(n), file.dtype(n), file.bytes(n), file.metadata()
 //   std::vector<float> x = file.floats("conv.weight");   file order, any type converted
 //
@@ -10,7 +10,7 @@
 //   writer.add_floats("conv.weight", {64, 3, 3, 3}, pointer);        `pointer` is read by write()
 //   writer.write("unet.safetensors");                                 atomically (core/file.hpp)
 //
-// Equal content gives equal bytes: tensors are written by falling element size, then by name, so that each is aligned.
+// Equal content gives equal bytes: tensors are ordered by falling element size, then by name, so that each is aligned.
 
 #include <algorithm>
 #include <bit>

@@ -1,11 +1,11 @@
 #pragma once
-// The header of a safetensors file: read with every claim checked, and made. Used by weights/safetensors.hpp.
+// The header of a safetensors file: reads it and checks every claim, and makes one. Used by weights/safetensors.hpp.
 //
-//   SafetensorsHeader header = read_safetensors_header("name for sentences", bytes of the whole file);
+//   SafetensorsHeader header = read_safetensors_header("name for error texts", bytes of the whole file);
 //
-// Checked: the header's length against the file and against 100 MB; JSON of exactly the format's form, read as a stream
+// Checks: the header's length against the file and against 100 MB; JSON of exactly the format's form, read as a stream
 // so that depth and size cost nothing; no key twice; known types; dimensions whose product does not overflow; bytes of
-// each tensor equal to dimensions times type; and that the tensors cover the data without hole or overlap.
+// each tensor equal to dimensions times type; tensors cover the data without a gap or overlap.
 
 #include <algorithm>
 #include <cstddef>

@@ -2,8 +2,8 @@
 // Where a network's tensors come from: a file, a hash of their names, or a random start.
 //
 //   FileSource file("resnet34.safetensors");             under any published spelling (weights/published_names.hpp)
-//   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error where something is missing
-//   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   ... or left over
+//   ResNet<Cpu> net({store, file}, ...);                 reads what it needs; Error if something is missing
+//   file.check_all_read([](const std::string& name) { return name.starts_with("fc."); });   Error if one was not read
 //   file.note_missing();                                 before the network: check_all_read names all that is missing
 //
 //   HashSource hash("unet.");                            weights/hash_weights.hpp
@@ -31,7 +31,7 @@
 
 namespace d3ad {
 
-// How a tensor starts where there is no file. fan_in: uniform in +-1/sqrt(fan_in), PyTorch's default for weights and
+// How a tensor starts if there is no file. fan_in: uniform in +-1/sqrt(fan_in), PyTorch's default for weights and
 // biases of convolutions and linear layers.
 enum class Init { zeros, ones, fan_in };
 
@@ -53,7 +53,7 @@ class WeightSource {
 
 class FileSource : public WeightSource {
  public:
-  // Reads prefix + name; tensors outside the prefix are none of its business.
+  // Reads prefix + name; tensors outside the prefix do not count.
   explicit FileSource(const std::filesystem::path& path, std::string prefix = "");
   explicit FileSource(std::shared_ptr<const Checkpoint> file, std::string prefix = "");
 
@@ -72,7 +72,7 @@ class FileSource : public WeightSource {
   // Names (as in the file) that nobody read; without num_batches_tracked and what `ignore` says.
   using Ignore = std::function<bool(const std::string& name)>;
   std::vector<std::string> left_over(const Ignore& ignore = {}) const;
-  // Error where the file lacked something or holds more than was read: it is then another network than the one it was
+  // Error if the file lacked something or holds more than was read: it is then another network than the one it was
   // read into. Names each, with the name most like it.
   void check_all_read(const Ignore& ignore = {}) const;
 

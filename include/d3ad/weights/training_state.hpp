@@ -1,5 +1,5 @@
 #pragma once
-// The state of a training as a file: weights, the optimizer's moments and averages, the step count. A run that goes on
+// The state of a training as a file: weights, the optimizer's moments and averages, the step count. A run that resumes
 // from it equals an uninterrupted one bit for bit.
 //
 //   save_training_state(store, optimizer, "checkpoint.safetensors", {{"key", key}});

@@ -1,8 +1,8 @@
 #pragma once
 // What a matrix product on the GPU is (backend/cuda/cublas.hpp computes it): sizes, layouts and the checks.
 //
-//   cuda::multiply(ctx, {.rows = 10, .columns = 8, .depth = 4, .a_stride = 4, .b_stride = 8, .out_stride = 8}, out, a,
-//   b)
+//   cuda::multiply(ctx, {.rows = 10, .columns = 8, .depth = 4, .a_stride = 4, .b_stride = 8, .out_stride = 8},
+//                  out, a, b)
 
 #include <cstdint>
 

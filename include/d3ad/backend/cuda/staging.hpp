@@ -5,8 +5,7 @@
 //
 //   arrived_    the inputs are on the device          the context's stream waits; the host, before it fills them again
 //   computed_   all that reads the inputs, or makes   the inputs' stream waits before the next ones are copied there;
-//   the
-//               the results, is done                  results' stream before they are copied back
+//               the results, is done                  the results' stream, before they are copied back
 //   returned_   the results are on the host           the host waits
 
 #include <cuda_runtime.h>

@@ -80,7 +80,7 @@ struct Method {
     return fn::to_weight(ctx, vae.decode(ctx, fn::to_real(ctx, std::move(z))));
   }
 
-  // Scales and denoises (METHOD 6). drop_direction: the first step without its direction term (METHOD 4).
+  // Scales and denoises (METHOD.md, section 6). drop_direction: the first step without its direction term (section 4).
   V reconstruct(Context<Device>& ctx, const V& z0, const std::vector<int>& T_hat, std::uint64_t first = 0,
                 bool drop_direction = false) const {
     const auto options = denoise_options(first, drop_direction);
