@@ -58,7 +58,7 @@ int main(int argc, char** argv) try {
   const Schedule schedule;
   const Method<Cpu> method{vae, unet, extractor, schedule, settings};
   const auto input = [&](int i) {
-    auto x = ctx.arena.make<float>({1, settings.data.image_size, settings.data.image_size, 3});
+    auto x = make_value<float>(ctx, {1, settings.data.image_size, settings.data.image_size, 3});
     ops::normal(ctx, x.view(), Rng(2, static_cast<std::uint64_t>(i)), 0);
     ops::scale(ctx, x.view(), x.view(), 0.3f, 0.0f);
     return x;

@@ -33,7 +33,7 @@ struct Judged {
 
 std::vector<float> enlarged(Context<Cpu>& ctx, const std::vector<float>& map, const anomaly::MapPair& raw, int width,
                             int height) {
-  auto small = ctx.arena.make<float>({1, raw.h, raw.w, 1}), large = ctx.arena.make<float>({1, height, width, 1});
+  auto small = make_value<float>(ctx, {1, raw.h, raw.w, 1}), large = make_value<float>(ctx, {1, height, width, 1});
   copy_from_host(small.view(), map.data());
   ops::bilinear_align_corners(ctx, large.view(), small.view());
   std::vector<float> out(static_cast<std::size_t>(large.shape().size()));

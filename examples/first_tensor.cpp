@@ -14,13 +14,13 @@ int main() {
 
   // A Value is a counted reference to memory of the context's arena; shapes are {n, h, w, c}, channels last, and what
   // is not named is 1. view() is what operations take: a pointer and a shape that own nothing.
-  auto x = ctx.arena.make<float>({.c = 1});
+  auto x = make_value<float>(ctx, {.c = 1});
   ops::fill(ctx, x.view(), 2.0f);
 
   // The same functions compute on a context, or compute and remember on a tape.
   Tape<Cpu> tape(ctx);
   x = tape.leaf(x);
-  auto target = ctx.arena.make<float>({.c = 1});
+  auto target = make_value<float>(ctx, {.c = 1});
   ops::fill(ctx, target.view(), 0.0f);
   const auto y = fn::scale(tape, fn::mse(tape, x, target), 3.0f, 1.0f);  // of one number, mse(x, 0) is x^2
   tape.backward(y);

@@ -25,9 +25,9 @@ void gradients(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> dx, View<float, CudaO
   D3AD_CHECK((!dscale.data || dscale.size() == channels) && (!dshift.data || dshift.size() == channels),
              "batch_norm: gradients of scale ", dscale.shape, " and shift ", dshift.shape, ", expected ", channels,
              " values each");
-  const auto table = ctx.arena.template make<float>({.n = 3, .c = channels});
-  const auto totals = ctx.arena.template make<double>({.n = 2, .c = channels});
-  const auto coefficients = ctx.arena.template make<float>({.n = 2, .c = channels});
+  const auto table = make_value<float>(ctx, {.n = 3, .c = channels});
+  const auto totals = make_value<double>(ctx, {.n = 2, .c = channels});
+  const auto coefficients = make_value<float>(ctx, {.n = 2, .c = channels});
   kernels::launch("batch_norm_backward", ctx.stream(), kernels::batch_norm_table_kernel<double>, blocks_of(channels),
                   kBatchNormThreads, 0, table.view().data, statistics, scale.data, shift.data, channels, true);
   kernels::gradient_sums(ctx, totals.view().data, dy.data, x.data, table.view().data, bend_of(config), 1, rows,
@@ -48,7 +48,7 @@ void batch_norm_eval(Context<Device>& ctx, View<Real<Device>, Device> out, In<Re
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", out.shape, x.shape, mean.shape, var.shape);
   const std::int64_t channels = x.shape.c;
-  const auto lines = ctx.arena.template make<float>({.n = 2, .c = channels});
+  const auto lines = make_value<float>(ctx, {.n = 2, .c = channels});
   const kernels::BatchStatistics statistics{mean.data, nullptr, var.data, float{config.eps}};
   kernels::launch("batch_norm_eval", ctx.stream(), kernels::batch_norm_table_kernel<double>, blocks_of(channels),
                   kBatchNormThreads, 0, lines.view().data, statistics, scale.data, shift.data, channels, false);
@@ -64,8 +64,8 @@ void batch_norm_train(Context<Device>& ctx, View<Real<Device>, Device> out, View
   check_batch_norm("running mean and variance", out.shape, x.shape, running_mean.shape, running_var.shape);
   check_batch_norm_stats(stats.shape, x.shape);
   const std::int64_t rows = x.shape.rows(), channels = x.shape.c;
-  const auto moments = ctx.arena.template make<float>({.n = 1, .h = 2, .c = channels});
-  const auto lines = ctx.arena.template make<float>({.n = 2, .c = channels});
+  const auto moments = make_value<float>(ctx, {.n = 1, .h = 2, .c = channels});
+  const auto lines = make_value<float>(ctx, {.n = 2, .c = channels});
   channel_moments(ctx, moments.view(), x.reshaped({.n = 1, .h = rows, .c = channels}));
   kernels::launch("batch_norm_train", ctx.stream(), kernels::batch_norm_train_kernel<double>, blocks_of(channels),
                   kBatchNormThreads, 0, lines.view().data, stats.data, running_mean.data, running_var.data,

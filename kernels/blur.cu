@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <string>
 #include <vector>
 
 #include "d3ad/backend/cuda/context.hpp"
@@ -17,6 +16,12 @@ namespace {
 
 constexpr int kBlurThreads = 256;
 constexpr std::int64_t kSharedFloats = 48 * 1024 / 4;
+
+struct BlurKey {
+  std::uint32_t sigma;  // its bits
+  std::int32_t radius;
+  bool operator==(const BlurKey&) const = default;
+};
 
 // The 2 radius + 1 weights of the blur on the device, made once.
 template <class T>
@@ -32,9 +37,8 @@ const float* blur_weights(Context<CudaOf<T>>& ctx, float sigma, int radius) {
     copy_from_host(weights.view(), host.data());
     return weights;
   };
-  const std::string key =
-      "gaussian_blur " + std::to_string(std::bit_cast<std::uint32_t>(sigma)) + ' ' + std::to_string(radius);
-  return ctx.template plan<Weights>(key, make).data();
+  const BlurKey key{std::bit_cast<std::uint32_t>(sigma), radius};
+  return ctx.template kept<PlanCache<Weights, BlurKey>>().get(key, make).data();
 }
 
 // out = x blurred along one axis; out is not x.
@@ -87,7 +91,7 @@ void gaussian_blur(Context<Device>& ctx, View<Weight<Device>, Device> out, In<We
   if (s.size() == 0) return;
   if (!(sigma > 0)) radius = 0;
   const float* const weights = blur_weights(ctx, sigma, radius);
-  const auto between = ctx.arena.template make<float>(s);
+  const auto between = make_value<float>(ctx, s);
   blur_axis(ctx.stream(), between.view().data, x.data, weights, {s.n * s.h, s.w, s.c}, radius);
   blur_axis(ctx.stream(), out.data, between.view().data, weights, {s.n, s.h, s.w * s.c}, radius);
 }
@@ -97,7 +101,7 @@ void min_max(Context<Device>& ctx, In<Weight<Device>, Device> x, float& lo, floa
   check_min_max(x.shape);
   const std::int64_t count = x.size(), slices = slices_of(1, count);
   const bool packs = kernels::packed<float>({x.data}, count);
-  const auto scratch = ctx.arena.template make<float>({.c = 2 * slices + 2});
+  const auto scratch = make_value<float>(ctx, {.c = 2 * slices + 2});
   float* const found = scratch.view().data;  // smallest and largest of all; smallest of each slice; largest
   kernels::launch("min_max", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(slices), kBlurThreads, 0,
                   found + 2, found + 2 + slices, x.data, count, slices, packs);
@@ -116,7 +120,7 @@ void max_per_image(Context<Device>& ctx, View<Weight<Device>, Device> out, In<We
   const std::int64_t count = x.size() / images, slices = slices_of(images, count);
   const bool packs = kernels::packed<float>({x.data}, count);
   Value<float, Device> scratch;
-  if (slices > 1) scratch = ctx.arena.template make<float>({.n = images, .c = slices});
+  if (slices > 1) scratch = make_value<float>(ctx, {.n = images, .c = slices});
   float* const found = slices > 1 ? scratch.view().data : out.data;
   kernels::launch("max_per_image", ctx.stream(), kernels::extremes_kernel, static_cast<unsigned>(images * slices),
                   kBlurThreads, 0, nullptr, found, x.data, count, slices, packs);

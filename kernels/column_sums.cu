@@ -32,7 +32,7 @@ void add_column_sums(Context<CudaOf<T>>& ctx, View<float, CudaOf<T>> sums, In<T,
   constexpr int kWidth = kernels::kPack<T>;
   const bool packs = kernels::packed<T>({x.data}, channels);
   const auto m = column_blocks(rows, channels, packs ? kWidth : 1);
-  const auto partial = ctx.arena.template make<float>({.n = m.down, .c = channels});
+  const auto partial = make_value<float>(ctx, {.n = m.down, .c = channels});
   kernels::launch("column sums", ctx.stream(), packs ? kernels::sum_columns<kWidth, T> : kernels::sum_columns<1, T>,
                   static_cast<unsigned>(m.across * m.down), kernels::kColumnThreads, 0, partial.view().data, x.data, m);
   kernels::launch("column sums", ctx.stream(), kernels::add_partial_columns,

@@ -34,13 +34,13 @@ void conv2d_backward_weights(Context<Device>& ctx, View<Weight<Device>, Device> 
   check_conv2d(dy.shape, x.shape, dw.shape, db.shape, db.data != nullptr, config);
   if (cuda::is_product(config)) return linear_backward_weights(ctx, dw, db, x, dy);
   {
-    const auto gradient = ctx.arena.template make<T>(dw.shape);
+    const auto gradient = make_value<T>(ctx, dw.shape);
     cuda::convolve_backward_weights<T>(ctx, {x.shape, dw.shape, dy.shape, config}, gradient.view().data, x.data,
                                        dy.data);
     if constexpr (std::is_same_v<T, float>) {
       add(ctx, dw, dw, gradient.view());
     } else {
-      const auto wide = ctx.arena.template make<float>(dw.shape);
+      const auto wide = make_value<float>(ctx, dw.shape);
       convert(ctx, wide.view(), View<const T, Device>(gradient.view()));
       add(ctx, dw, dw, wide.view());
     }

@@ -16,7 +16,7 @@ void conv_block(Context<Device>& ctx, const ConvBlockOutput<Device>& out, const 
   D3AD_CHECK(out.y.data != in.x.data, "conv_block: y is x, which a GPU's convolution cannot write over");
   auto x = Value<T, Device>::borrow(in.x);
   if (in.norm_scale.data || in.more.data || in.resample != Resample::none) {
-    x = ctx.arena.template make<T>(shape);
+    x = make_value<T>(ctx, shape);
     cuda::gather(ctx, x.view(), in);
   }
   const bool product = cuda::is_product(config);

@@ -12,7 +12,7 @@ namespace {
 template <class T, class Run>
 void join_blocks(Context<CudaOf<T>>& ctx, float* moments, const NormTiles& t, Run run) {
   if (t.per_image == 1) return run(moments);
-  const auto partial = ctx.arena.template make<float>({.n = t.images * t.per_image, .h = 2, .c = t.channels});
+  const auto partial = make_value<float>(ctx, {.n = t.images * t.per_image, .h = 2, .c = t.channels});
   run(partial.view().data);
   launch("channel_moments", ctx.stream(), join_moments_kernel<double>,
          static_cast<unsigned>(t.images * ((t.channels + 31) / 32)), dim3(32, 8), 0, moments, partial.view().data, t);
@@ -83,7 +83,7 @@ template <class T>
 Value<float, CudaOf<T>> moments_of(Context<CudaOf<T>>& ctx, View<const T, CudaOf<T>> x,
                                    View<const float, CudaOf<T>> given) {
   if (given.data || !x.data) return Value<float, CudaOf<T>>::borrow(given);
-  auto made = ctx.arena.template make<float>(ops::moments_shape(x.shape));
+  auto made = make_value<float>(ctx, ops::moments_shape(x.shape));
   ops::channel_moments(ctx, made.view(), x);
   return made;
 }
@@ -106,7 +106,7 @@ void gather(Context<CudaOf<T>>& ctx, View<T, CudaOf<T>> out, const ops::ConvBloc
     ops::check_group_norm(both, {}, false, both, in.norm_scale.shape, in.norm_shift.shape, in.norm);
     const auto moments = moments_of(ctx, in.x, in.x_moments);
     const auto more_moments = moments_of(ctx, in.more, in.more_moments);
-    lines = ctx.arena.template make<float>({.n = x.n, .h = 2, .c = both.c});
+    lines = make_value<float>(ctx, {.n = x.n, .h = 2, .c = both.c});
     kernels::norm_lines(ctx, lines.view().data, nullptr,
                         {moments.view().data, more_moments.view().data, x.c, x.pixels()}, in.norm_scale.data,
                         in.norm_shift.data, x.n, both.c, in.norm);

@@ -56,7 +56,7 @@ void pairwise_l1(Context<Device>& ctx, View<Weight<Device>, Device> out, In<Weig
   const std::int64_t slices = std::max<std::int64_t>((count + length - 1) / length, 1);
 
   Value<double, Device> partial;
-  if (slices > 1) partial = ctx.arena.template make<double>({.n = slices, .h = rows, .c = columns});
+  if (slices > 1) partial = make_value<double>(ctx, {.n = slices, .h = rows, .c = columns});
   double* const sums = slices > 1 ? partial.view().data : nullptr;
   const bool same = a.data == b.data && rows == columns;
   kernels::launch("pairwise_l1", ctx.stream(),

@@ -10,7 +10,7 @@ void gradient_sums(Context<CudaOf<T>>& ctx, double* totals, const T* dy, const T
                    std::int64_t images, std::int64_t pixels, std::int64_t channels) {
   with_elements<T>(packed<T>({dy, x}, channels), [&](auto v) {
     const auto t = NormTiles::to_sum(images, pixels, channels, v());
-    const auto partial = ctx.arena.template make<float>({.n = images * t.per_image, .h = 2, .c = channels});
+    const auto partial = make_value<float>(ctx, {.n = images * t.per_image, .h = 2, .c = channels});
     launch("norm_gradient: sums", ctx.stream(), gradient_sums_kernel<T, v()>, t.blocks(), t.threads(),
            t.shared_bytes(v()), partial.view().data, dy, x, table, bend, t);
     launch("norm_gradient: sums", ctx.stream(), join_gradient_sums_kernel<double>,
@@ -47,8 +47,8 @@ void group_norm(Context<Device>& ctx, View<Real<Device>, Device> out, View<Weigh
                 GroupNorm config) {
   check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
   const std::int64_t images = x.shape.n, pixels = x.shape.pixels(), channels = x.shape.c;
-  const auto moments = ctx.arena.template make<float>(moments_shape(x.shape));
-  const auto lines = ctx.arena.template make<float>({.n = images, .h = 2, .c = channels});
+  const auto moments = make_value<float>(ctx, moments_shape(x.shape));
+  const auto lines = make_value<float>(ctx, {.n = images, .h = 2, .c = channels});
   channel_moments(ctx, moments.view(), x);
   kernels::norm_lines(ctx, lines.view().data, stats.data, {moments.view().data, nullptr, channels, pixels}, scale.data,
                       shift.data, images, channels, config);
@@ -71,9 +71,9 @@ void group_norm_backward(Context<Device>& ctx, View<Real<Device>, Device> dx, Vi
   const std::int64_t images = x.shape.n, pixels = x.shape.pixels(), channels = x.shape.c;
   const std::int64_t groups = int{config.groups};
   const auto bend = config.silu ? kernels::Bend::silu : kernels::Bend::none;
-  const auto table = ctx.arena.template make<float>({.n = images, .h = 3, .c = channels});
-  const auto totals = ctx.arena.template make<double>({.n = images, .h = 2, .c = channels});
-  const auto coefficients = ctx.arena.template make<float>({.n = images, .h = 2, .c = channels});
+  const auto table = make_value<float>(ctx, {.n = images, .h = 3, .c = channels});
+  const auto totals = make_value<double>(ctx, {.n = images, .h = 2, .c = channels});
+  const auto coefficients = make_value<float>(ctx, {.n = images, .h = 2, .c = channels});
   kernels::launch("group_norm_backward", ctx.stream(), kernels::group_norm_table_kernel<double>,
                   kernels::blocks_for(images * channels, kThreads), kThreads, 0, table.view().data, stats.data,
                   scale.data, shift.data, images * channels, channels, groups);

@@ -49,11 +49,11 @@ void image_input(Context<Device>& ctx, View<Weight<Device>, Device> out, In<std:
   using T = Real<Device>;
   check_image_input(out.shape, pixels.shape);
   const Shape s = pixels.shape, o = out.shape;
-  auto& tables = ctx.template plan<Tables<T>>("image_input", [] { return Tables<T>(); });
+  auto& tables = ctx.template kept<Tables<T>>();
   const std::uint8_t* rows = pixels.data;
   Value<std::uint8_t, Device> resized;
   if (s.w != o.w) {
-    resized = ctx.arena.template make<std::uint8_t>({.h = s.h, .w = o.w, .c = o.c});
+    resized = make_value<std::uint8_t>(ctx, {.h = s.h, .w = o.w, .c = o.c});
     kernels::launch("resize_rows", ctx.stream(), kernels::resize_rows_kernel,
                     kernels::blocks_for(resized.view().size(), kImageInputThreads), kImageInputThreads, 0,
                     resized.view().data, pixels.data, tables.of(s.w, o.w), s.h, s.w, o.w);

@@ -91,22 +91,28 @@ struct KlTerm {
   }
 };
 
-// Gradients, element by element (map_elements).
+// times * d / divisor
+template <class T>
+__global__ void factor_kernel(T* out, const T* d, double times, double divisor) {
+  *out = static_cast<T>(times * static_cast<double>(*d) / divisor);
+}
+
+// Gradients, element by element (map_elements); factor: one number.
 struct ScaledDifference {
-  float factor;
-  __device__ float operator()(float x, float t) const { return factor * (x - t); }
+  const float* factor;
+  __device__ float operator()(float x, float t) const { return *factor * (x - t); }
 };
 struct SignOfDifference {
-  float factor;
-  __device__ float operator()(float x, float t) const { return x > t ? factor : x < t ? -factor : 0.0f; }
+  const float* factor;
+  __device__ float operator()(float x, float t) const { return x > t ? *factor : x < t ? -*factor : 0.0f; }
 };
 struct Times {
-  float factor;
-  __device__ float operator()(float x) const { return factor * x; }
+  const float* factor;
+  __device__ float operator()(float x) const { return *factor * x; }
 };
 struct HalfExpMinusOne {
-  float factor;
-  __device__ float operator()(float logvar) const { return factor * 0.5f * expm1f(logvar); }
+  const float* factor;
+  __device__ float operator()(float logvar) const { return *factor * 0.5f * expm1f(logvar); }
 };
 
 // Of one image: d loss / dx = across * y + along_x * x, and the same for y.
@@ -141,10 +147,10 @@ __global__ void cosine_sums_kernel(double* partial, const T* x, const T* y, std:
   }
 }
 
-// One block an image: its loss, or where wanted the factors of its gradient times d.
+// One block an image: its loss, or where wanted the factors of its gradient times d / divisor.
 template <class Factors>
 __global__ void cosine_join_kernel(double* loss, Factors* factors, const double* partial, std::int64_t blocks,
-                                   double d) {
+                                   const float* d_loss, double divisor) {
   __shared__ double shared[33];
   partial += 3 * blocks * blockIdx.x;
   double sums[3] = {0, 0, 0};
@@ -157,10 +163,11 @@ __global__ void cosine_join_kernel(double* loss, Factors* factors, const double*
   if (y_length < 1e-8) y_length = 1e-8;
   const double lengths = x_length * y_length;
   if (loss) loss[blockIdx.x] = 1.0 - sums[2] / lengths;
-  if (factors)
-    factors[blockIdx.x] = {static_cast<float>(-d / lengths),
-                           static_cast<float>(d * sums[2] / (x_length * x_length * lengths)),
-                           static_cast<float>(d * sums[2] / (y_length * y_length * lengths))};
+  if (!factors) return;
+  const double d = static_cast<double>(*d_loss) / divisor;
+  factors[blockIdx.x] = {static_cast<float>(-d / lengths),
+                         static_cast<float>(d * sums[2] / (x_length * x_length * lengths)),
+                         static_cast<float>(d * sums[2] / (y_length * y_length * lengths))};
 }
 
 // dx, dy: null if not wanted
@@ -221,10 +228,11 @@ __global__ void cross_entropy_kernel(double* partial, const T* x, const std::int
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-// dx = factor * (softmax(x) - 1 at the label); NaN in a row whose label is no class.
+// dx = d / divisor * (softmax(x) - 1 at the label); NaN in a row whose label is no class.
 template <class T>
 __global__ void cross_entropy_gradient_kernel(T* dx, const T* x, const std::int32_t* labels, std::int64_t rows,
-                                              std::int64_t classes, double factor) {
+                                              std::int64_t classes, const float* d, double divisor) {
+  const double factor = static_cast<double>(*d) / divisor;
   for (std::int64_t r = grid_thread() / 32; r < rows; r += grid_threads() / 32) {
     const T* const row = x + r * classes;
     const std::int32_t label = labels[r];

@@ -1,7 +1,6 @@
 // CUDA variant of ops/optimizer.hpp. All of it is float, whatever the activations are.
 
-#include <sstream>
-#include <string>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -35,6 +34,11 @@ struct Table {
   }
 };
 
+struct FirstTensor {
+  std::uint64_t address;
+  bool operator==(const FirstTensor&) const = default;
+};
+
 // The context keeps one table for each first tensor, that is for each optimizer. It says only where tensors lie, so it
 // stays right even if other tensors have come to lie in the same places. One that is made again goes through the
 // default stream: after the launches that still read the old one, before those that follow.
@@ -44,9 +48,8 @@ const Table<T>& table(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<Cud
   for (const auto& t : tensors)
     if (t.gradient.size())
       list.push_back({t.w.data, t.m.data, t.v.data, t.gradient.data, t.average.data, t.gradient.size()});
-  std::ostringstream key;
-  key << "optimizer " << (list.empty() ? nullptr : static_cast<const void*>(list.front().w));
-  auto& table = ctx.template plan<Table<T>>(key.str(), [] { return Table<T>(); });
+  const FirstTensor key{list.empty() ? 0 : reinterpret_cast<std::uintptr_t>(list.front().w)};
+  auto& table = ctx.template kept<PlanCache<Table<T>, FirstTensor>>().get(key, [] { return Table<T>(); });
   if (table.made_for != list) table.make(list);
   return table;
 }
@@ -87,8 +90,8 @@ template <class Device>
 double sum_squares(Context<Device>& ctx, In<Weight<Device>, Device> x) {
   using T = Real<Device>;
   const unsigned blocks = kernels::sum_blocks(x.size());
-  auto partial = ctx.arena.template make<double>({.c = blocks});
-  auto sum = ctx.arena.template make<double>({});
+  auto partial = make_value<double>(ctx, {.c = blocks});
+  auto sum = make_value<double>(ctx, {});
   kernels::launch("sum_squares", ctx.stream(), kernels::sum_kernel<float, kernels::Square, float>, blocks,
                   kernels::kSumThreads, 0, partial.view().data, x.size(), kernels::packed<float>({x.data}, 0),
                   kernels::Square{}, x.data);
@@ -115,8 +118,8 @@ double sum_squares_all(Context<Device>& ctx, const std::vector<AdamWTensor<Devic
   using T = Real<Device>;
   const auto& all = table(ctx, tensors);
   if (!all.chunks.size()) return 0;
-  auto partial = ctx.arena.template make<double>({.c = all.chunks.size()});
-  auto sum = ctx.arena.template make<double>({});
+  auto partial = make_value<double>(ctx, {.c = all.chunks.size()});
+  auto sum = make_value<double>(ctx, {});
   kernels::launch("sum_squares_all", ctx.stream(), kernels::sum_squares_all_kernel,
                   static_cast<unsigned>(all.chunks.size()), kernels::kChunkThreads, 0, partial.view().data,
                   all.tensors.data(), all.chunks.data());

@@ -19,7 +19,7 @@ void mean_of_images(Context<CudaOf<T>>& ctx, T* out, const T* x, Shape s) {
   if (grid.slices == 1)
     return kernels::launch("global_avg_pool", ctx.stream(), kernels::sum_slices_kernel<T, T, N>,
                            static_cast<unsigned>(blocks), kThreads, 0, out, x, s.n, grid, factor);
-  auto sums = ctx.arena.template make<double>({.n = grid.slices, .c = outputs});
+  auto sums = make_value<double>(ctx, {.n = grid.slices, .c = outputs});
   kernels::launch("global_avg_pool", ctx.stream(), kernels::sum_slices_kernel<T, double, N>,
                   static_cast<unsigned>(blocks), kThreads, 0, sums.view().data, x, s.n, grid, factor);
   kernels::launch("global_avg_pool", ctx.stream(), kernels::join_slices_kernel<T>,

@@ -1,7 +1,9 @@
-# The kernels' files, in kernel_sources: each by itself or, with CMAKE_UNITY_BUILD (which CMake has for C++ alone), in four
+# The CUDA device's files: its kernels and operations in kernel_sources, the classes instantiated for it in instance_sources.
+# Each kernel is compiled by itself or, with CMAKE_UNITY_BUILD (which CMake has for C++ alone), in four
 # that include them, so that what they share is read once. noise.cu stays by itself: it has options of its own.
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cu ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+file(GLOB instance_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/instances/*.cpp)
 if(CMAKE_UNITY_BUILD)
   set(host_sources ${kernel_sources})
   list(FILTER host_sources INCLUDE REGEX "[.]cpp$")

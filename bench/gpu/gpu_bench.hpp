@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "d3ad/backend/cuda/context.hpp"
+#include "d3ad/weights/hash_weights-inl.hpp"
 
 namespace gpu {
 

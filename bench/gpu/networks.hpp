@@ -144,7 +144,7 @@ Row<Device> detection_row(Networks<Device>& nets, Images images) {
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, method.size());
     a.feature_map = method.feature_difference(ctx, borrowed(*x), a.repaired);
     auto map = method.anomaly_map(ctx, a, {.latent = {0, 4}, .feature = {0, 2}});
-    auto score = ctx.arena.template make<float>({.n = images.count});
+    auto score = make_value<float>(ctx, {.n = images.count});
     ops::max_per_image(ctx, score.view(), map.view());
     return Outputs<Device>{.real = {}, .weight = {std::move(score), std::move(map)}};
   };
@@ -244,7 +244,7 @@ Row<Device> make_row(Networks<Device>& nets, const std::string& row, Images imag
   if (row == "resnet34") {
     auto x = image<Device>(o, images);
     return [&resnet = nets.resnet(), x](Context<Device>& ctx) {
-      const auto f = resnet.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, borrowed(*x))));
+      const auto f = resnet.features(ctx, imagenet_input(ctx, fn::to_real(ctx, borrowed(*x))));
       return Outputs<Device>{.real = {f[0], f[1], f[2]}, .weight = {}};
     };
   }

@@ -131,7 +131,7 @@ Call load_detection(Context<Cpu>& ctx, const Options& o, int batch, bool from_fi
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, method.size());
     a.feature_map = method.feature_difference(ctx, borrow(*x), a.repaired);
     const V map = method.anomaly_map(ctx, a, {.latent = {0, 4}, .feature = {0, 2}});
-    V score = ctx.arena.make<float>({.n = batch});
+    V score = make_value<float>(ctx, {.n = batch});
     ops::max_per_image(ctx, score.view(), map.view());
     return std::vector<V>{score, map};
   };
@@ -188,7 +188,7 @@ Call load(Context<Cpu>& ctx, const Options& o, const std::string& row) {
   if (row == "resnet34_1") {
     nets->make("resnet34").freeze();
     return [=, &ctx, x = input(image(o, 1))] {
-      const auto f = nets->resnet->features(ctx, fn::imagenet_input(ctx, borrow(*x)));
+      const auto f = nets->resnet->features(ctx, imagenet_input(ctx, borrow(*x)));
       return std::vector<V>{f[0], f[1], f[2]};
     };
   }

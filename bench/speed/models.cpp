@@ -175,7 +175,7 @@ void print_layers(const Options& o) {
       std::map<std::string, Sum> sums;
       constexpr int kTimes = 3;
       conv::plan_of(ctx).observe([&](const conv::Layer& layer, conv::Algorithm a, double seconds) {
-        auto& s = sums[conv::key(layer)];
+        auto& s = sums[conv::line(layer)];
         s.seconds += seconds / kTimes, s.flops += layer.flops() / kTimes, s.calls += 1, s.algorithm = conv::name(a);
       });
       const auto begin = Clock::now();

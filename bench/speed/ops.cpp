@@ -29,7 +29,7 @@ std::vector<Seen> layers_of_the_networks(const Options& o) {
   std::vector<Seen> all;
   std::map<std::string, bool> known;
   conv::plan_of(ctx).observe([&](const conv::Layer& layer, conv::Algorithm a, double) {
-    if (std::exchange(known[conv::key(layer)], true)) return;
+    if (std::exchange(known[conv::line(layer)], true)) return;
     all.push_back({layer, a});
   });
   const int side = o.image_size / 8;
@@ -79,7 +79,7 @@ class Convolution {
     if (layer.flops() < 5e7) exact();
   }
 
-  void use(conv::Algorithm a) { conv::plan_of(ctx_).set(conv::key(layer_), a); }
+  void use(conv::Algorithm a) { conv::plan_of(ctx_).set(layer_, a); }
   void run() {
     const View<const float, Cpu> bias = bias_.view();
     ops::conv_block(ctx_, {.y = y_.view(), .bias = bias}, {.x = x_.view()}, w_, config_);
@@ -125,12 +125,12 @@ void register_convolutions(const Options& o, const Peaks& peaks) {
                                     conv::Algorithm::onednn, conv::Algorithm::bfloat16}) {
       const bool rounds = a == conv::Algorithm::bfloat16;
       if (!layer.allows(a) || (rounds && !onednn::has_bfloat16())) continue;
-      const std::string name = conv::key(layer) + "/" + conv::name(a) + (a == planned ? "/planned" : "");
+      const std::string name = conv::line(layer) + "/" + conv::name(a) + (a == planned ? "/planned" : "");
       benchmark::RegisterBenchmark(name.c_str(),
                                    [=, l = layer](benchmark::State& state) {
-                                     if (current_key != conv::key(l))
+                                     if (current_key != conv::line(l))
                                        current = std::make_unique<Convolution>(l, o.threads),
-                                       current_key = conv::key(l);
+                                       current_key = conv::line(l);
                                      current->use(a);
                                      current->run();
                                      if (!verify(state, current->error(), rounds ? 1e-2 : 1e-4)) return;

@@ -52,7 +52,7 @@ class Detection {
  private:
   V images(int first, int count) {
     const int size = settings_.data.image_size;
-    auto x = ctx_.arena.make<float>({count, size, size, 3});
+    auto x = make_value<float>(ctx_, {count, size, size, 3});
     for (int i = 0; i < count; ++i) {
       const auto one = x.view().images(i, 1);
       ops::normal(ctx_, one, Rng(7, static_cast<std::uint64_t>(first + i)), 0);

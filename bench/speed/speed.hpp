@@ -117,7 +117,7 @@ inline Tensor<float, Cpu> random(Shape shape, std::uint64_t seed, float scale = 
 }
 
 inline V normal(Context<Cpu>& ctx, Shape shape, std::uint64_t seed = 1, float scale = 1) {
-  auto x = ctx.arena.make<float>(shape);
+  auto x = make_value<float>(ctx, shape);
   ops::normal(ctx, x.view(), Rng(seed, Rng::stream("bench")), 0);
   ops::scale(ctx, x.view(), x.view(), scale, 0.0f);
   return x;

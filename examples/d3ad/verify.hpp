@@ -54,7 +54,7 @@ class ReferenceFile {
   d3ad::Value<d3ad::Weight<Device>, Device> weights_like(d3ad::Context<Device>& ctx, const std::string& name) const {
     const auto host = tensor(name);
     const std::vector<d3ad::Weight<Device>> numbers(host.data(), host.data() + host.size());
-    auto out = ctx.arena.template make<d3ad::Weight<Device>>(host.shape());
+    auto out = make_value<d3ad::Weight<Device>>(ctx, host.shape());
     copy_from_host(out.view(), numbers.data());
     return out;
   }

@@ -21,7 +21,7 @@ UNetConfig unet_config(const ReferenceFile& reference, std::int64_t channels) {
 
 template <class U, class Device>
 Value<U, Device> uploaded(Context<Device>& ctx, const std::vector<U>& numbers) {
-  auto out = ctx.arena.template make<U>({.n = static_cast<std::int64_t>(numbers.size())});
+  auto out = make_value<U>(ctx, {.n = static_cast<std::int64_t>(numbers.size())});
   copy_from_host(out.view(), numbers.data());
   return out;
 }
@@ -207,7 +207,7 @@ void train_unet_on(Context<Device>& ctx, const ReferenceFile& reference, Compari
     const auto t = uploaded(ctx, steps);
     const auto a = uploaded(ctx, signal), b = uploaded(ctx, spread);
     const auto noise = reference.weights_like(ctx, concat("noise.", step));
-    auto x = ctx.arena.template make<Weight<Device>>(z0.shape());
+    auto x = make_value<Weight<Device>>(ctx, z0.shape());
     ops::add_noise(ctx, x.view(), z0.view(), noise.view(), a.view(), b.view());
     double norm = 0, loss_scale = 1;
     double loss = 0;
@@ -218,7 +218,7 @@ void train_unet_on(Context<Device>& ctx, const ReferenceFile& reference, Compari
       const auto eps = unet(tape, fn::to_real(ctx, x), View<const std::int32_t, Device>(t.view()));
       const auto error = fn::mse(tape, eps, fn::to_real(ctx, noise));
       tape.backward(error, scale.value());
-      loss = fn::item(ctx, error);
+      loss = fn::item(error);
       norm = optimizer.step(ctx, {.gradient_scale = 1 / loss_scale, .may_overflow = LossScale<Device>::kScales});
     } while (!scale.keeps(norm));
     const auto name = concat("loss.", step);
@@ -241,7 +241,7 @@ void adapt_on(Context<Device>& ctx, const ReferenceFile& reference, Comparisons&
   if (!json.contains("architecture")) json["architecture"] = "resnet34";
   const ResNet<Device> net(Params<Device>(store, *source), json.get<ResNetConfig>());
   AdamW<Device> optimizer(store.parameters(), adamw(reference));
-  const auto input = [&](const std::string& name) { return fn::imagenet_input(ctx, reference.activations(ctx, name)); };
+  const auto input = [&](const std::string& name) { return imagenet_input(ctx, reference.activations(ctx, name)); };
   LossScale<Device> scale;
   const double loss = anomaly::adapt_step(ctx, net, optimizer, scale, input("rec"), input("target")).loss;
   all.add(gradients ? "loss" : concat("loss (in ", reference.common.precision, ')'), std::vector<double>{loss},

@@ -36,14 +36,14 @@ inline void train_extractor(d3ad::Context<Cpu>& ctx, const ExtractorOptions& o) 
              .checkpoint = o.out.string() + ".checkpoint",
              .key = d3ad::concat("extractor ", o.steps, ' ', o.batch, ' ', o.size, ' ', o.width, ' ', o.seed)});
   loop.run([&](d3ad::Tape<Cpu>& tape, std::int64_t step) {
-    auto labels = ctx.arena.make<std::int32_t>({.n = o.batch});
+    auto labels = make_value<std::int32_t>(ctx, {.n = o.batch});
     auto x = make_batch(ctx, o.batch, o.size, [&](int i) {
       Dice dice(o.seed, "pretrain.extractor", static_cast<std::uint64_t>(step * o.batch + i));
       const int c = dice.below(zoo.classes());
       labels.view().data[i] = c;
       return zoo.example(c, dice, o.size);
     });
-    auto logits = net.classify(tape, d3ad::fn::imagenet_input(tape, std::move(x)), true);
+    auto logits = net.classify(tape, d3ad::imagenet_input(tape, std::move(x)), true);
     return d3ad::fn::cross_entropy(tape, std::move(logits), std::move(labels));
   });
 
@@ -55,7 +55,7 @@ inline void train_extractor(d3ad::Context<Cpu>& ctx, const ExtractorOptions& o) 
       Dice dice(o.seed, "pretrain.extractor.check", static_cast<std::uint64_t>(b * o.batch + i));
       return zoo.example(truth[static_cast<std::size_t>(i)] = dice.below(zoo.classes()), dice, o.size);
     });
-    const auto logits = net.classify(ctx, d3ad::fn::imagenet_input(ctx, std::move(x)));
+    const auto logits = net.classify(ctx, d3ad::imagenet_input(ctx, std::move(x)));
     for (int i = 0; i < o.batch; ++i, ++seen) {
       const float* const row = logits.view().data + std::ptrdiff_t{i} * zoo.classes();
       right += std::max_element(row, row + zoo.classes()) - row == truth[static_cast<std::size_t>(i)];
@@ -93,8 +93,7 @@ Accuracy prototype_accuracy(d3ad::Context<Cpu>& ctx, const Net& net, const Zoo& 
       Dice dice(seed, "pretrain.prototypes", static_cast<std::uint64_t>(c * each + i));
       return zoo.example(c, dice, size);
     });
-    const auto pooled =
-        d3ad::fn::global_avg_pool(ctx, net.features(ctx, d3ad::fn::imagenet_input(ctx, std::move(x)))[2]);
+    const auto pooled = d3ad::fn::global_avg_pool(ctx, net.features(ctx, d3ad::imagenet_input(ctx, std::move(x)))[2]);
     const auto channels = static_cast<std::ptrdiff_t>(pooled.shape().c);
     for (int i = 0; i < each; ++i) {
       const float* const row = pooled.view().data + i * channels;

@@ -61,7 +61,7 @@ class Loop {
         d3ad::Tape<Cpu> tape(ctx_);
         optimizer_.zero_gradients(ctx_);
         const auto value = loss(tape, step);
-        const auto now = static_cast<double>(d3ad::fn::item(ctx_, value));
+        const auto now = static_cast<double>(d3ad::fn::item(value));
         mean = mean < 0 ? now : 0.98 * mean + 0.02 * now;
         tape.backward(value);
       }
@@ -92,7 +92,7 @@ class Loop {
 // Canvases in a batch, [n, size, size, 3] in -1 ... 1. draw(i) makes the i-th, each on any thread.
 template <class Draw>
 Value make_batch(d3ad::Context<Cpu>& ctx, int count, int size, Draw&& draw) {
-  auto x = ctx.arena.make<float>({count, size, size, 3});
+  auto x = make_value<float>(ctx, {count, size, size, 3});
 #pragma omp parallel for schedule(dynamic) num_threads(ctx.threads())
   for (int i = 0; i < count; ++i) draw(i).copy_input(x.view().images(i, 1).data);
   return x;

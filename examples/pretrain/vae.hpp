@@ -86,7 +86,7 @@ inline void train_vae(d3ad::Context<Cpu>& ctx, const VaeOptions& o) {
     const auto moments = vae.encode(tape, x);
     d3ad::Shape latent = moments.shape();
     latent.c /= 2;
-    auto noise = ctx.arena.make<float>(latent);
+    auto noise = make_value<float>(ctx, latent);
     d3ad::ops::normal(ctx, noise.view(), d3ad::Rng(o.seed, d3ad::Rng::stream("pretrain.vae.posterior")),
                       static_cast<std::uint64_t>(step * latent.size()));
     const auto y = vae.decode(tape, fn::posterior(tape, moments, std::move(noise)));
@@ -95,8 +95,8 @@ inline void train_vae(d3ad::Context<Cpu>& ctx, const VaeOptions& o) {
     const auto halves = fn::halves(tape, moments);
     loss = fn::add(tape, std::move(loss), fn::scale(tape, fn::kl(tape, halves.first, halves.second), o.kl));
     if (!extractor.net) return loss;
-    const auto wanted = extractor->features(ctx, fn::imagenet_input(ctx, x));
-    const auto got = extractor->features(tape, fn::imagenet_input(tape, y));
+    const auto wanted = extractor->features(ctx, imagenet_input(ctx, x));
+    const auto got = extractor->features(tape, imagenet_input(tape, y));
     for (std::size_t layer = 0; layer < 3; ++layer)
       loss =
           fn::add(tape, std::move(loss), fn::scale(tape, fn::cosine_loss(tape, got[layer], wanted[layer]), o.features));

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <d3ad/d3ad.hpp>
 
+#include "d3ad/backend/reference/ops.hpp"
+
 using namespace d3ad;
 
 namespace {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "d3ad/backend/reference/ops.hpp"
+#include "d3ad/models/resnet.hpp"
 #include "d3ad/nn/layers.hpp"
 #include "support/compare.hpp"
 
@@ -59,7 +60,7 @@ struct Graph {
   fn::ValueOf<Run> loss(Run& run, std::vector<fn::ValueOf<Run>> x) {
     return fn::mse(run, f(run, std::move(x)), Value<Number, Device>::borrow(target.view()));
   }
-  double loss() { return static_cast<double>(fn::item(ctx, loss(ctx, borrowed()))); }
+  double loss() { return static_cast<double>(fn::item(loss(ctx, borrowed()))); }
 
   // Of every input, then of every trainable parameter.
   std::vector<Tensor<Number, Device>> gradients() {
@@ -134,7 +135,7 @@ TEST_CASE("gradients of the element-wise functions") {
   check_gradients({s}, D3AD_WITHOUT_PARAMETERS(fn::scale(run, x[0], 1.5f, 0.25f)));
   check_gradients({s, s}, D3AD_WITHOUT_PARAMETERS(fn::add(run, x[0], x[1])));
   check_gradients({s, {.n = 2, .c = 4}}, D3AD_WITHOUT_PARAMETERS(fn::add_per_image(run, x[0], x[1])));
-  check_gradients({{1, 2, 2, 3}}, D3AD_WITHOUT_PARAMETERS(fn::imagenet_input(run, x[0])));
+  check_gradients({{1, 2, 2, 3}}, D3AD_WITHOUT_PARAMETERS(imagenet_input(run, x[0])));
 }
 
 TEST_CASE("a value that is used twice gets both gradients") {
@@ -167,7 +168,7 @@ TEST_CASE("gradients of attention, of the posterior") {
     return [noise](auto& run, auto x) {
       using Number = std::remove_pointer_t<decltype(x[0].view().data)>;
       auto& ctx = context_of(run);
-      auto e = ctx.arena.template make<Number>(noise);
+      auto e = make_value<Number>(ctx, noise);
       ops::normal(ctx, e.view(), Rng(1, 2), 0);
       return fn::posterior(run, x[0], std::move(e));
     };
@@ -179,7 +180,7 @@ TEST_CASE("gradients of the losses") {
   const Shape s{2, 2, 2, 3};
   const auto constant = [](auto& run, Shape shape) {
     auto& ctx = context_of(run);
-    auto t = fn::detail::make(run, shape);
+    auto t = fn::make_result(run, shape);
     ops::normal(ctx, t.view(), Rng(5, 6), 0);
     return t;
   };
@@ -189,7 +190,7 @@ TEST_CASE("gradients of the losses") {
   check_gradients({s, s}, D3AD_WITHOUT_PARAMETERS(fn::kl(run, x[0], x[1])));
   const auto cross_entropy = [](auto) {
     return [](auto& run, auto x) {
-      auto labels = context_of(run).arena.template make<std::int32_t>({.n = 3});
+      auto labels = make_value<std::int32_t>(context_of(run), {.n = 3});
       for (int i = 0; i < 3; ++i) labels.view().data[i] = (2 * i + 1) % 4;
       return fn::cross_entropy(run, x[0], std::move(labels));
     };

@@ -50,7 +50,7 @@ TEST_CASE("three training steps of the UNet equal the reference") {
         a.data()[i] = std::sqrt(schedule.alpha_bar(t.data()[i]));
         b.data()[i] = std::sqrt(1 - schedule.alpha_bar(t.data()[i]));
       }
-      auto x = ctx.arena.make<float>(z0.shape());
+      auto x = make_value<float>(ctx, z0.shape());
       ops::add_noise(ctx, x.view(), z0.view(), noise.view(), a.view(), b.view());
       optimizer.zero_gradients(ctx);
       Tape<Cpu> tape(ctx);
@@ -97,8 +97,8 @@ TEST_CASE("one adaptation step of the ResNet equals the reference") {
   Tape<Reference> tape(ctx);
   const auto rec = test::to_reference(golden.tensor("rec").view());
   const auto target = test::to_reference(golden.tensor("target").view());
-  const auto f = net.features(tape, fn::imagenet_input(ctx, Value<double, Reference>::borrow(rec.view())), true);
-  const auto g = net.features(tape, fn::imagenet_input(ctx, Value<double, Reference>::borrow(target.view())), true);
+  const auto f = net.features(tape, imagenet_input(ctx, Value<double, Reference>::borrow(rec.view())), true);
+  const auto g = net.features(tape, imagenet_input(ctx, Value<double, Reference>::borrow(target.view())), true);
   auto loss = fn::cosine_loss(tape, f[0], g[0]);
   for (std::size_t i = 1; i < 3; ++i) loss = fn::add(tape, loss, fn::cosine_loss(tape, f[i], g[i]));
   const auto got = test::compare(loss.view(), golden.tensor("loss").view(), kNetwork);

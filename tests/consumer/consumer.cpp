@@ -12,7 +12,7 @@ namespace {
 // 1 + second() on a device.
 template <class Device>
 float sum(d3ad::Context<Device>& ctx) {
-  auto a = ctx.arena.template make<float>({.c = 4}), b = ctx.arena.template make<float>({.c = 4});
+  auto a = make_value<float>(ctx, {.c = 4}), b = make_value<float>(ctx, {.c = 4});
   d3ad::ops::fill(ctx, a.view(), 1.0f);
   d3ad::ops::fill(ctx, b.view(), second());
   d3ad::ops::add(ctx, a.view(), a.view(), b.view());

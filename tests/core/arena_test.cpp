@@ -10,6 +10,7 @@
 
 #include "d3ad/backend/cpu/memory.hpp"
 #include "d3ad/core/rng.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace arena_test {
 
@@ -23,7 +24,7 @@ void pass(Arena<Cpu>& arena, std::uint64_t seed, int blocks) {
   std::vector<std::pair<Value<float, Cpu>, float>> alive;
   for (int i = 0; i < blocks; ++i) {
     const auto number = static_cast<std::uint64_t>(i);
-    auto v = arena.make<float>({.c = 1 + rng.below(2 * number, 5000)});
+    auto v = make_value<float>(arena, {.c = 1 + rng.below(2 * number, 5000)});
     const float mark = static_cast<float>(i);
     std::fill_n(v.view().data, v.view().size(), mark);
     alive.emplace_back(std::move(v), mark);
@@ -46,18 +47,18 @@ TEST_CASE("what a block is shrunk by is given back, and what it keeps stays") {
   constexpr std::int64_t kLarge = 1 << 20;
   Arena<Cpu> arena;
   for (int i = 0; i < 3; ++i) {
-    auto a = arena.make<float>({.c = kLarge});
+    auto a = make_value<float>(arena, {.c = kLarge});
     for (std::int64_t k = 0; k < kLarge; ++k) a.view().data[k] = static_cast<float>(k);
     a.shrink({.h = 2, .c = kLarge / 4});
     CHECK(a.shape() == Shape{.h = 2, .c = kLarge / 4});
-    auto b = arena.make<float>({.c = kLarge / 2});
+    auto b = make_value<float>(arena, {.c = kLarge / 2});
     std::fill_n(b.view().data, kLarge / 2, -1.0f);
     std::int64_t wrong = 0;
     for (std::int64_t k = 0; k < kLarge / 2; ++k) wrong += a.view().data[k] != static_cast<float>(k);
     CHECK(wrong == 0);
     // In the slab b lies where the rest of a lay.
     if (i > 0) CHECK(static_cast<std::size_t>(b.view().data - a.view().data) < kLarge / 2 + 4096);
-    auto c = arena.make<float>({.c = 8});
+    auto c = make_value<float>(arena, {.c = 8});
     const auto also = c;
     CHECK_THROWS_WITH_AS(c.shrink({.c = 4}), doctest::Contains("others refer to"), Error);
     CHECK_THROWS_WITH_AS(b.shrink({.c = kLarge}), doctest::Contains("larger"), Error);
@@ -96,7 +97,7 @@ TEST_CASE("blocks that are alive together do not overlap, and start at multiples
     std::vector<Value<float, Cpu>> alive;
     std::set<std::pair<const float*, const float*>> ranges;
     for (int i = 1; i < 50; ++i) {
-      alive.push_back(arena.make<float>({.c = 7 * i}));
+      alive.push_back(make_value<float>(arena, {.c = 7 * i}));
       const auto v = alive.back().view();
       CHECK(reinterpret_cast<std::uintptr_t>(v.data) % 64 == 0);
       ranges.emplace(v.data, v.data + v.size());
@@ -116,7 +117,7 @@ TEST_CASE("blocks that are alive together do not overlap, and start at multiples
 
 TEST_CASE("a Value counts its references; the last one gives the block back") {
   Arena<Cpu> arena;
-  auto a = arena.make<float>({2, 1, 1, 3});
+  auto a = make_value<float>(arena, {2, 1, 1, 3});
   CHECK(a.unique());
   auto b = a;
   CHECK_FALSE(a.unique());
@@ -143,10 +144,11 @@ TEST_CASE("a borrowed value owns nothing and is never unique") {
 
 TEST_CASE("a request that no machine can meet is a sentence, and the arena goes on") {
   Arena<Cpu> arena;
-  const auto kept = arena.make<float>({.c = 16});
+  const auto kept = make_value<float>(arena, {.c = 16});
   std::fill_n(kept.view().data, 16, 3.0f);
-  CHECK_THROWS_WITH_AS(arena.make<float>({.c = std::int64_t{1} << 60}), doctest::Contains("out of memory"), Error);
-  const auto after = arena.make<float>({.c = 16});
+  CHECK_THROWS_WITH_AS(make_value<float>(arena, {.c = std::int64_t{1} << 60}), doctest::Contains("out of memory"),
+                       Error);
+  const auto after = make_value<float>(arena, {.c = 16});
   std::fill_n(after.view().data, 16, 4.0f);
   CHECK(kept.view().data[15] == 3.0f);
 }
@@ -157,7 +159,7 @@ TEST_CASE("trim gives the memory back when nothing is alive") {
   pass(arena, 1, 50);
   CHECK(arena.slab_bytes() > 0);
   {
-    const auto v = arena.make<float>({.c = 1});
+    const auto v = make_value<float>(arena, {.c = 1});
     arena.trim();
     CHECK(arena.slab_bytes() > 0);
   }

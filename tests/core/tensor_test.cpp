@@ -7,7 +7,7 @@
 #include <sstream>
 #include <type_traits>
 
-#include "d3ad/backend/cpu/convert.hpp"
+#include "d3ad/backend/cpu/packed_weights.hpp"
 #include "d3ad/backend/ops.hpp"
 #include "d3ad/core/parameter.hpp"
 #include "support/compare.hpp"
@@ -77,7 +77,47 @@ TEST_CASE("a parameter in bfloat16 gives up its floats") {
   CHECK_FALSE(p.has_plain());
   CHECK_THROWS_WITH_AS(p.value(), doctest::Contains("plain float value was given up (bfloat16)"), Error);
   Context<Cpu> ctx({.threads = 1});
-  CHECK(ops::plain_value(ctx, p).view().data[3] == 1.5f);
+  CHECK(plain_weights(ctx, p).data()[3] == 1.5f);
+}
+
+TEST_CASE("a frozen parameter gives up its plain value when it is packed, and no reader notices") {
+  const auto values = test::random({33, 3, 3, 17}, 1);
+  const auto frozen = [&] {
+    Parameter<Cpu> p("w", {33, 17, 3, 3}, values.shape());
+    copy_from_host(p.edit(), values.data());
+    p.freeze();
+    return p;
+  };
+  Context<Cpu> ctx({.threads = 1}), other({.threads = 1});
+  SUBCASE("nobody reads it") {
+    const auto p = frozen();
+    CHECK(p.has_plain());
+    packed_panels(ctx, p);
+    CHECK_FALSE(p.has_plain());
+    CHECK(test::compare(p.plain()->view(), values.view(), 0).close);
+    CHECK_FALSE(p.has_plain());
+  }
+  SUBCASE("it is read later") {
+    const auto p = frozen();
+    packed_panels(ctx, p);
+    CHECK(test::compare(p.value(), values.view(), 0).close);
+    CHECK(p.has_plain());
+  }
+  SUBCASE("a view was handed out before") {
+    const auto p = frozen();
+    const auto view = p.value();
+    packed_panels(ctx, p);
+    CHECK(p.has_plain());
+    CHECK(test::compare(view, values.view(), 0).close);
+  }
+  SUBCASE("somebody holds it meanwhile, and the packed copy after it") {
+    const auto p = frozen();
+    const auto held = plain_weights(ctx, p);
+    const auto panels = packed_panels(other, p);
+    CHECK_FALSE(p.has_plain());
+    CHECK(test::compare(View<const float, Cpu>(held.data(), values.shape()), values.view(), 0).close);
+    CHECK(packed_panels(ctx, p).data() == panels.data());
+  }
 }
 
 }  // namespace tensor_test

@@ -29,7 +29,7 @@ ImplicitConditioning::Features rows(const test::Golden& golden, const std::strin
 template <class Device>
 Value<float, Device> upload(Context<Device>& ctx, const ImplicitConditioning::Features& features) {
   const auto n = static_cast<std::int64_t>(features.size()), c = static_cast<std::int64_t>(features[0].size());
-  auto out = ctx.arena.template make<float>({.n = n, .h = c});  // in whatever axes
+  auto out = make_value<float>(ctx, {.n = n, .h = c});  // in whatever axes
   for (std::int64_t i = 0; i < n; ++i)
     copy_from_host(out.view().images(i, 1), features[static_cast<std::size_t>(i)].data());
   return out;

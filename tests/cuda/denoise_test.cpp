@@ -52,7 +52,7 @@ struct Denoiser {
 
 template <class Device>
 Value<float, Device> upload(Context<Device>& ctx, View<const float, Cpu> x) {
-  auto out = ctx.arena.template make<float>(x.shape);
+  auto out = make_value<float>(ctx, x.shape);
   copy_from_host(out.view(), x.data);
   return out;
 }
@@ -169,7 +169,7 @@ TEST_CASE("CUDA: T_hat chosen on the device gives what T_hat of the host does, a
         T_hat.push_back(T_hats[static_cast<std::size_t>(choice.back())]);
       }
       const auto start = upload(ctx, z0);
-      auto chosen = ctx.arena.make<std::int32_t>({.n = n});
+      auto chosen = make_value<std::int32_t>(ctx, {.n = n});
       copy_from_host(chosen.view(), choice.data());
       const auto want = by_host(ctx, denoiser.model(), start, T_hat, schedule, options);
 #if defined(D3AD_CUDA_EMULATION)

@@ -10,10 +10,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "d3ad/autograd/functions.hpp"
 #include "d3ad/backend/cuda/ops.hpp"
 #include "d3ad/backend/reference/ops.hpp"
 #include "support/compare.hpp"
 #include "support/cuda.hpp"
+#include "support/number.hpp"
 
 namespace cuda_loss_test {
 
@@ -92,20 +94,27 @@ TEST_CASE_TEMPLATE("losses on the GPU and their gradients are the reference devi
     // As large as training in half has it scaled: its smallest numbers are coarse.
     const auto d = 0.7f * static_cast<float>(s.size());
     same<T>("mse", s, {}, [](auto& c, auto out, auto x, auto y) { ops::mse(c, out, x, y); });
-    same<T>("mse_backward", s, s, [=](auto& c, auto out, auto x, auto y) { ops::mse_backward(c, out, x, y, d); });
+    same<T>("mse_backward", s, s,
+            [=](auto& c, auto out, auto x, auto y) { ops::mse_backward(c, out, x, y, test::number(c, d).view()); });
     same<T>("l1", s, {}, [](auto& c, auto out, auto x, auto y) { ops::l1(c, out, x, y); });
-    same<T>("l1_backward", s, s, [=](auto& c, auto out, auto x, auto y) { ops::l1_backward(c, out, x, y, d); });
-    same<T>("l1_backward at 0", s, s, [=](auto& c, auto out, auto x, auto) { ops::l1_backward(c, out, x, x, d); });
+    same<T>("l1_backward", s, s,
+            [=](auto& c, auto out, auto x, auto y) { ops::l1_backward(c, out, x, y, test::number(c, d).view()); });
+    same<T>("l1_backward at 0", s, s,
+            [=](auto& c, auto out, auto x, auto) { ops::l1_backward(c, out, x, x, test::number(c, d).view()); });
     same<T>("cosine_loss", s, {}, [](auto& c, auto out, auto x, auto y) { ops::cosine_loss(c, out, x, y); });
-    same<T>("cosine_loss_backward to x", s, s,
-            [=](auto& c, auto out, auto x, auto y) { ops::cosine_loss_backward(c, out, {}, x, y, d); });
-    same<T>("cosine_loss_backward to y", s, s,
-            [=](auto& c, auto out, auto x, auto y) { ops::cosine_loss_backward(c, {}, out, x, y, d); });
+    same<T>("cosine_loss_backward to x", s, s, [=](auto& c, auto out, auto x, auto y) {
+      ops::cosine_loss_backward(c, out, {}, x, y, test::number(c, d).view());
+    });
+    same<T>("cosine_loss_backward to y", s, s, [=](auto& c, auto out, auto x, auto y) {
+      ops::cosine_loss_backward(c, {}, out, x, y, test::number(c, d).view());
+    });
     same<T>("kl", s, {}, [](auto& c, auto out, auto x, auto y) { ops::kl(c, out, x, y); });
-    same<T>("kl_backward to the mean", s, s,
-            [](auto& c, auto out, auto x, auto y) { ops::kl_backward(c, out, {}, x, y, 7.0f); });
-    same<T>("kl_backward to the variance", s, s,
-            [](auto& c, auto out, auto x, auto y) { ops::kl_backward(c, {}, out, x, y, 7.0f); });
+    same<T>("kl_backward to the mean", s, s, [](auto& c, auto out, auto x, auto y) {
+      ops::kl_backward(c, out, {}, x, y, test::number(c, 7.0f).view());
+    });
+    same<T>("kl_backward to the variance", s, s, [](auto& c, auto out, auto x, auto y) {
+      ops::kl_backward(c, {}, out, x, y, test::number(c, 7.0f).view());
+    });
   }
 }
 
@@ -121,10 +130,34 @@ TEST_CASE_TEMPLATE("both gradients of a loss at once are those apart", T, float,
       op(View<T, CudaOf<T>>(), c.out.view());
       CHECK(numbers<T>(dy) == numbers<T>(c.out));
     };
-    check([&](auto a, auto b) { ops::cosine_loss_backward(c.ctx, a, b, c.x.view(), c.y.view(), 0.7f); });
-    check([&](auto a, auto b) { ops::kl_backward(c.ctx, a, b, c.x.view(), c.y.view(), 0.7f); });
+    check([&](auto a, auto b) {
+      ops::cosine_loss_backward(c.ctx, a, b, c.x.view(), c.y.view(), test::number(c.ctx, 0.7f).view());
+    });
+    check([&](auto a, auto b) {
+      ops::kl_backward(c.ctx, a, b, c.x.view(), c.y.view(), test::number(c.ctx, 0.7f).view());
+    });
   }
 }
+
+#if defined(D3AD_CUDA_EMULATION)
+TEST_CASE_TEMPLATE("on a tape a loss and its gradient wait for nothing", T, float, half, bfloat16) {
+  using Device = CudaOf<T>;
+  Context<Device> ctx;
+  const Case<T> numbers({2, 5, 7, 3}, {});
+  using Operand = Value<T, Device>;
+  const auto pass = [&] {
+    Tape<Device> tape(ctx);
+    const auto x = tape.leaf(Operand::borrow(numbers.x.view())), y = tape.leaf(Operand::borrow(numbers.y.view()));
+    tape.backward(fn::add(tape, fn::add(tape, fn::mse(tape, x, y), fn::l1(tape, x, y)),
+                          fn::add(tape, fn::cosine_loss(tape, x, y), fn::kl(tape, x, y))));
+    CHECK(tape.gradient(x));
+  };
+  pass(), pass();  // memory is taken
+  const auto waits = emulation::waits();
+  pass();
+  CHECK(emulation::waits() == waits);
+}
+#endif
 
 TEST_CASE_TEMPLATE("cross entropy on the GPU is the reference device's", T, float, half, bfloat16) {
   if (!test::cuda_present()) return;
@@ -139,8 +172,10 @@ TEST_CASE_TEMPLATE("cross entropy on the GPU is the reference device's", T, floa
       ops::cross_entropy(c.reference, c.want.view(), c.exact_x.view(), on_reference);
       c.check();
       const auto d = 0.7f * static_cast<float>(s.rows());
-      ops::cross_entropy_backward(back.ctx, back.out.view(), back.x.view(), labels.view(), d);
-      ops::cross_entropy_backward(back.reference, back.want.view(), back.exact_x.view(), on_reference, double{d});
+      ops::cross_entropy_backward(back.ctx, back.out.view(), back.x.view(), labels.view(),
+                                  test::number(back.ctx, d).view());
+      ops::cross_entropy_backward(back.reference, back.want.view(), back.exact_x.view(), on_reference,
+                                  test::number(back.reference, double{d}).view());
       back.check();
     }
 }
@@ -156,7 +191,8 @@ TEST_CASE_TEMPLATE("a label that is no class makes the loss NaN, and its row's g
     const auto labels = upload<T>(host);
     ops::cross_entropy(c.ctx, c.out.view(), c.x.view(), labels.view());
     CHECK(std::isnan(numbers<T>(c.out)[0]));
-    ops::cross_entropy_backward(back.ctx, back.out.view(), back.x.view(), labels.view(), 1.0f);
+    ops::cross_entropy_backward(back.ctx, back.out.view(), back.x.view(), labels.view(),
+                                test::number(back.ctx, 1.0f).view());
     const auto gradient = numbers<T>(back.out);
     for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(std::isnan(gradient[i]) == (i / 5 == 6));
   }
@@ -190,7 +226,7 @@ TEST_CASE("a cosine loss of nothing is one on the GPU too, with no NaN in its gr
   copy_from_host(x.view(), zeros.data());
   ops::cosine_loss(ctx, loss.view(), x.view(), x.view());
   CHECK(numbers<float>(loss)[0] == 1.0f);
-  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), 1.0f);
+  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), test::number(ctx, 1.0f).view());
   CHECK(numbers<float>(dx) == zeros);
 }
 
@@ -224,9 +260,10 @@ TEST_CASE("losses on the GPU refuse shapes that do not fit") {
   using doctest::Contains;
   CHECK_THROWS_WITH_AS(ops::mse(ctx, one.view(), a.view(), b.view()), Contains("expected one shape"), Error);
   CHECK_THROWS_WITH_AS(ops::l1(ctx, a.view(), a.view(), a.view()), Contains("expected one number"), Error);
-  CHECK_THROWS_WITH_AS(ops::mse_backward(ctx, b.view(), a.view(), a.view(), 1), Contains("expected one shape"), Error);
-  CHECK_THROWS_WITH_AS(ops::kl_backward(ctx, b.view(), {}, a.view(), a.view(), 1), Contains("expected one shape"),
-                       Error);
+  CHECK_THROWS_WITH_AS(ops::mse_backward(ctx, b.view(), a.view(), a.view(), test::number(ctx, 1).view()),
+                       Contains("expected one shape"), Error);
+  CHECK_THROWS_WITH_AS(ops::kl_backward(ctx, b.view(), {}, a.view(), a.view(), test::number(ctx, 1).view()),
+                       Contains("expected one shape"), Error);
   CHECK_THROWS_WITH_AS(ops::cross_entropy(ctx, one.view(), a.view(), labels.view()), Contains("one for each row"),
                        Error);
 }

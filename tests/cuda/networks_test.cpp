@@ -23,7 +23,7 @@ namespace {
 
 template <class T>
 Value<T, CudaOf<T>> upload(Context<CudaOf<T>>& ctx, const Tensor<float, Cpu>& x) {
-  auto numbers = ctx.arena.template make<float>(x.shape());
+  auto numbers = make_value<float>(ctx, x.shape());
   copy_from_host(numbers.view(), x.data());
   return fn::to_real(ctx, std::move(numbers));
 }

@@ -37,8 +37,8 @@ TEST_CASE_TEMPLATE("CUDA: the largest of nine are those of the reference device"
     const Shape out{s.n, (s.h - 1) / 2 + 1, (s.w - 1) / 2 + 1, s.c};
     const auto forward = [](auto& ctx, auto o, auto in) { ops::max_pool3(ctx, o, {}, in[0]); };
     const auto backward = [&](auto& ctx, auto dx, auto in) {
-      auto largest = ctx.arena.template make<std::remove_pointer_t<decltype(dx.data)>>(out);
-      auto places = ctx.arena.template make<std::int32_t>(out);
+      auto largest = make_value<std::remove_pointer_t<decltype(dx.data)>>(ctx, out);
+      auto places = make_value<std::int32_t>(ctx, out);
       ops::max_pool3(ctx, largest.view(), places.view(), in[0]);
       ops::max_pool3_backward(ctx, dx, in[1], places.view());
     };
@@ -46,9 +46,9 @@ TEST_CASE_TEMPLATE("CUDA: the largest of nine are those of the reference device"
     test::same_in_type<T>({s, out}, s, 3e-7, backward);
     // Many equal ones: the first counts.
     test::same_in_type<T>({s, out}, s, 3e-7, [&](auto& ctx, auto dx, auto in) {
-      auto places = ctx.arena.template make<std::int32_t>(out);
-      auto steps = ctx.arena.template make<std::remove_pointer_t<decltype(dx.data)>>(s);
-      auto largest = ctx.arena.template make<std::remove_pointer_t<decltype(dx.data)>>(out);
+      auto places = make_value<std::int32_t>(ctx, out);
+      auto steps = make_value<std::remove_pointer_t<decltype(dx.data)>>(ctx, s);
+      auto largest = make_value<std::remove_pointer_t<decltype(dx.data)>>(ctx, out);
       ops::activate(ctx, steps.view(), in[0], ops::Activation::relu);
       ops::max_pool3(ctx, largest.view(), places.view(), steps.view());
       ops::max_pool3_backward(ctx, dx, in[1], places.view());

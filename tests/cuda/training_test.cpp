@@ -25,7 +25,7 @@ namespace {
 constexpr double kGradient = 1e-3, kNetwork = 1e-4;  // METHOD.md, section 11
 
 Value<float, Cuda> upload(Context<Cuda>& ctx, const Tensor<float, Cpu>& x) {
-  auto out = ctx.arena.make<float>(x.shape());
+  auto out = make_value<float>(ctx, x.shape());
   copy_from_host(out.view(), x.data());
   return out;
 }
@@ -55,13 +55,13 @@ TEST_CASE("CUDA: three training steps of the UNet equal the reference") {
     copy_from_host(times.view(), t.data());
     const auto signal = diffusion::detail::upload(ctx, a), spread = diffusion::detail::upload(ctx, b);
     const auto noise = upload(ctx, golden.tensor(concat("noise.", step)));
-    auto x = ctx.arena.make<float>(z0.shape());
+    auto x = make_value<float>(ctx, z0.shape());
     ops::add_noise(ctx, x.view(), upload(ctx, z0).view(), noise.view(), signal.view(), spread.view());
     optimizer.zero_gradients(ctx);
     Tape<Cuda> tape(ctx);
     const auto loss = fn::mse(tape, unet(tape, x, View<const std::int32_t, Cuda>(times.view())), noise);
     const auto want = golden.tensor(concat("loss.", step)).data()[0];
-    CHECK(double{fn::item(ctx, loss)} == doctest::Approx(double{want}).epsilon(kNetwork));
+    CHECK(double{fn::item(loss)} == doctest::Approx(double{want}).epsilon(kNetwork));
     tape.backward(loss);
     if (step == 0)
       test::check_parameters(golden, store, "grad.", kGradient,

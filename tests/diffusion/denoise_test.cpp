@@ -30,7 +30,7 @@ struct Linear {
 
   V operator()(Context<Cpu>& ctx, V x, View<const std::int32_t, Cpu> t) const {
     if (calls) calls->emplace_back(t.data, t.data + t.size());
-    auto e = ctx.arena.make<float>(x.shape());
+    auto e = make_value<float>(ctx, x.shape());
     const std::int64_t each = x.view().size() / x.shape().n;
     for (std::int64_t i = 0; i < x.view().size(); ++i)
       e.view().data[i] = factor * x.view().data[i] + static_cast<float>(t.data[i / each]) / 1000;
@@ -167,7 +167,7 @@ TEST_CASE("a model that predicts what was scaled away is followed to z0 / sqrt(a
   CHECK_FALSE(test::compare(got.view(), want.view(), 1e-5).close);  // that one has factor 0.3
   Context<Cpu> ctx;
   const auto zero = [](Context<Cpu>& c, V x, View<const std::int32_t, Cpu>) {
-    auto e = c.arena.make<float>(x.shape());
+    auto e = make_value<float>(c, x.shape());
     std::fill_n(e.view().data, e.view().size(), 0.0f);
     return e;
   };
@@ -265,7 +265,7 @@ TEST_CASE("reconstruct refuses what makes no sense") {
   CHECK_THROWS_AS(run(z0, kT_hat, {.eta2 = NAN}), Error);
   Context<Cpu> ctx;
   const auto wrong = [](Context<Cpu>& c, V, View<const std::int32_t, Cpu>) {
-    return c.arena.make<float>({1, 2, 3, 4});
+    return make_value<float>(c, {1, 2, 3, 4});
   };
   CHECK_THROWS_AS(diffusion::reconstruct(ctx, wrong, test::borrow(z0), kT_hat, kSchedule, {}), Error);
 }

@@ -50,7 +50,7 @@ int off(const std::string& name, std::int64_t images, int& compared, Change&& ch
   const auto on_device = [&](const std::string& tensor) {
     const auto host = golden.tensor(tensor);
     const auto first = host.view().images(0, images);
-    auto out = ctx.arena.template make<Real<Device>>(first.shape);
+    auto out = make_value<Real<Device>>(ctx, first.shape);
     std::copy_n(first.data, first.size(), out.view().data);
     return out;
   };

@@ -38,7 +38,7 @@ std::vector<Parameter<Device>*> trainable(ParameterStore<Device>& store) {
 
 template <class Device>
 Value<Real<Device>, Device> input(Context<Device>& ctx, Shape shape, std::uint64_t stream) {
-  auto x = ctx.arena.template make<Real<Device>>(shape);
+  auto x = make_value<Real<Device>>(ctx, shape);
   const Rng rng(17, stream);
   for (std::int64_t i = 0; i < shape.size(); ++i)
     x.view().data[i] = static_cast<Real<Device>>(0.5 * double{rng.normal(static_cast<std::uint64_t>(i))});
@@ -47,7 +47,7 @@ Value<Real<Device>, Device> input(Context<Device>& ctx, Shape shape, std::uint64
 
 template <class Device>
 Value<std::int32_t, Device> integers(Context<Device>& ctx, const std::vector<std::int32_t>& numbers) {
-  auto x = ctx.arena.template make<std::int32_t>({.n = static_cast<std::int64_t>(numbers.size())});
+  auto x = make_value<std::int32_t>(ctx, {.n = static_cast<std::int64_t>(numbers.size())});
   copy_from_host(x.view(), numbers.data());
   return x;
 }
@@ -152,7 +152,7 @@ void check_direction() {
       auto value = parameters[k]->edit();
       for (std::size_t i = 0; i < direction[k].size(); ++i) value.data[i] += step * direction[k][i];
     }
-    return double{fn::item(ctx, Training::loss(ctx, net))};
+    return double{fn::item(Training::loss(ctx, net))};
   };
   const double up = shifted(kStep), down = shifted(-2 * kStep);
   const double want = (up - down) / (2 * kStep);
@@ -172,7 +172,7 @@ void check_learning() {
     optimizer.zero_gradients(ctx);
     Tape<Cpu> tape(ctx);
     const auto loss = Training::loss(tape, net);
-    last = double{fn::item(ctx, loss)};
+    last = double{fn::item(loss)};
     if (step == 0) first = last;
     tape.backward(loss);
     optimizer.step(ctx, {.clip = 1});
@@ -212,7 +212,7 @@ TEST_CASE("two half batches accumulate to the gradient of the whole one") {
   }
   for (int half = 0; half < 2; ++half) {
     const auto part = [&](const Value<float, Cpu>& all) {
-      auto out = ctx.arena.make<float>({1, 8, 8, 3});
+      auto out = make_value<float>(ctx, {1, 8, 8, 3});
       std::copy_n(all.view().data + half * out.shape().size(), out.shape().size(), out.view().data);
       return out;
     };

@@ -369,7 +369,7 @@ TEST_CASE("conv_block computes the same with frozen and with bfloat16 weights, b
 TEST_CASE("a value's moments go with it, and not with what is written over it") {
   Context<Cpu> ctx({.threads = 1});
   auto w = parameter(test::random({16, 3, 3, 16}, 1).view());
-  auto x = ctx.arena.make<float>({1, 8, 8, 16});
+  auto x = make_value<float>(ctx, {1, 8, 8, 16});
   test::random(x.view(), 2);
   auto y = fn::conv_block<Context<Cpu>>(ctx, x, w, nullptr, {.kernel = 3, .pad = 1}, {.measured = true});
   REQUIRE(y.note());
@@ -394,7 +394,7 @@ TEST_CASE("a 1x1 convolution to half as many channels may be written over its in
       auto w = parameter(test::random({y_shape.c, 1, 1, x_shape.c}, 1).view());
       auto bias = parameter(test::random({.c = y_shape.c}, 2).view());
       const auto values = test::random(x_shape, 3);
-      auto x = ctx.arena.make<float>(x_shape);
+      auto x = make_value<float>(ctx, x_shape);
       std::copy_n(values.data(), values.size(), x.view().data);
       const auto want = fn::conv_block<Context<Cpu>>(ctx, x, w, &bias, {.kernel = 1}, {});  // x is ours as well
       CHECK(want.view().data != x.view().data);
@@ -425,7 +425,7 @@ TEST_CASE("a 1x1 convolution to half as many channels may be written over its in
   Context<Cpu> ctx({.threads = 1});
   auto w = parameter(test::random({8, 1, 1, 16}, 1).view());
   const auto own = [&](Shape s) {
-    auto x = ctx.arena.make<float>(s);
+    auto x = make_value<float>(ctx, s);
     test::random(x.view(), 2);
     return x;
   };
@@ -478,7 +478,7 @@ TEST_CASE("a tuned plan has tried every algorithm that can, and stays with its c
   CHECK(again.begin()->first == plan.algorithm(layer));
   CHECK(again.begin()->second == 1);
   conv::Plan told;
-  told.set(conv::key(layer), Algorithm::winograd2);
+  told.set(layer, Algorithm::winograd2);
   told.tune();
   CHECK(tries(told) == std::map<Algorithm, int>{{Algorithm::winograd2, 1}});
   conv::Plan lean;
@@ -506,7 +506,7 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
 
   const test::TemporaryFolder folder;
   const auto file = folder.path() / "conv.plan";
-  plan.set(conv::key(large), Algorithm::winograd2);
+  plan.set(large, Algorithm::winograd2);
   CHECK(plan.algorithm(large) == Algorithm::winograd2);
   plan.save(file);
   conv::Plan other;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/both_devices.hpp"
+#include "support/number.hpp"
 
 namespace ops_elementary_test {
 
@@ -112,8 +113,8 @@ TEST_CASE("pooling and upsampling are those of the reference device") {
     const Shape out{s.n, (s.h - 1) / 2 + 1, (s.w - 1) / 2 + 1, s.c};
     const auto forward = [](auto& ctx, auto o, auto in) { ops::max_pool3(ctx, o, {}, in[0]); };
     const auto backward = [&](auto& ctx, auto dx, auto in) {
-      auto largest = ctx.arena.template make<std::remove_pointer_t<decltype(dx.data)>>(out);
-      auto places = ctx.arena.template make<std::int32_t>(out);
+      auto largest = make_value<std::remove_pointer_t<decltype(dx.data)>>(ctx, out);
+      auto places = make_value<std::int32_t>(ctx, out);
       ops::max_pool3(ctx, largest.view(), places.view(), in[0]);
       ops::max_pool3_backward(ctx, dx, in[1], places.view());
     };
@@ -146,16 +147,18 @@ TEST_CASE("losses and their gradients are those of the reference device") {
       test::same_on_both({s, s}, s, 2e-6, backward);
     };
     check([](auto& c, auto out, auto in) { ops::mse(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::mse_backward(c, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::mse_backward(c, out, in[0], in[1], test::number(c, 0.7f).view()); });
     check([](auto& c, auto out, auto in) { ops::l1(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::l1_backward(c, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::l1_backward(c, out, in[0], in[1], test::number(c, 0.7f).view()); });
     if (s.size() > 1)
       check([](auto& c, auto out, auto in) { ops::cosine_loss(c, out, in[0], in[1]); },
-            [](auto& c, auto out, auto in) { ops::cosine_loss_backward(c, out, {}, in[0], in[1], 0.7f); });
+            [](auto& c, auto out, auto in) {
+              ops::cosine_loss_backward(c, out, {}, in[0], in[1], test::number(c, 0.7f).view());
+            });
     check([](auto& c, auto out, auto in) { ops::kl(c, out, in[0], in[1]); },
-          [](auto& c, auto out, auto in) { ops::kl_backward(c, {}, out, in[0], in[1], 0.7f); });
+          [](auto& c, auto out, auto in) { ops::kl_backward(c, {}, out, in[0], in[1], test::number(c, 0.7f).view()); });
     const auto labelled = [&](auto& ctx) {
-      auto labels = ctx.arena.template make<std::int32_t>({.n = s.rows()});
+      auto labels = make_value<std::int32_t>(ctx, {.n = s.rows()});
       std::vector<std::int32_t> host;
       for (std::int64_t r = 0; r < s.rows(); ++r) host.push_back(static_cast<std::int32_t>((r * 7 + 1) % s.c));
       copy_from_host(labels.view(), host.data());
@@ -163,18 +166,21 @@ TEST_CASE("losses and their gradients are those of the reference device") {
     };
     if (s.c > 1)
       check([&](auto& c, auto out, auto in) { ops::cross_entropy(c, out, in[0], labelled(c).view()); },
-            [&](auto& c, auto out, auto in) { ops::cross_entropy_backward(c, out, in[0], labelled(c).view(), 0.7f); });
+            [&](auto& c, auto out, auto in) {
+              ops::cross_entropy_backward(c, out, in[0], labelled(c).view(), test::number(c, 0.7f).view());
+            });
   }
   // Beside a large common offset the softmax still counts, and l1's derivative at 0 is 0.
   test::same_on_both({{4, 1, 1, 5}}, {}, 1e-5, [](auto& ctx, auto out, auto in) {
     ops::scale(ctx, in[0], in[0], 1, 1000);
-    auto labels = ctx.arena.template make<std::int32_t>({.n = 4});
+    auto labels = make_value<std::int32_t>(ctx, {.n = 4});
     const std::int32_t host[]{2, 2, 2, 2};
     copy_from_host(labels.view(), host);
     ops::cross_entropy(ctx, out, in[0], labels.view());
   });
-  test::same_on_both({{1, 2, 2, 3}}, {1, 2, 2, 3}, 0,
-                     [](auto& ctx, auto out, auto in) { ops::l1_backward(ctx, out, in[0], in[0], 1.0f); });
+  test::same_on_both({{1, 2, 2, 3}}, {1, 2, 2, 3}, 0, [](auto& ctx, auto out, auto in) {
+    ops::l1_backward(ctx, out, in[0], in[0], test::number(ctx, 1.0f).view());
+  });
 }
 
 TEST_CASE("a cosine loss of nothing is one, with no NaN in its gradient") {
@@ -183,7 +189,7 @@ TEST_CASE("a cosine loss of nothing is one, with no NaN in its gradient") {
   test::zero(x.view());
   ops::cosine_loss(ctx, loss.view(), x.view(), x.view());
   CHECK(loss.data()[0] == 1.0f);
-  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), 1.0f);
+  ops::cosine_loss_backward(ctx, dx.view(), {}, x.view(), x.view(), test::number(ctx, 1.0f).view());
   for (int i = 0; i < 8; ++i) CHECK(dx.data()[i] == 0.0f);
 }
 
@@ -226,7 +232,7 @@ TEST_CASE("a dropped weight decay or another epsilon would be noticed in adamw")
 TEST_CASE("time embeddings and noise are those of the reference device") {
   for (const int channels : {2, 32, 128})
     test::same_on_both({}, {.n = 5, .c = channels}, 2e-7, [](auto& ctx, auto out, auto) {
-      auto t = ctx.arena.template make<std::int32_t>({.n = 5});
+      auto t = make_value<std::int32_t>(ctx, {.n = 5});
       const std::int32_t steps[5]{0, 1, 77, 500, 999};
       copy_from_host(t.view(), steps);
       ops::time_embedding(ctx, out, t.view());

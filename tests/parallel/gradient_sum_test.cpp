@@ -139,8 +139,8 @@ TEST_CASE("a tape tells of every part of every gradient, also through checkpoint
     InitSource source(1);
     UNet<Cpu> unet(Params<Cpu>(store, source), kSmall);
     unet.set_checkpointing(checkpointing);
-    auto x = ctx.arena.make<float>({2, 8, 8, 4}), target = ctx.arena.make<float>({2, 8, 8, 4});
-    auto t = ctx.arena.make<std::int32_t>({.n = 2});
+    auto x = make_value<float>(ctx, {2, 8, 8, 4}), target = make_value<float>(ctx, {2, 8, 8, 4});
+    auto t = make_value<std::int32_t>(ctx, {.n = 2});
     const Rng rng(1, 2);
     for (std::int64_t i = 0; i < x.shape().size(); ++i) x.view().data[i] = rng.normal(static_cast<std::uint64_t>(i));
     ops::fill(ctx, target.view(), 0.5f);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/memory.hpp"
-#include "d3ad/core/arena.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/weights/safetensors.hpp"
 
 namespace d3ad::test {

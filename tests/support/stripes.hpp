@@ -39,7 +39,7 @@ inline const std::string& trained_vae() {
     InitSource source(1);
     const TinyVae<Cpu> net(Params<Cpu>(store, source), {.latent_channels = 4, .width = 16});
     AdamW<Cpu> optimizer(store.parameters(), {.lr = 2e-3f});
-    auto x = ctx.arena.make<float>({4, kSize, kSize, 3});
+    auto x = make_value<float>(ctx, {4, kSize, kSize, 3});
     for (int step = 0; step < 80; ++step) {
       for (int i = 0; i < 4; ++i)
         copy_from_host(x.view().images(i, 1), to_input(stripes(static_cast<std::uint64_t>(i), i == 3), kSize).data());

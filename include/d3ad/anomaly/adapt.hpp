@@ -23,7 +23,7 @@ struct AdaptStep {
   double gradient_norm;  // infinite or NaN if it did not fit in half, and no step was made
 };
 
-// reconstruction, target [n, h, w, 3], normalised as the network takes them (fn::imagenet_input). Moves weights and
+// reconstruction, target [n, h, w, 3], normalised as the network takes them (imagenet_input). Moves weights and
 // running statistics.
 template <class Device>
 AdaptStep adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, AdamW<Device>& optimizer,
@@ -40,7 +40,7 @@ AdaptStep adapt_step(Context<Device>& ctx, const ResNet<Device>& extractor, Adam
   const double norm =
       optimizer.step(ctx, {.gradient_scale = 1.0 / double{scale.value()}, .may_overflow = LossScale<Device>::kScales});
   scale.keeps(norm);
-  return {fn::item(ctx, loss), norm};
+  return {fn::item(loss), norm};
 }
 
 }  // namespace d3ad::anomaly

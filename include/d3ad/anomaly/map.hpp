@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/parallel/packet.hpp"
 
 namespace d3ad::anomaly {
@@ -35,9 +35,9 @@ template <class Device>
 Value<float, Device> latent_map(Context<Device>& ctx, const Value<float, Device>& repaired_z,
                                 const Value<float, Device>& z0, std::int64_t size) {
   const Shape s = z0.shape();
-  auto small = ctx.arena.template make<float>({s.n, s.h, s.w, 1});
+  auto small = make_value<float>(ctx, {s.n, s.h, s.w, 1});
   ops::channel_l1(ctx, small.view(), repaired_z.view(), z0.view());
-  auto out = ctx.arena.template make<float>({s.n, size, size, 1});
+  auto out = make_value<float>(ctx, {s.n, size, size, 1});
   ops::bilinear_align_corners(ctx, out.view(), small.view());
   return out;
 }
@@ -51,9 +51,9 @@ Value<float, Device> feature_map(Context<Device>& ctx, const std::vector<Value<R
   Value<float, Device> out;
   for (std::size_t i = 0; i < seen.size(); ++i) {
     const Shape s = seen[i].shape();
-    auto small = ctx.arena.template make<float>({s.n, s.h, s.w, 1});
+    auto small = make_value<float>(ctx, {s.n, s.h, s.w, 1});
     ops::channel_cosine(ctx, small.view(), seen[i].view(), expected[i].view());
-    auto large = ctx.arena.template make<float>({s.n, size, size, 1});
+    auto large = make_value<float>(ctx, {s.n, size, size, 1});
     ops::bilinear_align_corners(ctx, large.view(), small.view());
     if (out) {
       ops::add_scaled(ctx, out.view(), large.view(), 1.0f);
@@ -75,7 +75,7 @@ Value<float, Device> combine(Context<Device>& ctx, const Value<float, Device>& l
   for (const Range& r : {ranges.latent, ranges.feature})
     D3AD_CHECK(std::isfinite(r.lo) && std::isfinite(r.hi), "anomaly map: a range of ", r.lo, " to ", r.hi,
                " is not made of finite numbers");
-  auto out = ctx.arena.template make<float>(latent.shape());
+  auto out = make_value<float>(ctx, latent.shape());
   ops::mix_maps(ctx, out.view(), latent.view(), feature.view(), ranges.latent, ranges.feature, lambda);
   ops::gaussian_blur(ctx, out.view(), out.view(), sigma, blur_radius(sigma));
   return out;
@@ -100,8 +100,7 @@ inline MapPair get_map_pair(parallel::PacketReader& reader) {
 }
 
 template <class Device>
-std::vector<MapPair> to_host(Context<Device>&, const Value<float, Device>& latent,
-                             const Value<float, Device>& feature) {
+std::vector<MapPair> to_host(const Value<float, Device>& latent, const Value<float, Device>& feature) {
   D3AD_CHECK(latent.shape() == feature.shape(), "maps: latent ", latent.shape(), " and feature ", feature.shape(),
              " are not of one shape");
   const Shape s = latent.shape();
@@ -124,7 +123,7 @@ Value<float, Device> combine(Context<Device>& ctx, const MapPair& pair, const Ra
   for (const auto* host : {&pair.latent, &pair.feature})
     D3AD_CHECK(static_cast<std::int64_t>(host->size()) == shape.size(), "anomaly map: ", host->size(),
                " numbers are not a map of ", pair.h, " x ", pair.w);
-  auto latent = ctx.arena.template make<float>(shape), feature = ctx.arena.template make<float>(shape);
+  auto latent = make_value<float>(ctx, shape), feature = make_value<float>(ctx, shape);
   copy_from_host(latent.view(), pair.latent.data());
   copy_from_host(feature.view(), pair.feature.data());
   return combine(ctx, latent, feature, ranges, lambda, sigma);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad::anomaly {
 
@@ -22,7 +22,7 @@ inline void check_scores(const std::vector<float>& scores) {
 
 template <class Device>
 std::vector<float> scores(Context<Device>& ctx, const Value<float, Device>& map) {
-  auto largest = ctx.arena.template make<float>({.n = map.shape().n});
+  auto largest = make_value<float>(ctx, {.n = map.shape().n});
   ops::max_per_image(ctx, largest.view(), map.view());
   std::vector<float> host(static_cast<std::size_t>(map.shape().n));
   copy_to_host(host.data(), View<const float, Device>(largest.view()));

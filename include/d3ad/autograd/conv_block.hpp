@@ -103,11 +103,11 @@ ValueOf<Run> conv_block(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, Parameter
       x.shrink(shape);
       return x;
     }
-    auto out = detail::make(run, shape);
+    auto out = make_result(run, shape);
     to.y = out.view();
     WeightOf<Run> moments;
     if (around.measured) {
-      moments = detail::make_weight(run, ops::moments_shape(out.shape()));
+      moments = make_weight(run, ops::moments_shape(out.shape()));
       to.moments = moments.view();
     }
     ops::conv_block(run, to, in, w, config);

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad::fn {
 
@@ -22,7 +22,7 @@ Value<To, Device> converted(Context<Device>& ctx, Value<From, Device> x) {
     return x;
   } else {
     if (!x) return {};
-    auto out = ctx.arena.template make<To>(x.shape());
+    auto out = make_value<To>(ctx, x.shape());
     ops::convert(ctx, out.view(), View<const From, Device>(x.view()));
     return out;
   }
@@ -31,11 +31,11 @@ Value<To, Device> converted(Context<Device>& ctx, Value<From, Device> x) {
 }  // namespace detail
 
 template <class Device>
-Value<Real<Device>, Device> to_real(Context<Device>& ctx, std::type_identity_t<Value<Weight<Device>, Device>> x) {
+Value<Real<Device>, Device> to_real(Context<Device>& ctx, Value<Weight<Device>, Device> x) {
   return detail::converted<Real<Device>, Weight<Device>>(ctx, std::move(x));
 }
 template <class Device>
-Value<Weight<Device>, Device> to_weight(Context<Device>& ctx, std::type_identity_t<Value<Real<Device>, Device>> x) {
+Value<Weight<Device>, Device> to_weight(Context<Device>& ctx, Value<Real<Device>, Device> x) {
   return detail::converted<Weight<Device>, Real<Device>>(ctx, std::move(x));
 }
 

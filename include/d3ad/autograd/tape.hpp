@@ -15,11 +15,26 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
 #include "d3ad/core/parameter.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
+
+// Where a gradient goes: what a step keeps of an input whose numbers it does not need.
+struct GradientSlot {
+  int node;  // -1: nowhere
+  Shape shape;
+  explicit operator bool() const { return node >= 0; }
+};
+template <class T, class Device>
+GradientSlot slot_of(const Value<T, Device>& x) {
+  return {x.node, x.shape()};
+}
+template <class T, class Device>
+bool takes_gradient(const Value<T, Device>& x) {
+  return x.node >= 0;
+}
 
 template <class Device>
 class Tape {
@@ -46,19 +61,9 @@ class Tape {
     return out;
   }
 
-  static bool wants(const V& x) { return x.node >= 0; }
-
-  // Where a gradient goes: what a closure keeps of an input whose numbers it does not need.
-  struct Slot {
-    int node;
-    Shape shape;
-    explicit operator bool() const { return node >= 0; }
-  };
-  static Slot slot(const V& x) { return {x.node, x.shape()}; }
-
   // Adds g to the gradient of x. The first arrival is kept as it is, without a copy.
-  void accumulate(const V& x, V g) { accumulate(slot(x), std::move(g)); }
-  void accumulate(Slot x, V g) {
+  void accumulate(const V& x, V g) { accumulate(slot_of(x), std::move(g)); }
+  void accumulate(GradientSlot x, V g) {
     if (x.node < 0) return;
     V& slot = nodes_[static_cast<std::size_t>(x.node)].gradient;
     if (g.shape() != x.shape) g = g.reshaped(x.shape);
@@ -68,7 +73,7 @@ class Tape {
     } else if (slot.unique()) {
       ops::add_scaled(*ctx_, slot.view(), g.view(), 1.0f);
     } else {
-      V sum = ctx_->arena.template make<Real<Device>>(slot.shape());
+      V sum = make_value<Real<Device>>(*ctx_, slot.shape());
       ops::add(*ctx_, sum.view(), slot.view(), g.view());
       slot = std::move(sum);
     }
@@ -85,7 +90,7 @@ class Tape {
   // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
   void backward(const V& loss, float seed = 1.0f) {
     D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
-    V one = ctx_->arena.template make<Real<Device>>(loss.shape());
+    V one = make_value<Real<Device>>(*ctx_, loss.shape());
     ops::fill(*ctx_, one.view(), seed);
     backward_from(loss, std::move(one));
   }

@@ -1,9 +1,9 @@
 #pragma once
-// Planned memory for activations and workspaces.
+// Planned memory for activations and workspaces: blocks that Values refer to (core/value.hpp).
 //
 //   Arena<Cpu> arena;
-//   auto x = arena.make<float>({8, 32, 32, 64});   // a Value: counted reference to a block, freed with the last one
-//   x.view()                                       // what ops take
+//   auto x = make_value<float>(arena, {8, 32, 32, 64});
+//   arena.growths()                                      // stands still from the second pass of the same requests on
 //
 // The first pass is the plan: each block is placed by first fit in an imagined, endless slab while its memory comes
 // from the device directly, or from a block of the pass that is done with. When the last block of a pass is gone the
@@ -14,7 +14,7 @@
 // An arena belongs to one context and one thread at a time; Values must not outlive their arena.
 //
 // With D3AD_CHECK_BORDERS defined as 1 (for tests of kernels, generated code among them, that no sanitizer sees into)
-// every block is followed by a border, and the program ends with a message where one was written to.
+// every block is followed by a border, and the next request throws an Error if one was written to (core/border.hpp).
 
 #include <algorithm>
 #include <cstddef>
@@ -55,6 +55,7 @@ class Arena {
     if (bytes == 0) bytes = kAlign;
     bytes += border::kBytes;
     settle();
+    if (spare_.capacity() < blocks_.size() + 1) spare_.reserve(2 * blocks_.size() + 64);  // release() must not fail
     ++requests_;
     const std::size_t offset = place(bytes);
     Block* block = spare_.empty() ? &blocks_.emplace_back() : spare_.back();
@@ -85,7 +86,7 @@ class Arena {
     --live_;
     if (block->own_bytes) keep_idle(block->data, block->own_bytes);
     if (live_ == 0) release_idle(0);
-    spare_.push_back(block);  // never reallocates: capacity is kept at blocks_.size() by acquire's growth below
+    spare_.push_back(block);  // never reallocates: acquire() has reserved a place for every block
   }
 
   // Gives back all of a block but its first `bytes`.
@@ -100,16 +101,6 @@ class Arena {
     border::draw<Memory<Device>>(block->data + bytes - border::kBytes);
   }
 
-  template <class T>
-  class Value;
-
-  // Uninitialised memory for `shape` elements of T.
-  template <class T>
-  Value<T> make(Shape shape) {
-    if (spare_.capacity() < blocks_.size() + 1) spare_.reserve(2 * blocks_.size() + 64);
-    return Value<T>(acquire(static_cast<std::size_t>(shape.size()) * sizeof(T)), shape);
-  }
-
   bool empty() const { return live_ == 0; }
   std::int64_t growths() const { return growths_; }       // times memory was taken from the device
   std::size_t peak_bytes() const { return peak_bytes_; }  // most bytes alive at once
@@ -117,6 +108,7 @@ class Arena {
 
   // Where nothing is alive: takes one slab for all that the passes so far needed, now rather than at the next request.
   void settle() {
+    border::settle();
     if (live_ != 0 || highest_ <= slab_bytes_) return;
     Memory<Device>::release(slab_);
     slab_ = nullptr;
@@ -200,97 +192,5 @@ class Arena {
   std::size_t slab_bytes_ = 0, highest_ = 0, live_bytes_ = 0, peak_bytes_ = 0, idle_bytes_ = 0;
   std::int64_t live_ = 0, growths_ = 0, requests_ = 0;
 };
-
-// Tensor memory that the arena takes back with the last reference, or a borrowed view (no reference at all).
-// `node` is its place on a tape, -1 where nothing was recorded (autograd/tape.hpp). A value may carry a note about its
-// numbers, such as their moments (ops/conv_block.hpp); whoever writes to it without making a new value drops it.
-template <class Device>
-template <class T>
-class Arena<Device>::Value {
- public:
-  int node = -1;
-
-  Value() = default;
-  Value(Block* block, Shape shape) : block_(block), data_(reinterpret_cast<T*>(block->data)), shape_(shape) {}
-  Value(const Value& other)
-      : node(other.node), block_(other.block_), note_(other.note_), data_(other.data_), shape_(other.shape_) {
-    if (block_) ++block_->references;
-    if (note_) ++note_->references;
-  }
-  Value(Value&& other) noexcept
-      : node(std::exchange(other.node, -1)),
-        block_(std::exchange(other.block_, nullptr)),
-        note_(std::exchange(other.note_, nullptr)),
-        data_(std::exchange(other.data_, nullptr)),
-        shape_(std::exchange(other.shape_, Shape{0, 0, 0, 0})) {}
-  Value& operator=(Value other) noexcept {
-    std::swap(node, other.node);
-    std::swap(block_, other.block_);
-    std::swap(note_, other.note_);
-    std::swap(data_, other.data_);
-    std::swap(shape_, other.shape_);
-    return *this;
-  }
-  ~Value() {
-    if (block_ && --block_->references == 0) block_->owner->release(block_);
-    if (note_ && --note_->references == 0) note_->owner->release(note_);
-  }
-
-  // A value that owns nothing: the caller keeps `view` alive. Never written through by a runner.
-  static Value borrow(View<const T, Device> view) {
-    Value value;
-    value.data_ = const_cast<T*>(view.data);
-    value.shape_ = view.shape;
-    return value;
-  }
-
-  explicit operator bool() const { return data_ != nullptr; }
-  Shape shape() const { return shape_; }
-  View<T, Device> view() const { return {data_, shape_}; }
-  // The only reference: whoever holds it may overwrite it.
-  bool unique() const { return block_ && block_->references == 1; }
-  // A note: the numbers of another value of the arena, of a shape that its reader knows. Without one: null.
-  void set_note(Value<Weight<Device>> other) {
-    Value().swap_note(*this);
-    note_ = std::exchange(other.block_, nullptr);
-  }
-  Weight<Device>* note() const { return note_ ? reinterpret_cast<Weight<Device>*>(note_->data) : nullptr; }
-  // The same memory under another shape (and the same place on the tape).
-  Value reshaped(Shape shape) const {
-    Value other = *this;
-    other.shape_ = view().reshaped(shape).shape;
-    Value().swap_note(other);  // it is about the other shape
-    return other;
-  }
-  // The same memory, off the tape and without its note: for who is going to write to it.
-  Value detached() const {
-    Value other = *this;
-    other.node = -1;
-    Value().swap_note(other);
-    return other;
-  }
-  void reset() { *this = Value(); }
-  // Keeps the first elements only, under another shape, and gives the rest of the memory back. For a sole owner.
-  void shrink(Shape shape) {
-    D3AD_CHECK(unique() && shape.size() <= shape_.size(), "shrink: ", shape_, " to ", shape,
-               unique() ? ", which is larger" : ", which others refer to");
-    block_->owner->shrink(block_, static_cast<std::size_t>(shape.size()) * sizeof(T));
-    shape_ = shape;
-    Value().swap_note(*this);
-  }
-
- private:
-  template <class>
-  friend class Arena<Device>::Value;
-  void swap_note(Value& other) { std::swap(note_, other.note_); }
-
-  Block* block_ = nullptr;
-  Block* note_ = nullptr;
-  T* data_ = nullptr;
-  Shape shape_{0, 0, 0, 0};
-};
-
-template <class T, class Device>
-using Value = typename Arena<Device>::template Value<T>;
 
 }  // namespace d3ad

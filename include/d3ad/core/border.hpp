@@ -2,15 +2,20 @@
 // Borders behind blocks of memory, for tests: who writes past the end of a block is found when the block is released.
 //
 //   border::draw<Memory<Cpu>>(end);           // kBytes of a pattern from `end` on
-//   border::check<Memory<Cpu>>(end, size);    // ends the program where the pattern is broken
+//   border::check<Memory<Cpu>>(end, size);    // remembers it if the pattern is broken: releasing memory cannot throw
+//   border::settle();                         // throws an Error if it was: the next request for memory does so
+//   border::take_broken()                     // the same as a number, for the end of a program
 //
 // Sanitizers see what a compiler made, not the code that oneDNN generates at run time; this sees both. Off (kBytes is
 // 0) unless D3AD_CHECK_BORDERS is defined as 1, for all of a program alike.
 
 #include <array>
+#include <atomic>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
+#include <cstdint>
+
+#include "d3ad/core/check.hpp"
+#include "d3ad/core/compiled.hpp"
 
 #ifndef D3AD_CHECK_BORDERS
 #define D3AD_CHECK_BORDERS 0
@@ -35,15 +40,29 @@ void draw(std::byte* end) {
   if constexpr (kBytes > 0) Memory::copy_from_host(end, pattern().data(), kBytes);
 }
 
+// The size of the first block whose border was found broken; -1: none was.
+inline std::atomic<std::int64_t>& broken() {
+  static std::atomic<std::int64_t> bytes = -1;
+  return bytes;
+}
+
 template <class Memory>
 void check(const std::byte* end, std::size_t size) noexcept {
   if constexpr (kBytes > 0) {
     Pattern found;
     Memory::copy_to_host(found.data(), end, kBytes);
-    if (found == pattern()) return;
-    std::fprintf(stderr, "memory was written past the end of a block of %zu bytes\n", size);
-    std::abort();  // the program's state is lost already
+    std::int64_t none = -1;
+    if (found != pattern()) broken().compare_exchange_strong(none, static_cast<std::int64_t>(size));
   }
+}
+
+// Forgets it.
+inline std::int64_t take_broken() noexcept { return broken().exchange(-1); }
+
+inline void settle() {
+  if constexpr (kBytes > 0)
+    if (const std::int64_t bytes = take_broken(); bytes >= 0)
+      fail("memory was written past the end of a block of ", bytes, " bytes");
 }
 
 }  // namespace d3ad::border

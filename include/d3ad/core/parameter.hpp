@@ -8,45 +8,82 @@
 //   w.gradient()   View<float>         made of zeros at the first call
 //
 // Storage is Weight<Device> (float; double for the reference device), or bfloat16 after narrow() (half the memory; ops
-// widen it as they read). freeze() says that the value will not change any more: a backend may then keep its packed
-// copy only and drop the plain one, so that weights stay in memory once.
+// widen it as they read).
+//
+// freeze() says that the value will not change any more. A backend may then keep only the layout that its ops read, so
+// that weights lie in memory once. No reader notices: a view from value() stays valid as long as the parameter, since
+// the plain value that it shows is then kept beside what is packed (and made again if it was given up); plain() is a
+// counted reference that keeps nothing for longer than itself.
+//
+// Contexts of several threads may read one parameter at the same time. Who changes it (any function that is not const)
+// has to be alone.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/dtype.hpp"
 #include "d3ad/core/tensor.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
+
+// What a backend keeps of a parameter beside its plain value, or instead of it.
+template <class Device>
+class PackedCopies {
+ public:
+  virtual ~PackedCopies() = default;
+  // Writes the value of this version to `plain`. False: there is no copy of it, or only rounded ones.
+  virtual bool unpack(std::uint64_t version, View<Weight<Device>, Device> plain) const = 0;
+};
 
 template <class Device>
 class Parameter {
  public:
+  using Plain = Tensor<Weight<Device>, Device>;
+
   // dims: the axes in the file (PyTorch's order); shape: the same tensor channels last. See weights/layout.hpp.
   Parameter(std::string name, std::vector<std::int64_t> dims, Shape shape, bool trainable = true)
-      : name_(std::move(name)), dims_(std::move(dims)), shape_(shape), trainable_(trainable), value_(shape) {}
+      : name_(std::move(name)), dims_(std::move(dims)), shape_(shape), trainable_(trainable) {
+    shared_->plain = std::make_shared<Plain>(shape);
+  }
 
   const std::string& name() const { return name_; }
   const std::vector<std::int64_t>& dims() const { return dims_; }
   Shape shape() const { return shape_; }
   std::int64_t size() const { return shape_.size(); }
 
-  bool has_plain() const { return !value_.empty(); }
+  // Whether the plain value is in memory now.
+  bool has_plain() const {
+    const std::lock_guard<std::mutex> lock(shared_->mutex);
+    return shared_->plain != nullptr;
+  }
   bool narrow() const { return !narrow_.empty(); }
+  // Valid until the parameter is changed, narrowed or gone. Throws where the value was narrowed, or is only there rounded
+  // to the activations' type.
   View<const Weight<Device>, Device> value() const {
-    D3AD_CHECK(has_plain(), "parameter '", name_, "': its plain float value was given up (",
-               narrow() ? "bfloat16" : "frozen and packed", "); load the network again to read it");
-    return value_.view();
+    if (frozen_ && !shared_->kept.load(std::memory_order_acquire)) {
+      const std::lock_guard<std::mutex> lock(shared_->mutex);
+      if (!shared_->plain) shared_->plain = restored();
+      shared_->kept.store(true, std::memory_order_release);
+    }
+    return std::as_const(*shared_->plain).view();
+  }
+  // The same for as long as the result is held.
+  std::shared_ptr<const Plain> plain() const {
+    const std::lock_guard<std::mutex> lock(shared_->mutex);
+    if (shared_->plain) return shared_->plain;
+    return restored();
   }
   View<const bfloat16, Device> narrow_value() const { return narrow_.view(); }
   View<Weight<Device>, Device> edit() {
-    D3AD_CHECK(has_plain() && !frozen_, "parameter '", name_, "' is frozen; load the network again to change it");
+    D3AD_CHECK(!frozen_, "parameter '", name_, "' is frozen; load the network again to change it");
     ++version_;
-    return value_.view();
+    return shared_->plain->view();
   }
   std::uint64_t version() const { return version_; }
 
@@ -75,31 +112,39 @@ class Parameter {
   void adopt_narrow(Tensor<bfloat16, Device> narrow) {
     narrow_ = std::move(narrow);
     freeze();
-    value_ = {};
-    packed_.reset();
+    shared_->plain.reset();
+    shared_->packed.reset();
+    shared_->kept = false;
   }
 
-  // For backends: what they keep beside the plain value, and for which version of it they made it.
-  struct Packed {
-    std::shared_ptr<void> data;
-    std::uint64_t version = 0;
-    void reset() { data.reset(); }
+  // For backends: what several contexts reach through one parameter, each under the lock. Of a frozen parameter a
+  // backend may reset `plain` once `packed` has the value, unless `kept`.
+  struct Shared {
+    std::mutex mutex;
+    std::shared_ptr<Plain> plain;
+    std::unique_ptr<PackedCopies<Device>> packed;
+    std::atomic<bool> kept = false;  // a view of `plain` was handed out
   };
-  Packed& packed() const { return packed_; }
-  void drop_plain() const {
-    if (frozen_ && packed_.data) value_ = {};
-  }
+  Shared& shared() const { return *shared_; }
 
  private:
+  // Under the lock: the plain value in memory of its own, where it was given up.
+  std::shared_ptr<Plain> restored() const {
+    D3AD_CHECK(!narrow(), "parameter '", name_, "': its plain float value was given up (bfloat16)");
+    auto plain = std::make_shared<Plain>(shape_);
+    D3AD_CHECK(shared_->packed && shared_->packed->unpack(version_, plain->view()), "parameter '", name_,
+               "': its plain float value was given up when it was rounded to the activations' type");
+    return plain;
+  }
+
   std::string name_;
   std::vector<std::int64_t> dims_;
   Shape shape_;
   bool trainable_ = true, frozen_ = false;
   std::uint64_t version_ = 1;
-  mutable Tensor<Weight<Device>, Device> value_;
   Tensor<bfloat16, Device> narrow_;
   Tensor<Weight<Device>, Device> gradient_;
-  mutable Packed packed_;
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();  // in place when a parameter moves
 };
 
 }  // namespace d3ad

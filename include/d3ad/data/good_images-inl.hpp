@@ -19,7 +19,7 @@ D3AD_INLINE std::string GoodImages::tiles_text() const {
 template <class Device>
 Value<float, Device> GoodImages::load(Context<Device>& ctx, const std::vector<Piece>& pieces, std::int64_t first,
                                       std::int64_t count) const {
-  auto x = ctx.arena.template make<float>({count, tiling_.size(), tiling_.size(), 3});
+  auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
   Frame frame;  // of the piece before, which often is of the same image
   for (std::int64_t i = 0; i < count; ++i) {
     const auto at = static_cast<std::size_t>(first + i);
@@ -34,7 +34,7 @@ Value<float, Device> GoodImages::load(Context<Device>& ctx, const std::vector<Pi
 template <class Device>
 Value<float, Device> GoodImages::load(Context<Device>& ctx, const Paths& paths, std::int64_t first,
                                       std::int64_t count) const {
-  auto x = ctx.arena.template make<float>({count, tiling_.size(), tiling_.size(), 3});
+  auto x = make_value<float>(ctx, {count, tiling_.size(), tiling_.size(), 3});
   for (std::int64_t i = 0; i < count; ++i) {
     const auto input = read_input(paths[static_cast<std::size_t>(first + i)], tiling_.size());
     copy_from_host(x.view().images(i, 1), input.data());

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/core/rng.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/data/image_loader.hpp"
 #include "d3ad/data/tile.hpp"
 

@@ -21,9 +21,9 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/core/rng.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/diffusion/scaling.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 
@@ -91,7 +91,7 @@ Value<Weight<Device>, Device> start(Context<Device>& ctx, const Value<Weight<Dev
   const Shape shape = z0.shape();
   Value<Weight<Device>, Device> drawn;
   if (options.omega != 0 && !noise.data) {
-    drawn = ctx.arena.template make<Weight<Device>>(shape);
+    drawn = make_value<Weight<Device>>(ctx, shape);
     draw_start_noise(ctx, drawn.view(), options);
     noise = drawn.view();
   }
@@ -128,11 +128,11 @@ Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, c
     const Value<Real<Device>, Device> e = model(ctx, x, View<const std::int32_t, Device>(t.view()));
     D3AD_CHECK(e.shape() == shape, "reconstruct: the model gave ", e.shape(), " for x ", shape);
     if (options.eta > 0) {
-      if (!noise) noise = ctx.arena.template make<Weight<Device>>(shape);
+      if (!noise) noise = make_value<Weight<Device>>(ctx, shape);
       draw_step_noise(ctx, noise.view(), timetable.steps.size() - static_cast<std::size_t>(done), options);
     }
     // The model may have kept x; then it is not ours to overwrite.
-    auto out = x.unique() ? x : ctx.arena.template make<Weight<Device>>(shape);
+    auto out = x.unique() ? x : make_value<Weight<Device>>(ctx, shape);
     ops::guided_step(
         ctx, out.view(), x.view(), e.view(), z0.view(),
         options.eta > 0 ? View<const Weight<Device>, Device>(noise.view()) : View<const Weight<Device>, Device>(),

@@ -57,7 +57,7 @@ class DenoiseLoop {
       ops::pick(ctx, tables.rows.coefficients.view(), from.coefficients.view(), choice.view());
       return replayed(ctx, model, z0, tables, options);
     } else {
-      return diffusion::reconstruct(ctx, model, z0, diffusion::chosen(ctx, T_hats, choice), schedule, options);
+      return diffusion::reconstruct(ctx, model, z0, diffusion::chosen(T_hats, choice), schedule, options);
     }
   }
 
@@ -135,7 +135,7 @@ class DenoiseLoop {
                          coefficients.reshaped({.n = shape.n}), options.eta2);
       }
     });
-    auto out = ctx.arena.template make<Weight<Device>>(shape);
+    auto out = make_value<Weight<Device>>(ctx, shape);
     ops::copy(ctx, out.view(), tables.x.view());
     return out;
   }

@@ -102,7 +102,7 @@ D3AD_INLINE int ImplicitConditioning::T_hat(int bin) const {
 }
 
 D3AD_INLINE std::vector<float> ImplicitConditioning::distances(Features features) const {
-  const auto rows = ctx_->arena.make<float>(matrix_shape(features));
+  const auto rows = make_value<float>(*ctx_, matrix_shape(features));
   fill_matrix(rows.view(), std::move(features));
   check_length(rows.shape().c);
   return mean_distances(*ctx_, *state_, rows.view(), left_out_);
@@ -134,7 +134,7 @@ D3AD_INLINE std::vector<float> ImplicitConditioning::mean_distances(Context<Cpu>
                                                                     View<const float, Cpu> rows,
                                                                     std::int64_t left_out) {
   const std::int64_t count = rows.shape.n, training = state.features.shape().n;
-  const auto between = ctx.arena.make<float>({.n = count, .c = training});
+  const auto between = make_value<float>(ctx, {.n = count, .c = training});
   ops::pairwise_l1(ctx, between.view(), rows, state.features.view());
   std::vector<float> means(static_cast<std::size_t>(count));
   ops::nearest_mean(ctx, View<float, Cpu>(means.data(), {.n = count}), {}, between.view(), {},

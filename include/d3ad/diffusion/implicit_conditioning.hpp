@@ -26,11 +26,11 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/check.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/core/resident.hpp"
 #include "d3ad/core/tensor.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -134,10 +134,9 @@ class ConditioningOn {
   ConditioningSeen<Device> query(Context<Device>& ctx, const Value<float, Device>& features) const {
     const std::int64_t n = features.shape().n, length = features.shape().size() / n;
     good_.check_length(length);
-    auto between = ctx.arena.template make<float>({.n = n, .c = good_.images()});
+    auto between = make_value<float>(ctx, {.n = n, .c = good_.images()});
     ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), there_->features.view());
-    ConditioningSeen<Device> seen{
-        ctx.arena.template make<float>({.n = n}), ctx.arena.template make<std::int32_t>({.n = n}), {}};
+    ConditioningSeen<Device> seen{make_value<float>(ctx, {.n = n}), make_value<std::int32_t>(ctx, {.n = n}), {}};
     ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), there_->edges.view(),
                       {.k = good_.state().k, .left_out = good_.left_out()});
     for (int bin = 0; bin <= good_.bins(); ++bin) seen.T_hats.push_back(good_.T_hat(bin));

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "d3ad/backend/ops.hpp"
-#include "d3ad/core/arena.hpp"
+#include "d3ad/core/value.hpp"
 #include "d3ad/diffusion/schedule.hpp"
 
 namespace d3ad::diffusion {
@@ -36,7 +36,7 @@ inline StartFactors start_factors(const Schedule& schedule, const std::vector<in
 
 // T̂ of each image on the host, where image i's is T_hats[choice[i]]. Waits for the device.
 template <class Device>
-std::vector<int> chosen(Context<Device>&, const std::vector<int>& T_hats, const Value<std::int32_t, Device>& choice) {
+std::vector<int> chosen(const std::vector<int>& T_hats, const Value<std::int32_t, Device>& choice) {
   std::vector<std::int32_t> host(static_cast<std::size_t>(choice.shape().size()));
   copy_to_host(host.data(), View<const std::int32_t, Device>(choice.view()));
   std::vector<int> T_hat;
@@ -49,7 +49,7 @@ namespace detail {
 // Host numbers on the device.
 template <class T, class Device>
 Value<T, Device> upload(Context<Device>& ctx, const std::vector<T>& host) {
-  auto out = ctx.arena.template make<T>({.n = static_cast<std::int64_t>(host.size())});
+  auto out = make_value<T>(ctx, {.n = static_cast<std::int64_t>(host.size())});
   copy_from_host(out.view(), host.data());
   return out;
 }
@@ -65,7 +65,7 @@ Value<Weight<Device>, Device> scaled(Context<Device>& ctx, const Value<Weight<De
   D3AD_CHECK(omega == 0 || noise.data, "scaling: omega is ", omega, " and there is no noise");
   const auto factors = start_factors(schedule, T_hat, omega);
   const auto a = detail::upload(ctx, factors.signal), b = detail::upload(ctx, factors.noise);
-  auto out = ctx.arena.template make<Weight<Device>>(z0.shape());
+  auto out = make_value<Weight<Device>>(ctx, z0.shape());
   ops::scale_start(ctx, out.view(), z0.view(), omega == 0 ? View<const Weight<Device>, Device>() : noise, a.view(),
                    b.view());
   return out;

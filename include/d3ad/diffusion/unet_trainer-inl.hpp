@@ -119,12 +119,12 @@ template <class Device>
 double UNetTrainer<Device>::forward_backward(std::int64_t number, std::int64_t first, std::int64_t count) {
   const std::int64_t elements = shape_.h * shape_.w * shape_.c;
   const Shape s{count, shape_.h, shape_.w, shape_.c};
-  auto z = ctx_.arena.template make<float>(s);
-  auto noise = ctx_.arena.template make<float>(s);
-  auto x = ctx_.arena.template make<float>(s);
-  auto t = ctx_.arena.template make<std::int32_t>({.n = count});
-  auto a = ctx_.arena.template make<float>({.n = count});
-  auto b = ctx_.arena.template make<float>({.n = count});
+  auto z = make_value<float>(ctx_, s);
+  auto noise = make_value<float>(ctx_, s);
+  auto x = make_value<float>(ctx_, s);
+  auto t = make_value<std::int32_t>(ctx_, {.n = count});
+  auto a = make_value<float>(ctx_, {.n = count});
+  auto b = make_value<float>(ctx_, {.n = count});
 
   const Rng time(options_.seed, Rng::stream("train.time"));
   std::vector<std::int32_t> ts;
@@ -150,7 +150,7 @@ double UNetTrainer<Device>::forward_backward(std::int64_t number, std::int64_t f
   auto loss = fn::mse(tape, std::move(eps), fn::to_real(ctx_, std::move(noise)));
   tape.listen([this](Parameter<Device>& p) { sum_.contributed(p); });
   tape.backward(loss, scale_.value() / static_cast<float>(options_.accumulate * group_.size()));
-  return fn::item(ctx_, loss);
+  return fn::item(loss);
 }
 
 }  // namespace d3ad

@@ -47,9 +47,9 @@ Value<float, Device> mean_image_map(Context<Device>& ctx, const MeanImage& mean,
                                     float sigma) {
   const Shape s = x.shape();
   const auto value = mean.value();
-  auto repeated = ctx.arena.template make<float>(s);
+  auto repeated = make_value<float>(ctx, s);
   for (std::int64_t i = 0; i < s.n; ++i) copy_from_host(repeated.view().images(i, 1), value.data());
-  auto out = ctx.arena.template make<float>({s.n, s.h, s.w, 1});
+  auto out = make_value<float>(ctx, {s.n, s.h, s.w, 1});
   ops::channel_l1(ctx, out.view(), x.view(), repeated.view());
   ops::gaussian_blur(ctx, out.view(), out.view(), sigma, anomaly::blur_radius(sigma));
   return out;

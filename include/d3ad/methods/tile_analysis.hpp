@@ -60,12 +60,12 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, const Method<Device>& method, 
   for (int start = 0; start < grid.count(); start += options.batch) {
     options.progress(start, grid.count());
     const int count = std::min(options.batch, grid.count() - start);
-    auto x = ctx.arena.template make<float>({count, grid.size, grid.size, 3});
+    auto x = make_value<float>(ctx, {count, grid.size, grid.size, 3});
     for (int i = 0; i < count; ++i) copy_from_host(x.view().images(i, 1), cut_tile(frame, grid, start + i).data());
     const ConditioningOn<Device>& known = good(start);
     const auto seen = method.analyse(ctx, x, known, options.first + static_cast<std::uint64_t>(start));
     const auto conditioning = method.chosen(known.host(), seen);
-    const auto raw = anomaly::to_host(ctx, seen.latent_map, seen.feature_map);
+    const auto raw = anomaly::to_host(seen.latent_map, seen.feature_map);
     for (std::size_t k = 0; k < others.size(); ++k) {
       const auto map = others[k].feature_difference(ctx, x, seen.repaired);
       std::vector<float> one(static_cast<std::size_t>(map.shape().size() / count));

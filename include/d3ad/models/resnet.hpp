@@ -3,7 +3,7 @@
 // layer4 and fc are wanted.
 //
 //   ResNet<Cpu> net({store, source}, ResNetConfig::named("resnet34"));
-//   auto f = net.features(run, fn::imagenet_input(run, x));   // x [n, h, w, 3] in [-1, 1] -> layer1, layer2, layer3
+//   auto f = net.features(run, imagenet_input(run, x));   // x [n, h, w, 3] in [-1, 1] -> layer1, layer2, layer3
 //
 // Like torchvision's, the network takes images normalised by ImageNet's mean and deviation. `training` uses the batch's
 // statistics and updates the running ones, as PyTorch's train mode does.
@@ -56,6 +56,39 @@ struct ResNetConfig {
 
 void to_json(nlohmann::json& j, const ResNetConfig& c);
 void from_json(const nlohmann::json& j, ResNetConfig& c);
+
+namespace detail {
+
+// factor[c] * x + offset[c] is what imagenet_input computes; backward: factor[c] * x + zero[c].
+template <class Device>
+struct ImagenetLine {
+  Tensor<Weight<Device>, Device> factor{Shape{.c = 3}}, offset{Shape{.c = 3}}, zero{Shape{.c = 3}};
+
+  ImagenetLine() {
+    constexpr double kMean[3] = {0.485, 0.456, 0.406}, kDeviation[3] = {0.229, 0.224, 0.225};
+    Weight<Device> f[3], o[3], z[3] = {};
+    for (int c = 0; c < 3; ++c) {
+      f[c] = static_cast<Weight<Device>>(0.5 / kDeviation[c]);
+      o[c] = static_cast<Weight<Device>>((0.5 - kMean[c]) / kDeviation[c]);
+    }
+    copy_from_host(factor.view(), f);
+    copy_from_host(offset.view(), o);
+    copy_from_host(zero.view(), z);
+  }
+};
+
+}  // namespace detail
+
+// ((x + 1) / 2 - mean) / deviation with ImageNet's numbers, which the context keeps: x [n, h, w, 3] in [-1, 1].
+template <class Run>
+fn::ValueOf<Run> imagenet_input(Run& run, fn::ValueOf<Run> x) {
+  auto& line = context_of(run).template kept<detail::ImagenetLine<typename Run::device>>();
+  auto out = fn::reuse(run, x);
+  ops::scale_channels(context_of(run), out.view(), x.view(), line.factor.view(), line.offset.view());
+  return fn::recorded_for(run, std::move(out), slot_of(x), [&line](auto& ctx, auto dx, auto& dy) {
+    ops::scale_channels(ctx, dx, dy.view(), line.factor.view(), line.zero.view());
+  });
+}
 
 namespace nn {
 

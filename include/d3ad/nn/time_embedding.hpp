@@ -15,7 +15,7 @@ class TimeEmbedding {
   template <class Run>
   fn::ValueOf<Run> operator()(Run& run, View<const std::int32_t, Device> t) const {
     auto& ctx = context_of(run);
-    auto waves = ctx.arena.template make<Real<Device>>({.n = t.size(), .c = base_});
+    auto waves = make_value<Real<Device>>(ctx, {.n = t.size(), .c = base_});
     ops::time_embedding(ctx, waves.view(), t);
     return second_(run, fn::silu(run, first_(run, std::move(waves))));
   }

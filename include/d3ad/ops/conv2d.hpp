@@ -36,7 +36,7 @@ inline Shape conv2d_shape(Shape x, Shape w, Conv2d config) {
   D3AD_CHECK(config.pad >= 0 && config.pad < k && config.pad_end >= -1 && config.end() < k, "conv2d: padding ",
              config.pad, " and ", config.pad_end, " do not fit kernel ", k, ", expected 0 to ", k - 1);
   D3AD_CHECK(w.h == k && w.w == k && w.n >= 1, "conv2d: weight ", w, " is not of kernel ", k);
-  D3AD_CHECK(x.c == w.c && x.c >= 1, "conv2d: x ", x, " has not the ", w.c, " channels of weight ", w);
+  D3AD_CHECK(x.c == w.c && x.c >= 1, "conv2d: x has ", x.c, " channels, weight expects ", w.c);
   const std::int64_t h = x.h + config.pad + config.end() - k, width = x.w + config.pad + config.end() - k;
   D3AD_CHECK(x.n >= 1 && x.h >= 1 && x.w >= 1 && h >= 0 && width >= 0, "conv2d: x ", x, " is smaller than kernel ", k,
              "; use a larger image");

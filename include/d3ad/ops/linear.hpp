@@ -17,7 +17,7 @@ namespace d3ad::ops {
 
 inline void check_linear(Shape out, Shape x, Shape w, Shape bias, bool has_bias) {
   D3AD_CHECK(w.h == 1 && w.w == 1 && w.n >= 1 && w.c >= 1, "linear: weight ", w, " is not a matrix [out, in]");
-  D3AD_CHECK(x.c == w.c, "linear: x ", x, " has not the ", w.c, " channels of weight ", w);
+  D3AD_CHECK(x.c == w.c, "linear: x has ", x.c, " channels, weight expects ", w.c);
   const Shape expected{x.n, x.h, x.w, w.n};
   D3AD_CHECK(out == expected && x.rows() >= 1, "linear: the output (or its gradient) is ", out, ", expected ", expected,
              " for x ", x, " and weight ", w);

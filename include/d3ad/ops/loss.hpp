@@ -7,8 +7,8 @@
 //   kl             mean over images of the sum of (m^2 + e^v - 1 - v) / 2, for mean m and log-variance v
 //   cross_entropy  mean over rows of -log softmax(x)[label]        x [n, h, w, c], labels: one for each row, 0 ... c-1
 //
-// `loss` holds one number. Gradients are those of d * loss, overwritten; null: not wanted. No aliasing. Sums run in
-// double, in an order that depends on the shapes alone.
+// `loss` and `d` hold one number each, on the device. Gradients are those of d * loss, overwritten; null: not wanted. No
+// aliasing. Sums run in double, in an order that depends on the shapes alone.
 
 #include <cstdint>
 
@@ -21,6 +21,9 @@ namespace d3ad::ops {
 inline void check_loss(const char* op, Shape loss, Shape x, Shape y) {
   D3AD_CHECK(loss.size() == 1, op, ": the loss is ", loss, ", expected one number");
   D3AD_CHECK(x == y && x.size() >= 1, op, ": ", x, " and ", y, ", expected one shape that is not empty");
+}
+inline void check_loss_gradient(const char* op, Shape d) {
+  D3AD_CHECK(d.size() == 1, op, ": the loss's gradient is ", d, ", expected one number");
 }
 inline void check_cross_entropy(Shape loss, Shape x, Shape labels) {
   D3AD_CHECK(loss.size() == 1, "cross_entropy: the loss is ", loss, ", expected one number");
@@ -35,30 +38,30 @@ template <class Device>
 void mse(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x, In<Real<Device>, Device> t);
 template <class Device>
 void mse_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
-                  In<Real<Device>, Device> t, Weight<Device> d);
+                  In<Real<Device>, Device> t, In<Weight<Device>, Device> d);
 template <class Device>
 void l1(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x, In<Real<Device>, Device> t);
 template <class Device>
 void l1_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
-                 In<Real<Device>, Device> t, Weight<Device> d);
+                 In<Real<Device>, Device> t, In<Weight<Device>, Device> d);
 template <class Device>
 void cosine_loss(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
                  In<Real<Device>, Device> y);
 template <class Device>
 void cosine_loss_backward(Context<Device>&, View<Real<Device>, Device> dx, View<Real<Device>, Device> dy,
-                          In<Real<Device>, Device> x, In<Real<Device>, Device> y, Weight<Device> d);
+                          In<Real<Device>, Device> x, In<Real<Device>, Device> y, In<Weight<Device>, Device> d);
 template <class Device>
 void kl(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> mean,
         In<Real<Device>, Device> logvar);
 template <class Device>
 void kl_backward(Context<Device>&, View<Real<Device>, Device> dmean, View<Real<Device>, Device> dlogvar,
-                 In<Real<Device>, Device> mean, In<Real<Device>, Device> logvar, Weight<Device> d);
+                 In<Real<Device>, Device> mean, In<Real<Device>, Device> logvar, In<Weight<Device>, Device> d);
 template <class Device>
 void cross_entropy(Context<Device>&, View<Real<Device>, Device> loss, In<Real<Device>, Device> x,
                    In<std::int32_t, Device> labels);
 template <class Device>
 void cross_entropy_backward(Context<Device>&, View<Real<Device>, Device> dx, In<Real<Device>, Device> x,
-                            In<std::int32_t, Device> labels, Weight<Device> d);
+                            In<std::int32_t, Device> labels, In<Weight<Device>, Device> d);
 
 // A label outside the classes cannot be an Error before the device has run: the loss is NaN then.
 

@@ -108,7 +108,7 @@ class OnGpu : public BucketSum<Device> {
  public:
   OnGpu(Group& group, Context<Device>& ctx, std::size_t count)
       : ctx_(ctx),
-        communicator_(ctx.template plan<Communicator>("nccl.communicator", [&] { return Communicator(group); })),
+        communicator_(ctx.template kept<Communicator>([&] { return Communicator(group); })),
         data_({.n = static_cast<std::int64_t>(count)}) {
     for (auto* event : {&complete_, &done_}) {
       cudaEvent_t made = nullptr;

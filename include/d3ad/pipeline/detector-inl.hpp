@@ -117,7 +117,7 @@ template <class Device>
 Value<float, Device> Detector<Device>::upload(const std::vector<std::vector<float>>& inputs) const {
   const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
   check_inputs(inputs);
-  auto x = ctx_.arena.template make<float>({count, size, size, 3});
+  auto x = make_value<float>(ctx_, {count, size, size, 3});
   for (std::int64_t i = 0; i < count; ++i)
     copy_from_host(x.view().images(i, 1), inputs[static_cast<std::size_t>(i)].data());
   return x;
@@ -128,11 +128,11 @@ Value<float, Device> Detector<Device>::upload(const std::vector<Image>& photos) 
   const std::int64_t size = image_size(), count = static_cast<std::int64_t>(photos.size());
   D3AD_CHECK(count > 0, "detect: there are no images");
   check_whole();
-  auto x = ctx_.arena.template make<float>({count, size, size, 3});
+  auto x = make_value<float>(ctx_, {count, size, size, 3});
   for (std::int64_t i = 0; i < count; ++i) {
     const Image& photo = photos[static_cast<std::size_t>(i)];
     const Shape shape = check_photo(photo);
-    const auto pixels = ctx_.arena.template make<std::uint8_t>(shape);
+    const auto pixels = make_value<std::uint8_t>(ctx_, shape);
     copy_from_host(pixels.view(), photo.pixels.data());
     ops::image_input(ctx_, x.view().images(i, 1), pixels.view());
   }

@@ -156,7 +156,7 @@ Latents Trainer<Device>::encode() {
         const auto square = cut_tile(frame, grid, static_cast<int>(piece - good_->first_piece(i)));
         for (int turn = 0; turn < turns; ++turn) {
           const auto turned = turn_image(square, settings().data.image_size, turn);
-          auto x = ctx_.arena.template make<float>({1, settings().data.image_size, settings().data.image_size, 3});
+          auto x = make_value<float>(ctx_, {1, settings().data.image_size, settings().data.image_size, 3});
           copy_from_host(x.view(), turned.data());
           const auto z = m.encode(ctx_, std::move(x), static_cast<std::uint64_t>(piece * turns + turn));
           copy_to_host(out.values.data() + piece * each + turn * (each / turns), View<const float, Device>(z.view()));
@@ -326,8 +326,8 @@ void Trainer<Device>::adapt_extractor() {
         const Shape shape{batch, settings().data.image_size, settings().data.image_size, 3};
         auto repaired = get(reader, shape), target = get(reader, shape);
         const auto made = anomaly::adapt_step(ctx_, *extractor_, optimizer, scale,
-                                              fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
-                                              fn::imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
+                                              imagenet_input(ctx_, fn::to_real(ctx_, std::move(repaired))),
+                                              imagenet_input(ctx_, fn::to_real(ctx_, std::move(target))));
         log.step({first + r + 1, made.loss, made.gradient_norm, settings().adaptation.learning_rate});
         events_.progress("adapt", first + r + 1, steps, concat("loss ", fixed(made.loss, 4)));
       }
@@ -362,7 +362,7 @@ Value<float, Device> Trainer<Device>::get(parallel::PacketReader& reader, Shape 
   reader.get(host);
   D3AD_CHECK(static_cast<std::int64_t>(host.size()) == shape.size(), "adaptation: a process sent ", host.size(),
              " numbers for ", shape);
-  auto x = ctx_.arena.template make<float>(shape);
+  auto x = make_value<float>(ctx_, shape);
   copy_from_host(x.view(), host.data());
   return x;
 }
@@ -430,7 +430,7 @@ void Trainer<Device>::finish() {
         }
         const auto a =
             m.analyse(ctx_, good_->load(ctx_, paths, first, n), others(first), static_cast<std::uint64_t>(first));
-        for (const auto& pair : anomaly::to_host(ctx_, a.latent_map, a.feature_map)) anomaly::put(packet, pair);
+        for (const auto& pair : anomaly::to_host(a.latent_map, a.feature_map)) anomaly::put(packet, pair);
       },
       [&](parallel::PacketReader& reader) { maps.push_back(anomaly::get_map_pair(reader)); });
   if (group_.first()) write_model(conditioning, maps);

@@ -47,8 +47,7 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
   auto& ctx = detector.context();
   const auto flush = [&] {
     if (inputs.empty()) return;
-    auto x =
-        ctx.arena.template make<float>({static_cast<std::int64_t>(inputs.size()), tiling.size(), tiling.size(), 3});
+    auto x = make_value<float>(ctx, {static_cast<std::int64_t>(inputs.size()), tiling.size(), tiling.size(), 3});
     for (std::size_t i = 0; i < inputs.size(); ++i)
       copy_from_host(x.view().images(static_cast<std::int64_t>(i), 1), inputs[i].data());
     const auto found = conditioning.query(detector.method().conditioning_features(ctx, std::move(x)));

@@ -22,7 +22,7 @@ D3AD_INLINE NoisedPictures noised_pictures(const std::vector<float>& x, int size
   const Shape shape{.n = 1, .h = size, .w = size, .c = 3};
   D3AD_CHECK(static_cast<std::int64_t>(x.size()) == shape.size(), "noising: an image of ", x.size(),
              " numbers, expected ", size, " x ", size, " x 3");
-  auto image = ctx.arena.make<float>(shape), noise = ctx.arena.make<float>(shape);
+  auto image = make_value<float>(ctx, shape), noise = make_value<float>(ctx, shape);
   copy_from_host(image.view(), x.data());
   ops::normal(ctx, noise.view(), Rng(seed, Rng::stream("figure.noising")), 0);
   const auto perturbed = [&](int step, float omega) {

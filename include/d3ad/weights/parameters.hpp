@@ -115,13 +115,13 @@ void set_values(Parameter<Device>& parameter, const float* values) {
 template <class Device>
 std::vector<float> file_values(const Parameter<Device>& parameter) {
   std::vector<float> inside(static_cast<std::size_t>(parameter.size()));
-  if (!parameter.has_plain() && parameter.narrow()) {
+  if (parameter.narrow()) {
     std::vector<bfloat16> narrow(inside.size());
     copy_to_host(narrow.data(), parameter.narrow_value());
     for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = narrow[i];
   } else {
     std::vector<Weight<Device>> numbers(inside.size());
-    copy_to_host(numbers.data(), parameter.value());
+    copy_to_host(numbers.data(), std::as_const(*parameter.plain()).view());
     for (std::size_t i = 0; i < inside.size(); ++i) inside[i] = static_cast<float>(numbers[i]);
   }
   return to_file_order(inside, parameter.dims());

@@ -6,6 +6,8 @@
 // products on blocks of score rows, parallel over (image, head): one thread adds all blocks to a head's dk and dv, in
 // order; its scratch is two blocks [rows, positions] per thread.
 
+#include <omp.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -66,8 +68,8 @@ D3AD_INLINE void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cp
   // Keys and values are packed for as many images at a time as give all threads something to do.
   const std::int64_t images = std::clamp<std::int64_t>(detail::kPositions / positions, 1, qkv.shape.n);
   const std::int64_t packed = positions * depth + key_blocks * kDepth * d;
-  const auto keys_and_values = ctx.arena.make<float>({.n = images * heads, .c = packed});
-  const auto scratch = ctx.arena.make<float>({.n = threads, .c = (2 * d + detail::kKeys + 3) * queries});
+  const auto keys_and_values = make_value<float>(ctx, {.n = images * heads, .c = packed});
+  const auto scratch = make_value<float>(ctx, {.n = threads, .c = (2 * d + detail::kKeys + 3) * queries});
 #pragma omp parallel num_threads(threads)
   {
     float* const query = scratch.view().data + omp_get_thread_num() * scratch.shape().c;
@@ -116,7 +118,7 @@ D3AD_INLINE void attention_backward(Context<Cpu>& ctx, View<float, Cpu> dqkv, In
   const int heads = config.heads;
   const std::int64_t positions = qkv.shape.pixels(), block = std::min(detail::kScoreRows, positions);
   const std::int64_t jobs = qkv.shape.n * heads;
-  const auto scratch = ctx.arena.make<float>({.n = ctx.threads(), .h = 2 * block, .c = positions});
+  const auto scratch = make_value<float>(ctx, {.n = ctx.threads(), .h = 2 * block, .c = positions});
   std::atomic<bool> failed = false;
 #pragma omp parallel num_threads(ctx.threads())
   {

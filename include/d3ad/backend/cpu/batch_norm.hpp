@@ -102,8 +102,8 @@ inline void batch_norm_gradients(Context<Cpu>& ctx, View<float, Cpu> dx, View<fl
                                  bool batch) {
   const NormBlocks blocks(as_rows(x.shape));
   const std::int64_t channels = x.shape.c;
-  const auto sums = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
-  const auto table = ctx.arena.make<float>({.n = 4, .c = channels});
+  const auto sums = make_value<float>(ctx, {.n = blocks.count, .c = 2 * channels});
+  const auto table = make_value<float>(ctx, {.n = 4, .c = channels});
   float* const s = sums.view().data;
   float *const factor = table.view().data, *const offset = factor + channels;
   float *const a = offset + channels, *const b = a + channels;
@@ -144,7 +144,7 @@ inline void batch_norm_gradients(Context<Cpu>& ctx, View<float, Cpu> dx, View<fl
 
 // 1 / sqrt(var + eps) of given variances.
 inline Value<double, Cpu> inverse_deviations(Context<Cpu>& ctx, In<float, Cpu> var, BatchNorm config) {
-  auto out = ctx.arena.make<double>({.c = var.size()});
+  auto out = make_value<double>(ctx, {.c = var.size()});
   for (std::int64_t c = 0; c < var.size(); ++c)
     out.view().data[c] = 1.0 / std::sqrt(double{var.data[c]} + double{config.eps});
   return out;
@@ -158,7 +158,7 @@ D3AD_INLINE void batch_norm_eval(Context<Cpu>& ctx, View<float, Cpu> out, In<flo
   check_batch_norm("scale and shift", out.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("mean and variance", out.shape, x.shape, mean.shape, var.shape);
   const auto inverse = detail::inverse_deviations(ctx, var, config);
-  const auto affine = ctx.arena.make<float>({.n = 2, .c = x.shape.c});
+  const auto affine = make_value<float>(ctx, {.n = 2, .c = x.shape.c});
   float *const factor = affine.view().data, *const offset = factor + x.shape.c;
   detail::affine_of(factor, offset, mean.data, inverse.view().data, scale, shift);
   detail::channel_affine(ctx, out, x, factor, offset, config.relu);
@@ -173,9 +173,9 @@ D3AD_INLINE void batch_norm_train(Context<Cpu>& ctx, View<float, Cpu> out, View<
   check_batch_norm_stats(stats.shape, x.shape);
   const detail::NormBlocks blocks(detail::as_rows(x.shape));
   const std::int64_t channels = x.shape.c;
-  const auto moments = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
-  const auto affine = ctx.arena.make<float>({.n = 2, .c = channels});
-  const auto inverses = ctx.arena.make<double>({.c = channels});
+  const auto moments = make_value<float>(ctx, {.n = blocks.count, .c = 2 * channels});
+  const auto affine = make_value<float>(ctx, {.n = 2, .c = channels});
+  const auto inverses = make_value<double>(ctx, {.c = channels});
   float *const m = moments.view().data, *const factor = affine.view().data, *const offset = factor + channels;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
   for (std::int64_t i = 0; i < blocks.count; ++i)
@@ -206,7 +206,7 @@ D3AD_INLINE void batch_norm_train_backward(Context<Cpu>& ctx, View<float, Cpu> d
   check_batch_norm("scale and shift", dx.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm("scale and shift", dy.shape, x.shape, scale.shape, shift.shape);
   check_batch_norm_stats(stats.shape, x.shape);
-  const auto inverse = ctx.arena.make<double>({.c = x.shape.c});
+  const auto inverse = make_value<double>(ctx, {.c = x.shape.c});
   for (std::int64_t c = 0; c < x.shape.c; ++c) inverse.view().data[c] = double{stats.data[x.shape.c + c]};
   detail::batch_norm_gradients(ctx, dx, dscale, dshift, dy, x, scale, shift, stats.data, inverse.view().data, config,
                                true);

@@ -30,7 +30,7 @@ template <>
 D3AD_INLINE void bilinear_align_corners(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> x) {
   check_bilinear(out.shape, x.shape);
   const Shape s = x.shape, o = out.shape;
-  const auto across = ctx.arena.make<detail::BilinearTap>({.c = o.w});  // the same in every row
+  const auto across = make_value<detail::BilinearTap>(ctx, {.c = o.w});  // the same in every row
   for (std::int64_t j = 0; j < o.w; ++j) across.view().data[j] = detail::bilinear_tap(j, s.w, o.w);
 #pragma omp parallel for num_threads(ctx.threads())
   for (std::int64_t row = 0; row < o.n * o.h; ++row) {

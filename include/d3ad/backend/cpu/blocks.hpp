@@ -50,7 +50,7 @@ void for_each_row_block(Context<Cpu>& ctx, std::int64_t rows, std::int64_t colum
 template <class Part>
 double sum_blocks(Context<Cpu>& ctx, std::int64_t size, Part part) {
   const std::int64_t blocks = (size + kBlock - 1) / kBlock;
-  const auto parts = ctx.arena.make<double>({.c = blocks});
+  const auto parts = make_value<double>(ctx, {.c = blocks});
   double* const to = parts.view().data;
 #pragma omp parallel for num_threads(threads_for(ctx, blocks)) schedule(static)
   for (std::int64_t i = 0; i < blocks; ++i) to[i] = part(i * kBlock, std::min(kBlock, size - i * kBlock));

@@ -29,14 +29,14 @@ D3AD_INLINE void gaussian_blur(Context<Cpu>& ctx, View<float, Cpu> out, In<float
   if (s.size() == 0) return;
   if (!(sigma > 0)) radius = 0;
 
-  auto kernel = ctx.arena.make<float>({.c = 2 * radius + 1});
+  auto kernel = make_value<float>(ctx, {.c = 2 * radius + 1});
   float* k = kernel.view().data + radius;  // k[-radius] ... k[radius]
   double sum = 0;
   const auto weight = [&](int d) { return radius ? std::exp(-0.5 * d * d / (double{sigma} * double{sigma})) : 1.0; };
   for (int d = -radius; d <= radius; ++d) sum += weight(d);
   for (int d = -radius; d <= radius; ++d) k[d] = static_cast<float>(weight(d) / sum);
 
-  auto between = ctx.arena.make<float>(s);
+  auto between = make_value<float>(ctx, s);
   const std::int64_t row_size = s.w * s.c;
 #pragma omp parallel for num_threads(ctx.threads())
   for (std::int64_t row = 0; row < s.n * s.h; ++row) {

@@ -1,19 +1,16 @@
 #pragma once
-// Context<Cpu>: threads, memory and plan cache of the CPU device.
+// Context<Cpu>: threads and memory of the CPU device, and what its ops make once and keep.
 //
 //   Context<Cpu> ctx;                  as many threads as the machine has cores
 //   Context<Cpu> ctx({.threads = 1});
 
-#include <omp.h>
-
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "d3ad/backend/cpu/memory.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
+#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/processors.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -26,7 +23,7 @@ class Context<Cpu> {
   };
 
   Context() : Context(Options{}) {}
-  explicit Context(Options options) : threads_(options.threads > 0 ? options.threads : omp_get_num_procs()) {
+  explicit Context(Options options) : threads_(options.threads > 0 ? options.threads : processors()) {
     D3AD_CHECK(options.threads >= 0 && options.threads <= 1024, "threads: ", options.threads,
                " is not between 0 (all cores) and 1024");
   }
@@ -35,19 +32,18 @@ class Context<Cpu> {
 
   int threads() const { return threads_; }
 
-  // What an op wants to make once and keep (library primitives, tables), by a key of shapes and options.
-  template <class Plan, class Make>
-  Plan& plan(const std::string& key, Make&& make) {
-    auto& slot = plans_[key];
-    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
-    return *static_cast<Plan*>(slot.get());
+  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
+  // made by a function at the first call.
+  template <class T, class... Make>
+  T& kept(Make&&... make) {
+    return slots_.get<T>(std::forward<Make>(make)...);
   }
 
   Arena<Cpu> arena;
 
  private:
   int threads_;
-  std::unordered_map<std::string, std::shared_ptr<void>> plans_;
+  TypedSlots slots_;
 };
 
 }  // namespace d3ad

@@ -10,8 +10,6 @@
 // scratch.
 
 #include <algorithm>
-#include <cstdio>
-#include <string>
 
 #include "d3ad/backend/cpu/blocks.hpp"
 #include "d3ad/backend/cpu/context.hpp"
@@ -32,7 +30,7 @@ inline bool is_linear(Conv2d config) { return config.kernel == 1 && config.pad =
 inline Value<float, Cpu> seen_pixels(Context<Cpu>& ctx, In<float, Cpu> x, Shape out, int stride) {
   if (stride == 1) return Value<float, Cpu>::borrow(x);
   const std::int64_t channels = x.shape.c;
-  auto seen = ctx.arena.make<float>({out.n, out.h, out.w, channels});
+  auto seen = make_value<float>(ctx, {out.n, out.h, out.w, channels});
   float* const to = seen.view().data;
   for_each_row_block(ctx, out.n * out.h, out.w * channels, [&](std::int64_t first, std::int64_t rows) {
     for (std::int64_t r = first; r < first + rows; ++r) {
@@ -60,36 +58,26 @@ inline void spread_pixels(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu>
   });
 }
 
-// The kept primitive for these shapes.
-inline onednn::Convolution& convolution(Context<Cpu>& ctx, onednn::Pass pass, Shape y, Shape x, Shape w, bool bias,
-                                        Conv2d config, bool bfloat16 = false) {
-  char key[192];
-  std::snprintf(key, sizeof key, "conv2d %d %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d",
-                static_cast<int>(pass), bias ? 1 : 0, bfloat16 ? 1 : 0, static_cast<long long>(x.n),
-                static_cast<long long>(x.h), static_cast<long long>(x.w), static_cast<long long>(x.c),
-                static_cast<long long>(w.n), static_cast<int>(config.kernel), config.stride, config.pad, config.end());
-  return ctx.plan<onednn::Convolution>(key, [&] {
-    const onednn::Geometry geometry{x, w, y, config.stride, config.pad, config.end(), bias, bfloat16};
-    return onednn::Convolution(ctx, pass, geometry);
-  });
+inline onednn::Geometry geometry(Shape y, Shape x, Shape w, Conv2d config, bool bias = false, bool bfloat16 = false) {
+  return {x, w, y, config.stride, config.pad, config.end(), bias, bfloat16};
 }
 
 inline void conv2d_by(Context<Cpu>& ctx, conv::Algorithm algorithm, View<float, Cpu> out, View<const float, Cpu> x,
                       const Parameter<Cpu>& w, View<const float, Cpu> bias, Conv2d config) {
-  Value<float, Cpu> holder;
   const bool rounded = algorithm == conv::Algorithm::bfloat16;
   if (!rounded && algorithm != conv::Algorithm::onednn) {
-    const float* const panels = packed_panels(ctx, w, holder);
-    conv::TiledConv(x.shape, out.shape, config, algorithm).run(ctx, {.x = x}, panels, {.y = out, .bias = bias.data});
+    const HeldWeights panels = packed_panels(ctx, w);
+    conv::TiledConv(x.shape, out.shape, config, algorithm)
+        .run(ctx, {.x = x}, panels.data(), {.y = out, .bias = bias.data});
     return;
   }
-  auto& conv =
-      convolution(ctx, onednn::Pass::forward, out.shape, x.shape, w.shape(), bias.data != nullptr, config, rounded);
-  const float* weights = packed_for(ctx, w, conv, holder);
-  if (!rounded) return conv.run(ctx, x.data, weights, bias.data, out.data);
-  const auto narrow_x = ctx.arena.make<bfloat16>(x.shape);
+  auto& conv = onednn::convolution_of(ctx, onednn::Pass::forward,
+                                      geometry(out.shape, x.shape, w.shape(), config, bias.data != nullptr, rounded));
+  const HeldWeights weights = packed_for(ctx, w, conv);
+  if (!rounded) return conv.run(ctx, x.data, weights.data(), bias.data, out.data);
+  const auto narrow_x = make_value<bfloat16>(ctx, x.shape);
   narrow(ctx, narrow_x.view(), x);
-  conv.run(ctx, narrow_x.view().data, weights, bias.data, out.data);
+  conv.run(ctx, narrow_x.view().data, weights.data(), bias.data, out.data);
 }
 
 }  // namespace detail
@@ -113,15 +101,15 @@ D3AD_INLINE void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In
   check_conv2d(dy.shape, dx.shape, w.shape(), {}, false, config);
   if (detail::is_linear(config)) {
     if (config.stride == 1) return linear_backward_data(ctx, dx, dy, w);
-    const auto seen = ctx.arena.make<float>({dy.shape.n, dy.shape.h, dy.shape.w, dx.shape.c});
+    const auto seen = make_value<float>(ctx, {dy.shape.n, dy.shape.h, dy.shape.w, dx.shape.c});
     linear_backward_data(ctx, seen.view(), dy, w);
     return detail::spread_pixels(ctx, dx, seen.view(), config.stride);
   }
   const auto by_onednn = [&] {
-    auto& conv = detail::convolution(ctx, onednn::Pass::backward_data, dy.shape, dx.shape, w.shape(), false, config);
-    Value<float, Cpu> holder;
-    const float* weights = packed_for(ctx, w, conv, holder);
-    conv.run(ctx, dx.data, weights, nullptr, dy.data);
+    auto& conv = onednn::convolution_of(ctx, onednn::Pass::backward_data,
+                                        detail::geometry(dy.shape, dx.shape, w.shape(), config));
+    const HeldWeights weights = packed_for(ctx, w, conv);
+    conv.run(ctx, dx.data, weights.data(), nullptr, dy.data);
   };
   if (config.stride != 1) return by_onednn();
   const Conv2d turned{
@@ -133,9 +121,8 @@ D3AD_INLINE void conv2d_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In
                           .alone = true};
   conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) {
     if (a == conv::Algorithm::onednn || a == conv::Algorithm::bfloat16) return by_onednn();
-    Value<float, Cpu> holder;
-    const float* const panels = packed_panels(ctx, w, holder, /*turned=*/true);
-    conv::TiledConv(dy.shape, dx.shape, turned, a).run(ctx, {.x = dy}, panels, {.y = dx});
+    const HeldWeights panels = packed_panels(ctx, w, /*turned=*/true);
+    conv::TiledConv(dy.shape, dx.shape, turned, a).run(ctx, {.x = dy}, panels.data(), {.y = dx});
   });
 }
 
@@ -147,10 +134,11 @@ D3AD_INLINE void conv2d_backward_weights(Context<Cpu>& ctx, View<float, Cpu> dw,
     const auto seen = detail::seen_pixels(ctx, x, dy.shape, config.stride);
     return linear_backward_weights(ctx, dw, db, seen.view(), dy);
   }
-  auto& conv = detail::convolution(ctx, onednn::Pass::backward_weights, dy.shape, x.shape, dw.shape, false, config);
+  auto& conv = onednn::convolution_of(ctx, onednn::Pass::backward_weights,
+                                      detail::geometry(dy.shape, x.shape, dw.shape, config));
   {
     const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
-    const auto gradient = ctx.arena.make<float>({.c = floats});
+    const auto gradient = make_value<float>(ctx, {.c = floats});
     conv.run(ctx, x.data, gradient.view().data, nullptr, dy.data);
     conv.add_unpacked(ctx, gradient.view().data, dw.data);
   }

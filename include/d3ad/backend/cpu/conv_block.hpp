@@ -26,7 +26,7 @@ D3AD_INLINE void channel_moments(Context<Cpu>& ctx, View<float, Cpu> moments, In
   check_channel_moments(moments.shape, x.shape);
   const detail::NormBlocks blocks(x.shape);
   const std::int64_t channels = x.shape.c;
-  const auto partial = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
+  const auto partial = make_value<float>(ctx, {.n = blocks.count, .c = 2 * channels});
   float* const m = partial.view().data;
 #pragma omp parallel num_threads(ctx.threads())
   {
@@ -59,8 +59,8 @@ inline NormLines norm_lines(Context<Cpu>& ctx, std::int64_t pixels, View<const f
                             View<const float, Cpu> more, const ConvBlockInput<Cpu>& in) {
   const std::int64_t first = x.shape.c, rest = more.data ? more.shape.c : 0, channels = first + rest;
   const std::int64_t images = x.shape.n, groups = in.norm.groups, group = channels / groups;
-  NormLines lines{ctx.arena.make<float>({.n = images, .c = channels}),
-                  ctx.arena.make<float>({.n = images, .c = channels})};
+  NormLines lines{make_value<float>(ctx, {.n = images, .c = channels}),
+                  make_value<float>(ctx, {.n = images, .c = channels})};
   const double count = static_cast<double>(pixels), eps = double{in.norm.eps};
   for (std::int64_t n = 0; n < images; ++n) {
     const float *const a = x.data + n * 2 * first, *const b = more.data ? more.data + n * 2 * rest - first : nullptr;
@@ -88,7 +88,7 @@ inline NormLines norm_lines(Context<Cpu>& ctx, std::int64_t pixels, View<const f
 // The moments that came with a tensor, or made now.
 inline Value<float, Cpu> moments_of(Context<Cpu>& ctx, View<const float, Cpu> x, View<const float, Cpu> given) {
   if (given.data || !x.data) return Value<float, Cpu>::borrow(given);
-  auto made = ctx.arena.make<float>(moments_shape(x.shape));
+  auto made = make_value<float>(ctx, moments_shape(x.shape));
   channel_moments(ctx, made.view(), x);
   return made;
 }
@@ -100,7 +100,7 @@ struct ChannelLines {
 inline ChannelLines batch_norm_lines(Context<Cpu>& ctx, const BatchNormViews<Cpu>& bn, View<const float, Cpu> bias) {
   if (!bn.scale.data) return {};
   const std::int64_t channels = bn.scale.size();
-  ChannelLines lines{ctx.arena.make<float>({.c = channels}), ctx.arena.make<float>({.c = channels})};
+  ChannelLines lines{make_value<float>(ctx, {.c = channels}), make_value<float>(ctx, {.c = channels})};
   for (std::int64_t c = 0; c < channels; ++c) {
     const double factor = double{bn.scale.data[c]} / std::sqrt(double{bn.var.data[c]} + double{bn.eps});
     const double before = (bias.data ? double{bias.data[c]} : 0.0) - double{bn.mean.data[c]};
@@ -112,7 +112,7 @@ inline ChannelLines batch_norm_lines(Context<Cpu>& ctx, const BatchNormViews<Cpu
 
 inline Value<float, Cpu> resampled_value(Context<Cpu>& ctx, Value<float, Cpu> x, Resample how) {
   if (how == Resample::none) return x;
-  auto to = ctx.arena.make<float>(resampled(x.shape(), how));
+  auto to = make_value<float>(ctx, resampled(x.shape(), how));
   how == Resample::up ? upsample_nearest2(ctx, to.view(), x.view()) : avg_pool2(ctx, to.view(), x.view());
   return to;
 }
@@ -120,7 +120,7 @@ inline Value<float, Cpu> resampled_value(Context<Cpu>& ctx, Value<float, Cpu> x,
 inline Value<float, Cpu> joined(Context<Cpu>& ctx, View<const float, Cpu> x, View<const float, Cpu> more) {
   Shape both = x.shape;
   both.c += more.shape.c;
-  auto to = ctx.arena.make<float>(both);
+  auto to = make_value<float>(ctx, both);
   concat(ctx, to.view(), x, more);
   return to;
 }
@@ -130,7 +130,7 @@ inline void conv_block_by_parts(Context<Cpu>& ctx, conv::Algorithm algorithm, co
                                 const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w, Conv2d config) {
   auto h = in.more.data ? joined(ctx, in.x, in.more) : Value<float, Cpu>::borrow(in.x);
   if (in.norm_scale.data) {
-    auto normal = ctx.arena.make<float>(h.shape());
+    auto normal = make_value<float>(ctx, h.shape());
     group_norm(ctx, normal.view(), {}, h.view(), in.norm_scale, in.norm_shift, in.norm);
     h = std::move(normal);
   }
@@ -176,9 +176,8 @@ inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Sha
                   .relu = out.relu,
                   .moments = out.moments.data};
   if (batch_norm.factor) to.scale = batch_norm.factor.view().data, to.bias = batch_norm.offset.view().data;
-  Value<float, Cpu> holder;
-  const float* const panels = packed_panels(ctx, w, holder);
-  conv::TiledConv(x, out.y.shape, config, algorithm).run(ctx, from, panels, to);
+  const HeldWeights panels = packed_panels(ctx, w);
+  conv::TiledConv(x, out.y.shape, config, algorithm).run(ctx, from, panels.data(), to);
 }
 
 // The output written to the beginning of the input. Pixels p ... 2p - 1 of it lie before input pixel p of twice as many
@@ -197,7 +196,7 @@ void narrow_in_place(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const C
     compute(some.x.shape, there, some);
   };
   std::int64_t done = std::min(kFirst, pixels);
-  const auto begin = ctx.arena.make<float>({.h = done, .c = from});
+  const auto begin = make_value<float>(ctx, {.h = done, .c = from});
   std::copy_n(in.x.data, done * from, begin.view().data);
   part(begin.view().data, 0, done);
   for (std::int64_t count; done < pixels; done += count) {
@@ -227,7 +226,7 @@ D3AD_INLINE void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, 
              "conv_block: y is x, and only a bare 1x1 convolution to half as many channels can be written over it");
   conv::plan_of(ctx).run_once(layer, [&](conv::Algorithm a) {
     if (is_by_parts(a)) {  // a library's primitive for every size of a part would be made
-      const auto y = ctx.arena.make<float>(out.y.shape);
+      const auto y = make_value<float>(ctx, out.y.shape);
       auto elsewhere = out;
       elsewhere.y = y.view();
       compute(a, x, elsewhere, in);

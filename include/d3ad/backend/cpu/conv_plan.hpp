@@ -23,14 +23,16 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "d3ad/backend/cpu/onednn.hpp"
 #include "d3ad/backend/cpu/tiled_conv.hpp"
 #include "d3ad/core/file.hpp"
+#include "d3ad/core/plan_cache.hpp"
 
 namespace d3ad::conv {
 
@@ -53,10 +55,20 @@ struct Layer {
     return m == Algorithm::direct || m == Algorithm::onednn ||
            (w.h == 3 && stride == 1 && !is_flat(w.c, 3) && out_h() >= 1 && out_w() >= 1);
   }
+  bool operator==(const Layer&) const = default;
+};
+struct HashOfLayer {
+  std::size_t operator()(const Layer& l) const noexcept {
+    struct Words {
+      Shape x, w;
+      std::int64_t stride, pad, pad_end, alone;
+    };
+    return HashOfBytes<Words>()({l.x, l.w, l.stride, l.pad, l.pad_end, l.alone});
+  }
 };
 
 // The line of a layer in a file, without the algorithm.
-inline std::string key(const Layer& l) {
+inline std::string line(const Layer& l) {
   char text[192];
   std::snprintf(text, sizeof text, "%s n%lld h%lld w%lld c%lld o%lld k%lld s%d p%d e%d", l.alone ? "conv" : "block",
                 static_cast<long long>(l.x.n), static_cast<long long>(l.x.h), static_cast<long long>(l.x.w),
@@ -84,19 +96,15 @@ inline double cost(const Layer& l, Algorithm algorithm) {
 class Plan {
  public:
   Algorithm algorithm(const Layer& layer) {
-    const std::string k = key(layer);
-    const auto known = chosen_.find(k);
+    const auto known = chosen_.find(layer);
     if (known != chosen_.end()) return known->second;
-    return chosen_[k] = choose(layer, k);
+    return chosen_[layer] = choose(layer);
   }
 
   // Calls execute(algorithm) with the layer's; where it is being tuned and nobody told, first with each, against time.
   template <class Execute>
   void run(const Layer& layer, Execute&& execute) {
-    if (tuning_) {
-      const std::string k = key(layer);
-      if (!chosen_.count(k) && !told_.count(k)) chosen_[k] = fastest(layer, execute);
-    }
+    if (tuning_ && !chosen_.count(layer) && !told_.count(layer)) chosen_[layer] = fastest(layer, execute);
     run_once(layer, execute);
   }
 
@@ -151,34 +159,34 @@ class Plan {
   }
 
   // One layer's algorithm, before all else.
-  void set(const std::string& layer_key, Algorithm algorithm) {
-    told_[layer_key] = algorithm;
-    chosen_.erase(layer_key);
+  void set(const Layer& layer, Algorithm algorithm) {
+    told_[layer] = algorithm;
+    chosen_.erase(layer);
   }
 
-  // What was chosen so far, by layer.
-  const std::map<std::string, Algorithm>& chosen() const { return chosen_; }
-
   void load(const std::filesystem::path& path) {
-    for (const std::string& line : read_lines(path)) {
-      if (line[0] == '#') continue;
+    for (const std::string& text : read_lines(path)) {
+      if (text[0] == '#') continue;
       Layer l;
-      const Algorithm m = parse(line, l, path.string());
-      set(key(l), m);
+      const Algorithm m = parse(text, l, path.string());
+      set(l, m);
     }
   }
   void save(const std::filesystem::path& path) const { write_atomically(path, std::string_view(text())); }
+  // What was chosen so far, as in a file: sorted lines.
   std::string text() const {
+    std::set<std::string> lines;
+    for (const auto& [layer, algorithm] : chosen_) lines.insert(line(layer) + " " + name(algorithm) + "\n");
     std::string all;
-    for (const auto& [layer, algorithm] : chosen_) all += layer + " " + name(algorithm) + "\n";
+    for (const std::string& text : lines) all += text;
     return all;
   }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  Algorithm choose(const Layer& layer, const std::string& k) const {
-    const auto told = told_.find(k);
+  Algorithm choose(const Layer& layer) const {
+    const auto told = told_.find(layer);
     if (told != told_.end()) return told->second;
     if (has_preferred_ && layer.allows(preferred_)) return preferred_;
     const Algorithm b = best(layer);
@@ -237,14 +245,12 @@ class Plan {
     return m;
   }
 
-  std::map<std::string, Algorithm> chosen_, told_;
+  std::unordered_map<Layer, Algorithm, HashOfLayer> chosen_, told_;
   bool winograd_ = true, has_preferred_ = false, tuning_ = false;
   Algorithm preferred_ = Algorithm::direct;
   Observer observer_;
 };
 
-inline Plan& plan_of(Context<Cpu>& ctx) {
-  return ctx.plan<Plan>("conv plan", [] { return Plan(); });
-}
+inline Plan& plan_of(Context<Cpu>& ctx) { return ctx.kept<Plan>(); }
 
 }  // namespace d3ad::conv

@@ -104,9 +104,9 @@ D3AD_INLINE void group_norm(Context<Cpu>& ctx, View<float, Cpu> out, View<float,
   check_group_norm(out.shape, stats.shape, stats.data != nullptr, x.shape, scale.shape, shift.shape, config);
   const detail::NormBlocks blocks(x.shape);
   const std::int64_t channels = x.shape.c, groups = config.groups, group = channels / groups;
-  const auto moments = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
-  const auto affine = ctx.arena.make<float>({.n = x.shape.n, .c = 2 * channels});  // factor, offset
-  const auto own = ctx.arena.make<float>({.n = x.shape.n, .c = 2 * groups});
+  const auto moments = make_value<float>(ctx, {.n = blocks.count, .c = 2 * channels});
+  const auto affine = make_value<float>(ctx, {.n = x.shape.n, .c = 2 * channels});  // factor, offset
+  const auto own = make_value<float>(ctx, {.n = x.shape.n, .c = 2 * groups});
   float *const m = moments.view().data, *const f = affine.view().data;
   float* const st = stats.data ? stats.data : own.view().data;
 #pragma omp parallel num_threads(ctx.threads())
@@ -146,9 +146,9 @@ D3AD_INLINE void group_norm_backward(Context<Cpu>& ctx, View<float, Cpu> dx, Vie
   D3AD_CHECK(stats.data, "group_norm_backward: needs the statistics of the forward pass");
   const detail::NormBlocks blocks(x.shape);
   const std::int64_t channels = x.shape.c, groups = config.groups, group = channels / groups, images = x.shape.n;
-  const auto sums = ctx.arena.make<float>({.n = blocks.count, .c = 2 * channels});
-  const auto table = ctx.arena.make<float>({.n = images, .c = 4 * channels});    // mean, inverse, a, b per channel
-  const auto totals = ctx.arena.make<double>({.n = images, .c = 2 * channels});  // of d and of d * x^
+  const auto sums = make_value<float>(ctx, {.n = blocks.count, .c = 2 * channels});
+  const auto table = make_value<float>(ctx, {.n = images, .c = 4 * channels});    // mean, inverse, a, b per channel
+  const auto totals = make_value<double>(ctx, {.n = images, .c = 2 * channels});  // of d and of d * x^
   float *const s = sums.view().data, *const t = table.view().data;
   double* const total = totals.view().data;
 #pragma omp parallel num_threads(ctx.threads())

@@ -18,7 +18,7 @@ D3AD_INLINE void image_input(Context<Cpu>& ctx, View<float, Cpu> out, In<std::ui
   if (s.w != o.w) {
     const ResizeWeights across = resize_weights(s.w, o.w);
     const ResizeTable table = across.table();
-    resized = ctx.arena.make<std::uint8_t>({.h = s.h, .w = o.w, .c = o.c});
+    resized = make_value<std::uint8_t>(ctx, {.h = s.h, .w = o.w, .c = o.c});
     std::uint8_t* const to = resized.view().data;
 #pragma omp parallel for num_threads(ctx.threads())
     for (std::int64_t y = 0; y < s.h; ++y)

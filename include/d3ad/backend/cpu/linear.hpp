@@ -62,7 +62,7 @@ inline void product(Context<Cpu>& ctx, const char* op, float* c, std::int64_t m,
 inline void add_column_sums(Context<Cpu>& ctx, View<float, Cpu> sums, In<float, Cpu> x) {
   constexpr std::int64_t kRows = 256;
   const std::int64_t rows = x.shape.rows(), channels = x.shape.c, blocks = (rows + kRows - 1) / kRows;
-  const auto partial = ctx.arena.make<float>({.n = blocks, .c = channels});
+  const auto partial = make_value<float>(ctx, {.n = blocks, .c = channels});
   float* const part = partial.view().data;
 #pragma omp parallel for num_threads(ctx.threads()) schedule(static)
   for (std::int64_t b = 0; b < blocks; ++b) {
@@ -88,9 +88,9 @@ D3AD_INLINE void linear(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cpu> 
                         In<float, Cpu> bias) {
   const Shape shape = w.shape();
   check_linear(out.shape, x.shape, shape, bias.shape, bias.data != nullptr);
-  const auto value = unpacked_value(ctx, w);
+  const HeldWeights weights = plain_weights(ctx, w);
   detail::product(ctx, "linear", out.data, x.shape.rows(), shape.n, shape.c, {x.data, shape.c},
-                  {value.view().data, shape.c, true}, bias.data, false);
+                  {weights.data(), shape.c, true}, bias.data, false);
 }
 
 template <>
@@ -98,9 +98,9 @@ D3AD_INLINE void linear_backward_data(Context<Cpu>& ctx, View<float, Cpu> dx, In
                                       const Parameter<Cpu>& w) {
   const Shape shape = w.shape();
   check_linear(dy.shape, dx.shape, shape, {}, false);
-  const auto value = unpacked_value(ctx, w);
+  const HeldWeights weights = plain_weights(ctx, w);
   detail::product(ctx, "linear_backward_data", dx.data, dx.shape.rows(), shape.c, shape.n, {dy.data, shape.n},
-                  {value.view().data, shape.c}, nullptr, false);
+                  {weights.data(), shape.c}, nullptr, false);
 }
 
 template <>

@@ -68,10 +68,12 @@ D3AD_INLINE void mse(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x,
 }
 
 template <>
-D3AD_INLINE void mse_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
+D3AD_INLINE void mse_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t,
+                              In<float, Cpu> d) {
+  check_loss_gradient("mse", d.shape);
   check_loss("mse", {}, x.shape, t.shape);
   check_loss("mse", {}, dx.shape, x.shape);
-  const auto f = static_cast<float>(2.0 * double{d} / static_cast<double>(x.size()));
+  const auto f = static_cast<float>(2.0 * double{*d.data} / static_cast<double>(x.size()));
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
     simd::run<detail::ScaledDifference>(dx.data + first, x.data + first, t.data + first, f, count);
   });
@@ -85,10 +87,12 @@ D3AD_INLINE void l1(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> x, 
 }
 
 template <>
-D3AD_INLINE void l1_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t, float d) {
+D3AD_INLINE void l1_backward(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> x, In<float, Cpu> t,
+                             In<float, Cpu> d) {
+  check_loss_gradient("l1", d.shape);
   check_loss("l1", {}, x.shape, t.shape);
   check_loss("l1", {}, dx.shape, x.shape);
-  const auto f = static_cast<float>(double{d} / static_cast<double>(x.size()));
+  const auto f = static_cast<float>(double{*d.data} / static_cast<double>(x.size()));
   detail::for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t i = first; i < first + count; ++i)
       dx.data[i] = x.data[i] > t.data[i] ? f : x.data[i] < t.data[i] ? -f : 0.0f;
@@ -107,13 +111,14 @@ D3AD_INLINE void cosine_loss(Context<Cpu>& ctx, View<float, Cpu> loss, In<float,
 
 template <>
 D3AD_INLINE void cosine_loss_backward(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dy, In<float, Cpu> x,
-                                      In<float, Cpu> y, float d) {
+                                      In<float, Cpu> y, In<float, Cpu> d) {
+  check_loss_gradient("cosine_loss", d.shape);
   check_loss("cosine_loss", {}, x.shape, y.shape);
   const std::int64_t images = x.shape.n, size = x.size() / images;
   for (std::int64_t n = 0; n < images; ++n) {
     const float *const p = x.data + n * size, *const q = y.data + n * size;
     const detail::Cosine s(ctx, p, q, size);
-    const double lengths = s.x_length * s.y_length, f = -double{d} / static_cast<double>(images);
+    const double lengths = s.x_length * s.y_length, f = -double{*d.data} / static_cast<double>(images);
     const auto across = static_cast<float>(f / lengths);
     const auto along = [&](double length) { return static_cast<float>(-f * s.xy / (length * length * lengths)); };
     detail::for_each_block(ctx, size, [&](std::int64_t first, std::int64_t count) {
@@ -143,9 +148,10 @@ D3AD_INLINE void kl(Context<Cpu>& ctx, View<float, Cpu> loss, In<float, Cpu> mea
 
 template <>
 D3AD_INLINE void kl_backward(Context<Cpu>& ctx, View<float, Cpu> dmean, View<float, Cpu> dlogvar, In<float, Cpu> mean,
-                             In<float, Cpu> logvar, float d) {
+                             In<float, Cpu> logvar, In<float, Cpu> d) {
+  check_loss_gradient("kl", d.shape);
   check_loss("kl", {}, mean.shape, logvar.shape);
-  const float f = d / static_cast<float>(mean.shape.n);
+  const float f = *d.data / static_cast<float>(mean.shape.n);
   detail::for_each_block(ctx, mean.size(), [&](std::int64_t first, std::int64_t count) {
     for (std::int64_t i = first; i < first + count; ++i) {
       if (dmean.data) dmean.data[i] = f * mean.data[i];
@@ -169,11 +175,12 @@ D3AD_INLINE void cross_entropy(Context<Cpu>&, View<float, Cpu> loss, In<float, C
 
 template <>
 D3AD_INLINE void cross_entropy_backward(Context<Cpu>&, View<float, Cpu> dx, In<float, Cpu> x,
-                                        In<std::int32_t, Cpu> labels, float d) {
+                                        In<std::int32_t, Cpu> labels, In<float, Cpu> d) {
+  check_loss_gradient("cross_entropy", d.shape);
   check_cross_entropy({}, x.shape, labels.shape);
   check_loss("cross_entropy", {}, dx.shape, x.shape);
   const std::int64_t rows = x.shape.rows(), classes = x.shape.c;
-  const double f = double{d} / static_cast<double>(rows);
+  const double f = double{*d.data} / static_cast<double>(rows);
   for (std::int64_t r = 0; r < rows; ++r) {
     check_label(labels.data[r], classes);
     const double log_sum = detail::log_sum_exp(x.data + r * classes, classes);

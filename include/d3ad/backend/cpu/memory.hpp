@@ -23,6 +23,7 @@ namespace d3ad {
 template <>
 struct Memory<Cpu> {
   static void* allocate(std::size_t bytes) {
+    border::settle();
     counter().fetch_add(1, std::memory_order_relaxed);
     std::byte* block = nullptr;
     const std::size_t whole = bytes + kHeader + border::kBytes;

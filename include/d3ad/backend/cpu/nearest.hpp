@@ -18,7 +18,7 @@ D3AD_INLINE void nearest_mean(Context<Cpu>& ctx, View<float, Cpu> mean, View<std
                               In<float, Cpu> distances, In<float, Cpu> edges, Nearest config) {
   check_nearest_mean(mean.shape, bin.shape, bin.data, distances.shape, edges.shape, config);
   const std::int64_t columns = distances.shape.c;
-  const auto row = ctx.arena.make<float>({.c = std::max<std::int64_t>(columns, 1)});
+  const auto row = make_value<float>(ctx, {.c = std::max<std::int64_t>(columns, 1)});
   float* const d = row.view().data;
   for (std::int64_t i = 0; i < distances.shape.n; ++i) {
     const float* const from = distances.data + i * columns;

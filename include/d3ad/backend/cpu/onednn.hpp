@@ -3,7 +3,7 @@
 //
 //   onednn::Threads threads(ctx);           this thread's calls use ctx.threads() threads until the end of the scope
 //   onednn::gemm(...)                       row-major matrix product; one thread inside a parallel region
-//   onednn::Convolution conv(ctx, Pass::forward, geometry);      made once, kept in ctx.plan
+//   onednn::Convolution conv(ctx, Pass::forward, geometry);      made once, kept by the context (convolution_of)
 //   conv.run(ctx, x, weights, bias, y);     weights in conv's own format (backend/cpu/packed_weights.hpp)
 //
 // Tensors are channels last on both sides; only weights change their layout. All memory is ours: scratch comes from the
@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/context.hpp"
-#include "d3ad/core/parameter.hpp"
+#include "d3ad/core/plan_cache.hpp"
 
 namespace d3ad::onednn {
 
@@ -64,7 +64,7 @@ struct Engine {
 };
 
 inline Engine& engine_of(Context<Cpu>& ctx) {
-  return ctx.plan<Engine>("onednn", [] { return checked([] { return Engine(); }, "oneDNN's CPU engine"); });
+  return ctx.kept<Engine>([] { return checked([] { return Engine(); }, "oneDNN's CPU engine"); });
 }
 
 // Whether the processor multiplies bfloat16 (AVX512-BF16 or AMX): oneDNN computes with it elsewhere too, but slowly.
@@ -115,7 +115,7 @@ class Convolution {
   // `bias` is read where the geometry says so. x: bfloat16 where that says so.
   void run(Context<Cpu>& ctx, const void* x, const float* weights, const float* bias, const float* y) {
     const Threads threads(ctx);
-    const auto scratch = ctx.arena.make<std::byte>({.c = static_cast<std::int64_t>(scratch_bytes_)});
+    const auto scratch = make_value<std::byte>(ctx, {.c = static_cast<std::int64_t>(scratch_bytes_)});
     checked(
         [&] {
           x_.set_data_handle(const_cast<void*>(x));
@@ -259,6 +259,17 @@ class Convolution {
   std::size_t scratch_bytes_ = 0;
   std::unordered_map<int, Memory> arguments_;
 };
+
+// The context's convolution of these shapes, made at the first call.
+inline Convolution& convolution_of(Context<Cpu>& ctx, Pass pass, const Geometry& g) {
+  struct Key {
+    Shape x, w, y;
+    std::int64_t pass, stride, pad, pad_end, bias, bfloat16;
+    bool operator==(const Key&) const = default;
+  };
+  const Key key{g.x, g.w, g.y, static_cast<std::int64_t>(pass), g.stride, g.pad, g.pad_end, g.bias, g.bfloat16};
+  return ctx.kept<PlanCache<Convolution, Key>>().get(key, [&] { return Convolution(ctx, pass, g); });
+}
 
 // Weights in some convolution's format back to w {n = out, h = k, w = k, c = in}.
 inline void unpack(Context<Cpu>& ctx, Shape w, const dnnl::memory::desc& format, const void* packed, float* plain) {

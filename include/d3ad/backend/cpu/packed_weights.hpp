@@ -1,14 +1,17 @@
 #pragma once
-// Weights in the layouts that convolutions want, kept beside their parameter.
+// Weights in the layouts that the CPU's ops read, kept beside their parameter.
 //
-//   const float* panels = packed_panels(ctx, parameter, holder);              for our own kernels (tiled_conv.hpp)
-//   const float* weights = packed_for(ctx, parameter, onednn_conv, holder);   for oneDNN's
+//   const HeldWeights panels = packed_panels(ctx, parameter);            for our own kernels (tiled_conv.hpp)
+//   const HeldWeights weights = packed_for(ctx, parameter, onednn_conv);   for oneDNN's
+//   const HeldWeights plain = plain_weights(ctx, parameter);             as the file has them: matrix products
+//   plain.data()                                                         as long as `plain` lives
 //
-// They are valid until the parameter changes, and made again then. A frozen parameter gives up its plain value for the
-// first packed one, so that weights lie in memory once; other layouts are made of that. Rounded to bfloat16 they lie
-// beside it. Weights stored narrow are
-// widened and packed at each call, in scratch that `holder` keeps. Contexts of several threads may share a parameter:
-// one packs at a time.
+// A packed copy is made again after the parameter changed. A frozen parameter gives up its plain value for the first
+// packed one, so that weights lie in memory once; other layouts are made of that. Rounded to bfloat16 they lie beside
+// it. Weights stored narrow are widened (and packed) at each call, in scratch.
+//
+// Contexts of several threads may share a parameter: each counts as a reader of what it holds, and what is given up goes
+// with its last reader. The parameter's lock is held for a look-up, and while a copy is made that is not there yet.
 
 #include <algorithm>
 #include <cstdint>
@@ -38,123 +41,151 @@ struct WeightLayout {
   }
 };
 
+// Weights that an op reads: its own scratch, or a counted reference to what the parameter keeps.
+class HeldWeights {
+ public:
+  explicit HeldWeights(Value<float, Cpu> scratch) : scratch_(std::move(scratch)), data_(scratch_.view().data) {}
+  // shared: whatever keeps the weights.
+  HeldWeights(std::shared_ptr<const void> shared, const float* weights) : shared_(std::move(shared)), data_(weights) {}
+
+  const float* data() const { return data_; }
+
+ private:
+  std::shared_ptr<const void> shared_;
+  Value<float, Cpu> scratch_;
+  const float* data_;
+};
+
 namespace detail {
 
-// The packed copies of one parameter, one for each layout that some convolution wanted.
-struct PackedWeights {
+// The packed copies of one parameter, one for each layout that some convolution wanted. Under the parameter's lock.
+struct PackedLayouts final : PackedCopies<Cpu> {
   struct Copy {
     WeightLayout layout;
-    std::uint64_t version = 0;  // of the parameter's value it holds
+    std::uint64_t version = 0;  // of the parameter's value it holds; parameters count from 1
     Tensor<float, Cpu> data;
   };
-  std::vector<Copy> copies;
-  bool plain_in_use = false;  // some convolution reads the plain value itself, possibly right now
+  using Shared = std::shared_ptr<Copy>;
 
-  static PackedWeights& of(const Parameter<Cpu>& parameter) {
-    auto& slot = parameter.packed();
-    if (!slot.data) slot.data = std::make_shared<PackedWeights>();
-    return *static_cast<PackedWeights*>(slot.data.get());
+  Shape shape;
+  std::vector<Shared> copies;
+  bool plain_in_use = false;  // some convolution's layout is the plain one: it stays
+
+  explicit PackedLayouts(Shape weights) : shape(weights) {}
+
+  static PackedLayouts& of(const Parameter<Cpu>& parameter) {
+    auto& packed = parameter.shared().packed;
+    if (!packed) packed = std::make_unique<PackedLayouts>(parameter.shape());
+    return static_cast<PackedLayouts&>(*packed);
   }
-  static std::mutex& mutex() {
-    static std::mutex packing;
-    return packing;
+
+  // A copy that others can be made of; null: there is none.
+  std::shared_ptr<const Copy> exact(std::uint64_t version) const {
+    for (const Shared& copy : copies)
+      if (copy->version == version && copy->layout.exact()) return copy;
+    return nullptr;
+  }
+  static void unpack(Context<Cpu>& ctx, Shape shape, const Copy& copy, float* plain) {
+    if (copy.layout.columns > 0)
+      conv::unpack_panels(ctx, {shape, copy.layout.columns, copy.layout.turned}, copy.data.data(), plain);
+    else
+      onednn::unpack(ctx, shape, copy.layout.onednn, copy.data.data(), plain);
+  }
+  bool unpack(std::uint64_t version, View<float, Cpu> plain) const override {
+    const auto copy = exact(version);
+    if (!copy) return false;
+    Context<Cpu> ctx({.threads = 1});
+    unpack(ctx, shape, *copy, plain.data);
+    return true;
   }
 };
 
-// From whichever packed copy holds the parameter's present value.
-inline void unpack(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, float* plain) {
-  for (const auto& copy : PackedWeights::of(parameter).copies) {
-    if (copy.version != parameter.version() || !copy.layout.exact()) continue;
-    if (copy.layout.columns > 0)
-      return conv::unpack_panels(ctx, {parameter.shape(), copy.layout.columns, copy.layout.turned}, copy.data.data(),
-                                 plain);
-    return onednn::unpack(ctx, parameter.shape(), copy.layout.onednn, copy.data.data(), plain);
-  }
-  fail("parameter '", parameter.name(), "' has no value any more; load the network again");
+// Without the lock.
+inline HeldWeights unpacked(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const PackedLayouts::Copy* copy) {
+  D3AD_CHECK(copy, "parameter '", parameter.name(), "' has no value any more");
+  auto plain = make_value<float>(ctx, parameter.shape());
+  PackedLayouts::unpack(ctx, parameter.shape(), *copy, plain.view().data);
+  return HeldWeights(std::move(plain));
 }
 
-// pack(plain, to): into `layout`, of `floats` floats.
+inline Value<float, Cpu> widened(Context<Cpu>& ctx, const Parameter<Cpu>& parameter) {
+  auto wide = make_value<float>(ctx, parameter.shape());
+  ops::widen(ctx, wide.view(), parameter.narrow_value());
+  return wide;
+}
+
+// Under the lock. pack(plain, to): into `layout`, of `floats` floats.
 template <class Pack>
-const float* packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const WeightLayout& layout, std::int64_t floats,
-                    Pack&& pack) {
-  auto& weights = PackedWeights::of(parameter);
+HeldWeights packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const WeightLayout& layout, std::int64_t floats,
+                   Pack&& pack) {
+  auto& weights = PackedLayouts::of(parameter);
+  auto& plain = parameter.shared().plain;
   const std::uint64_t version = parameter.version();
-  const auto find = [&](auto&& wanted) -> PackedWeights::Copy* {
-    const auto at = std::find_if(weights.copies.begin(), weights.copies.end(), wanted);
-    return at == weights.copies.end() ? nullptr : &*at;
-  };
-  auto* copy = find([&](const auto& c) { return c.layout == layout; });
-  if (!copy) {
-    weights.copies.push_back({layout, 0, Tensor<float, Cpu>({.c = floats})});
-    copy = &weights.copies.back();
-  }
+  auto at = std::find_if(weights.copies.begin(), weights.copies.end(),
+                         [&](const auto& copy) { return copy->layout == layout; });
+  if (at == weights.copies.end())
+    at = weights.copies.insert(at, std::make_shared<PackedLayouts::Copy>(PackedLayouts::Copy{layout, 0, {}}));
+  const PackedLayouts::Shared copy = *at;
   if (copy->version != version) {
-    copy->version = 0;  // parameters count from 1
-    if (parameter.has_plain()) {
-      pack(parameter.value().data, copy->data.data());
-    } else {
-      const auto plain = ctx.arena.make<float>(parameter.shape());
-      unpack(ctx, parameter, plain.view().data);
-      pack(plain.view().data, copy->data.data());
-    }
-    copy->version = parameter.packed().version = version;
+    if (copy->data.empty()) copy->data = Tensor<float, Cpu>({.c = floats});
+    copy->version = 0;
+    if (plain)
+      pack(plain->data(), copy->data.data());
+    else
+      pack(unpacked(ctx, parameter, weights.exact(version).get()).data(), copy->data.data());
+    copy->version = version;
   }
-  if (parameter.frozen() && parameter.has_plain() && !weights.plain_in_use && layout.exact()) {
+  if (parameter.frozen() && plain && !parameter.shared().kept && !weights.plain_in_use && layout.exact()) {
     // What was packed for training, or before the last change, is of no use any more.
-    if (weights.copies.size() > 1) {
-      PackedWeights::Copy kept = std::move(*copy);
-      weights.copies.clear();
-      weights.copies.push_back(std::move(kept));
-      copy = &weights.copies.back();
-    }
-    parameter.drop_plain();
+    weights.copies.assign(1, copy);
+    plain.reset();
   }
-  return copy->data.data();
+  return {copy, copy->data.data()};
 }
 
 }  // namespace detail
 
-// The value in its plain layout, whatever became of it: borrowed, widened or unpacked into the arena.
-inline Value<float, Cpu> unpacked_value(Context<Cpu>& ctx, const Parameter<Cpu>& parameter) {
-  if (parameter.has_plain() || parameter.narrow()) return ops::plain_value(ctx, parameter);
-  auto plain = ctx.arena.make<float>(parameter.shape());
-  const std::lock_guard<std::mutex> lock(detail::PackedWeights::mutex());
-  detail::unpack(ctx, parameter, plain.view().data);
-  return plain;
+// The value in its plain layout, whatever became of it: as it is, widened or unpacked.
+inline HeldWeights plain_weights(Context<Cpu>& ctx, const Parameter<Cpu>& parameter) {
+  if (parameter.narrow()) return HeldWeights(detail::widened(ctx, parameter));
+  std::shared_ptr<const detail::PackedLayouts::Copy> copy;
+  {
+    auto& shared = parameter.shared();
+    const std::lock_guard<std::mutex> lock(shared.mutex);
+    if (shared.plain) return {shared.plain, shared.plain->data()};
+    copy = detail::PackedLayouts::of(parameter).exact(parameter.version());
+  }
+  return detail::unpacked(ctx, parameter, copy.get());
 }
 
 // turned: for the convolution that the gradient of the input is.
-inline const float* packed_panels(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, Value<float, Cpu>& holder,
-                                  bool turned = false) {
+inline HeldWeights packed_panels(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, bool turned = false) {
   const conv::PanelLayout layout{parameter.shape(), kernels::table().columns, turned};
-  if (!parameter.has_plain() && parameter.narrow()) {
-    const auto wide = ops::plain_value(ctx, parameter);
-    holder = ctx.arena.make<float>({.c = layout.size()});
-    conv::pack_panels(ctx, layout, wide.view().data, holder.view().data);
-    return holder.view().data;
+  if (parameter.narrow()) {
+    const auto wide = detail::widened(ctx, parameter);
+    auto panels = make_value<float>(ctx, {.c = layout.size()});
+    conv::pack_panels(ctx, layout, wide.view().data, panels.view().data);
+    return HeldWeights(std::move(panels));
   }
-  const std::lock_guard<std::mutex> lock(detail::PackedWeights::mutex());
+  const std::lock_guard<std::mutex> lock(parameter.shared().mutex);
   return detail::packed(ctx, parameter, {.columns = layout.columns, .turned = turned}, layout.size(),
                         [&](const float* plain, float* to) { conv::pack_panels(ctx, layout, plain, to); });
 }
 
-inline const float* packed_for(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, onednn::Convolution& conv,
-                               Value<float, Cpu>& holder) {
+inline HeldWeights packed_for(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, onednn::Convolution& conv) {
   const auto floats = static_cast<std::int64_t>((conv.format_bytes() + sizeof(float) - 1) / sizeof(float));
-  if (!parameter.has_plain() && parameter.narrow()) {
-    auto wide = ops::plain_value(ctx, parameter);
-    if (conv.plain()) {
-      holder = std::move(wide);
-    } else {
-      holder = ctx.arena.make<float>({.c = floats});
-      conv.pack(ctx, wide.view().data, holder.view().data);
-    }
-    return holder.view().data;
+  if (parameter.narrow()) {
+    auto wide = detail::widened(ctx, parameter);
+    if (conv.plain()) return HeldWeights(std::move(wide));
+    auto packed = make_value<float>(ctx, {.c = floats});
+    conv.pack(ctx, wide.view().data, packed.view().data);
+    return HeldWeights(std::move(packed));
   }
-  const std::lock_guard<std::mutex> lock(detail::PackedWeights::mutex());
-  if (conv.plain() && parameter.has_plain()) {
-    detail::PackedWeights::of(parameter).plain_in_use = true;
-    return parameter.value().data;
+  auto& shared = parameter.shared();
+  const std::lock_guard<std::mutex> lock(shared.mutex);
+  if (conv.plain() && shared.plain) {
+    detail::PackedLayouts::of(parameter).plain_in_use = true;
+    return {shared.plain, shared.plain->data()};
   }
   return detail::packed(ctx, parameter, {.onednn = conv.format()}, floats,
                         [&](const float* plain, float* to) { conv.pack(ctx, plain, to); });

@@ -68,7 +68,7 @@ template <>
 D3AD_INLINE void max_pool3(Context<Cpu>& ctx, View<float, Cpu> out, View<std::int32_t, Cpu> argmax, In<float, Cpu> x) {
   check_max_pool3(out.shape, argmax.shape, argmax.data != nullptr, x.shape);
   const Shape s = x.shape, o = out.shape;
-  const auto keys = ctx.arena.make<std::int32_t>({.n = o.n * o.h, .c = 2 * s.c});
+  const auto keys = make_value<std::int32_t>(ctx, {.n = o.n * o.h, .c = 2 * s.c});
 #pragma omp parallel for num_threads(detail::threads_for(ctx, x.size() / detail::kBlock)) schedule(static)
   for (std::int64_t r = 0; r < o.n * o.h; ++r) {
     std::int32_t *const key = keys.view().data + r * 2 * s.c, *const place = key + s.c;

@@ -11,6 +11,8 @@
 // weights, and go to memory through bias, residual and the next normalisation's statistics. Threads share blocks and
 // panels; a number is summed in one order whatever they do.
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -92,14 +94,14 @@ class TiledConv {
     const std::int64_t chunk = std::clamp<std::int64_t>(parts(channel_blocks_ * together, threads), 1, 4);
     const std::int64_t chunks = flat_ ? 1 : parts(channel_blocks_, chunk);
     const std::int64_t region = region_h(block_h_) * region_w(block_w_) * kDepth;
-    const auto a = ctx.arena.make<float>({.n = together, .c = points_ * point_step});
-    const auto regions = ctx.arena.make<float>({.n = threads, .c = (flat_ ? 1 : chunk) * region});
+    const auto a = make_value<float>(ctx, {.n = together, .c = points_ * point_step});
+    const auto regions = make_value<float>(ctx, {.n = threads, .c = (flat_ ? 1 : chunk) * region});
     const std::int64_t at_once = std::min(kBlocksAtOnce, together);
     const auto results =
-        ctx.arena.make<float>({.n = threads, .c = at_once * points_ * (rows_ * table.columns + kDepth)});
-    const auto transformed = ctx.arena.make<float>({.n = algorithm_ == Algorithm::direct ? 0 : threads,
-                                                    .c = points_ * (kAtOnce * kDepth * table.columns + kDepth)});
-    const auto partial = ctx.arena.make<float>({.n = out.moments ? y_.n * across_ * down_ : 0, .c = 2 * y_.c});
+        make_value<float>(ctx, {.n = threads, .c = at_once * points_ * (rows_ * table.columns + kDepth)});
+    const auto transformed = make_value<float>(ctx, {.n = algorithm_ == Algorithm::direct ? 0 : threads,
+                                                     .c = points_ * (kAtOnce * kDepth * table.columns + kDepth)});
+    const auto partial = make_value<float>(ctx, {.n = out.moments ? y_.n * across_ * down_ : 0, .c = 2 * y_.c});
     float* const moments = out.moments ? partial.view().data : nullptr;
 #pragma omp parallel num_threads(threads)
     {

@@ -109,9 +109,8 @@ struct HeadBatches {
 template <class T>
 class ScoreMemory {
  public:
-  ScoreMemory(Context<CudaOf<T>>& ctx, std::int64_t elements)
-      : scores_(ctx.arena.template make<float>({.c = elements})) {
-    if constexpr (!std::is_same_v<T, float>) narrow_ = ctx.arena.template make<T>({.c = elements});
+  ScoreMemory(Context<CudaOf<T>>& ctx, std::int64_t elements) : scores_(make_value<float>(ctx, {.c = elements})) {
+    if constexpr (!std::is_same_v<T, float>) narrow_ = make_value<T>(ctx, {.c = elements});
   }
   float* scores() const { return scores_.view().data; }
   T* narrow() const {
@@ -163,7 +162,7 @@ void attention_backward(Context<Device>& ctx, View<Real<Device>, Device> dqkv, I
   // Keys' and values' gradients are added up over the rows' blocks: in float.
   const bool summed = !std::is_same_v<T, float> && heads.rows < positions;
   Value<float, Device> sums;
-  if (summed) sums = ctx.arena.template make<float>({.n = heads.batch, .h = positions, .c = 2 * d});
+  if (summed) sums = make_value<float>(ctx, {.n = heads.batch, .h = positions, .c = 2 * d});
 
   heads.for_each([&](std::int64_t offset, std::int64_t count) {
     const T *const q = qkv.data + offset, *const k = q + d, *const v = k + d, *const dy = dout.data + offset / 3;

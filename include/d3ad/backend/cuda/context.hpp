@@ -1,5 +1,5 @@
 #pragma once
-// Context<CudaOf<T>>: stream, memory and plan cache of an NVIDIA GPU.
+// Context<CudaOf<T>>: stream and memory of an NVIDIA GPU, and what its ops make once and keep.
 //
 //   Context<Cuda> ctx;                     the first GPU, float throughout
 //   Context<Cuda> ctx({.tf32 = true});     products of float on tensor cores, with operands rounded to 10 bits
@@ -13,16 +13,15 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 
 #include "d3ad/backend/cuda/check.hpp"
 #include "d3ad/backend/cuda/memory.hpp"
 #include "d3ad/backend/cuda/stream.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
+#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -36,7 +35,7 @@ inline int device_count() {
   return count;
 }
 
-// A context beside another one: of its stream and plans, with memory of its own.
+// A context beside another one: of its stream and what is kept, with memory of its own.
 struct Beside {};
 inline constexpr Beside kBeside;
 
@@ -63,12 +62,11 @@ class ContextBase {
   // Waits until all that was launched is done: for measuring, and before memory is looked at from outside.
   void synchronize() const { shared_->stream.synchronize(); }
 
-  // What an op wants to make once and keep (library plans and handles, tables), by a key of shapes and options.
-  template <class Plan, class Make>
-  Plan& plan(const std::string& key, Make&& make) {
-    auto& slot = shared_->plans[key];
-    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
-    return *static_cast<Plan*>(slot.get());
+  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
+  // made by a function at the first call.
+  template <class T, class... Make>
+  T& kept(Make&&... make) {
+    return shared_->slots.get<T>(std::forward<Make>(make)...);
   }
 
  private:
@@ -82,7 +80,7 @@ class ContextBase {
 
   struct Shared {
     Stream stream{Stream::Kind::with_default};
-    std::unordered_map<std::string, std::shared_ptr<void>> plans;
+    TypedSlots slots;
   };
 
   Options options_;

@@ -22,9 +22,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -135,6 +133,13 @@ class MatmulPreference {
 
 namespace detail {
 
+// What a plan is made for.
+struct MatmulKey {
+  std::int64_t type, out_type, rows, columns, depth, a_transposed, b_transposed, a_stride, b_stride, out_stride, batch,
+      a_step, b_step, out_step, bias, a_alignment, b_alignment, out_alignment;
+  bool operator==(const MatmulKey&) const = default;
+};
+
 // One product, ready to be run: descriptors, and the algorithm that the heuristic names.
 struct MatmulPlan {
   static constexpr std::uint64_t kMostWorkspace = 32u << 20;
@@ -192,17 +197,26 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
   check_product(p);
   const std::uint32_t a_alignment = alignment(a), b_alignment = alignment(b);
   const std::uint32_t out_alignment = alignment(out);
-  char key[384];
-  std::snprintf(key, sizeof key,
-                "matmul %d %d m%lld n%lld k%lld %d%d a%lld b%lld o%lld x%lld a%lld b%lld o%lld e%d %u %u %u",
-                static_cast<int>(cuda_type<T>()), static_cast<int>(cuda_type<Out>()), static_cast<long long>(p.rows),
-                static_cast<long long>(p.columns), static_cast<long long>(p.depth), p.a_transposed ? 1 : 0,
-                p.b_transposed ? 1 : 0, static_cast<long long>(p.a_stride), static_cast<long long>(p.b_stride),
-                static_cast<long long>(p.out_stride), static_cast<long long>(p.batch), static_cast<long long>(p.a_step),
-                static_cast<long long>(p.b_step), static_cast<long long>(p.out_step), bias ? 1 : 0, a_alignment,
-                b_alignment, out_alignment);
-  auto& plan = ctx.template plan<detail::MatmulPlan>(key, [&] {
-    auto& handle = ctx.template plan<CublasHandle>("cublasLt", [] { return CublasHandle(); });
+  const detail::MatmulKey key{.type = cuda_type<T>(),
+                              .out_type = cuda_type<Out>(),
+                              .rows = p.rows,
+                              .columns = p.columns,
+                              .depth = p.depth,
+                              .a_transposed = p.a_transposed,
+                              .b_transposed = p.b_transposed,
+                              .a_stride = p.a_stride,
+                              .b_stride = p.b_stride,
+                              .out_stride = p.out_stride,
+                              .batch = p.batch,
+                              .a_step = p.a_step,
+                              .b_step = p.b_step,
+                              .out_step = p.out_step,
+                              .bias = bias != nullptr,
+                              .a_alignment = a_alignment,
+                              .b_alignment = b_alignment,
+                              .out_alignment = out_alignment};
+  auto& plan = ctx.template kept<PlanCache<detail::MatmulPlan, detail::MatmulKey>>().get(key, [&] {
+    auto& handle = ctx.template kept<CublasHandle>();
     return detail::MatmulPlan(handle, p, cuda_type<T>(), cuda_type<Out>(), std::is_same_v<T, float> && ctx.tf32(),
                               bias != nullptr, a_alignment, b_alignment, out_alignment);
   });
@@ -211,7 +225,7 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
     const void* values = bias;
     if (!std::is_same_v<Out, float> || alignment(bias) < 16) {
       const Shape shape{.c = p.columns};
-      copy = ctx.arena.template make<Out>(shape);
+      copy = make_value<Out>(ctx, shape);
       values = copy.view().data;
       if constexpr (std::is_same_v<Out, float>)
         D3AD_CUDA_CHECK(cudaMemcpyAsync(copy.view().data, bias, static_cast<std::size_t>(p.columns) * sizeof(float),

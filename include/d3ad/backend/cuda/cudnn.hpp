@@ -19,7 +19,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -221,6 +220,18 @@ inline bool suits(const std::vector<cudnnBackendNumericalNote_t>& notes, bool is
   return !exact || !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 }
 
+// What plans are made for.
+struct ConvKey {
+  std::int64_t pass, type;
+  Shape x, w;
+  std::int64_t stride, pad, pad_end, x_alignment, w_alignment, y_alignment;
+  bool operator==(const ConvKey&) const = default;
+};
+struct AttentionKey {
+  std::int64_t type, images, heads, positions, width, out_alignment, q_alignment, k_alignment, v_alignment;
+  bool operator==(const AttentionKey&) const = default;
+};
+
 // Operations, ready to be run; empty where the library has no engine for them.
 struct CudnnPlan {
   std::optional<CudnnHandle> handle;      // outlives the plan
@@ -287,18 +298,22 @@ void run_plan(Context<CudaOf<T>>& ctx, const CudnnPlan& plan, const std::vector<
 
 template <class T>
 const CudnnHandle& cudnn_handle(Context<CudaOf<T>>& ctx) {
-  return ctx.template plan<CudnnHandle>("cudnn", [&] { return CudnnHandle(ctx.stream()); });
+  return ctx.template kept<CudnnHandle>([&] { return CudnnHandle(ctx.stream()); });
 }
 
 template <class T>
 void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, const ConvPlaces& at) {
-  char key[192];
-  std::snprintf(key, sizeof key, "convolution %d %d n%lld h%lld w%lld c%lld o%lld k%d s%d p%d e%d a%u %u %u",
-                static_cast<int>(pass), static_cast<int>(cudnn_type<T>()), static_cast<long long>(c.x.n),
-                static_cast<long long>(c.x.h), static_cast<long long>(c.x.w), static_cast<long long>(c.x.c),
-                static_cast<long long>(c.w.n), static_cast<int>(c.config.kernel), c.config.stride, c.config.pad,
-                c.config.end(), alignment(at.x), alignment(at.w), alignment(at.y));
-  const auto& plan = ctx.template plan<CudnnPlan>(key, [&] {
+  const ConvKey key{.pass = static_cast<std::int64_t>(pass),
+                    .type = cudnn_type<T>(),
+                    .x = c.x,
+                    .w = c.w,
+                    .stride = c.config.stride,
+                    .pad = c.config.pad,
+                    .pad_end = c.config.end(),
+                    .x_alignment = alignment(at.x),
+                    .w_alignment = alignment(at.w),
+                    .y_alignment = alignment(at.y)};
+  const auto& plan = ctx.template kept<PlanCache<CudnnPlan, ConvKey>>().get(key, [&] {
     auto operation = conv_operation(pass, c, cudnn_type<T>(), at);
     if (!operation) return CudnnPlan();
     std::vector<BackendDescriptor> operations;
@@ -462,12 +477,16 @@ bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, c
     return false;  // tensor cores' products alone
   } else {
     const T *const k = qkv + a.width, *const v = k + a.width;
-    char key[160];
-    std::snprintf(key, sizeof key, "attention %d n%lld h%lld s%lld d%lld a%u %u %u %u",
-                  static_cast<int>(detail::cudnn_type<T>()), static_cast<long long>(a.images),
-                  static_cast<long long>(a.heads), static_cast<long long>(a.positions), static_cast<long long>(a.width),
-                  alignment(out), alignment(qkv), alignment(k), alignment(v));
-    const auto& plan = ctx.template plan<detail::CudnnPlan>(key, [&] {
+    const detail::AttentionKey key{.type = detail::cudnn_type<T>(),
+                                   .images = a.images,
+                                   .heads = a.heads,
+                                   .positions = a.positions,
+                                   .width = a.width,
+                                   .out_alignment = alignment(out),
+                                   .q_alignment = alignment(qkv),
+                                   .k_alignment = alignment(k),
+                                   .v_alignment = alignment(v)};
+    const auto& plan = ctx.template kept<PlanCache<detail::CudnnPlan, detail::AttentionKey>>().get(key, [&] {
       const auto operations = detail::attention_operations(a, detail::cudnn_type<T>(), out, qkv, k, v);
       return operations ? detail::find_plan(detail::cudnn_handle(ctx), *operations, false, false) : detail::CudnnPlan();
     });

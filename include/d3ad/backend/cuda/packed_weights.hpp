@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <type_traits>
+#include <utility>
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/core/parameter.hpp"
@@ -24,19 +25,11 @@ namespace d3ad {
 namespace cuda::detail {
 
 template <class T>
-struct PackedWeights {
+struct PackedWeights final : PackedCopies<CudaOf<T>> {
   Tensor<T, CudaOf<T>> data;
   std::uint64_t version = 0;  // of the parameter's value it holds; parameters count from 1
 
-  static PackedWeights& of(const Parameter<CudaOf<T>>& parameter) {
-    auto& slot = parameter.packed();
-    if (!slot.data) slot.data = std::make_shared<PackedWeights>();
-    return *static_cast<PackedWeights*>(slot.data.get());
-  }
-  static std::mutex& mutex() {
-    static std::mutex packing;
-    return packing;
-  }
+  bool unpack(std::uint64_t, View<float, CudaOf<T>>) const override { return false; }  // it is rounded
 };
 
 }  // namespace cuda::detail
@@ -48,7 +41,7 @@ Value<T, CudaOf<T>> weights_of(Context<CudaOf<T>>& ctx, const Parameter<CudaOf<T
     if constexpr (std::is_same_v<T, bfloat16>) {
       return Weights::borrow(parameter.narrow_value());
     } else {
-      auto converted = ctx.arena.template make<T>(parameter.shape());
+      auto converted = make_value<T>(ctx, parameter.shape());
       ops::convert(ctx, converted.view(), parameter.narrow_value());
       return converted;
     }
@@ -57,18 +50,19 @@ Value<T, CudaOf<T>> weights_of(Context<CudaOf<T>>& ctx, const Parameter<CudaOf<T
     return Weights::borrow(parameter.value());
   } else {
     using Packed = cuda::detail::PackedWeights<T>;
-    const std::lock_guard<std::mutex> lock(Packed::mutex());
-    auto& packed = Packed::of(parameter);
+    auto& shared = parameter.shared();
+    const std::lock_guard<std::mutex> lock(shared.mutex);
+    if (!shared.packed) shared.packed = std::make_unique<Packed>();
+    auto& packed = static_cast<Packed&>(*shared.packed);
     if (packed.version != parameter.version()) {
-      const auto value = parameter.value();
       const bool first = packed.data.empty();
       if (first) packed.data = Tensor<T, CudaOf<T>>(parameter.shape());
-      ops::convert(ctx, packed.data.view(), value);
+      ops::convert(ctx, packed.data.view(), std::as_const(*shared.plain).view());
       // Others read it on streams of their own. Later copies are made by whoever changes the value, alone.
       if (first) ctx.synchronize();
-      packed.version = parameter.packed().version = parameter.version();
+      packed.version = parameter.version();
     }
-    if (parameter.frozen() && parameter.has_plain()) parameter.drop_plain();
+    if (parameter.frozen() && !shared.kept) shared.plain.reset();
     return Weights::borrow(packed.data.view());
   }
 }

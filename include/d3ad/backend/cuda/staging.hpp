@@ -46,8 +46,8 @@ class StagingPlace<CudaOf<T>> {
   }
 
   void reserve(Context<Device>& ctx, std::int64_t inputs, std::int64_t results) {
-    streams_ = ctx.template plan<std::shared_ptr<cuda::CopyStreams>>(
-        "copy streams", [] { return std::make_shared<cuda::CopyStreams>(); });
+    streams_ =
+        ctx.template kept<std::shared_ptr<cuda::CopyStreams>>([] { return std::make_shared<cuda::CopyStreams>(); });
     input_bytes_ = static_cast<std::size_t>(inputs) * sizeof(float);
     result_bytes_ = static_cast<std::size_t>(results) * sizeof(float);
     if (inputs <= inputs_.size() && results <= results_.size()) return;

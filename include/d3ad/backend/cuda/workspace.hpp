@@ -26,7 +26,7 @@ class Workspace {
   Workspace(Context<CudaOf<T>>& ctx, std::size_t bytes) {
     if (bytes == 0) return;
     std::size_t space = bytes + kAlignment;
-    memory_ = ctx.arena.template make<std::byte>({.c = static_cast<std::int64_t>(space)});
+    memory_ = make_value<std::byte>(ctx, {.c = static_cast<std::int64_t>(space)});
     data_ = memory_.view().data;
     std::align(kAlignment, bytes, data_, space);
   }

@@ -30,7 +30,7 @@ D3AD_INLINE void gaussian_blur(Context<Reference>& ctx, View<double, Reference> 
   const auto weight = [&](int d) { return radius ? std::exp(-0.5 * d * d / (double{sigma} * double{sigma})) : 1.0; };
   double sum = 0;
   for (int d = -radius; d <= radius; ++d) sum += weight(d);
-  const auto blurred = ctx.arena.make<double>(s);
+  const auto blurred = make_value<double>(ctx, s);
   detail::for_each_element(s, [&](std::int64_t n, std::int64_t y, std::int64_t u, std::int64_t c, std::int64_t i) {
     double total = 0;
     for (int a = -radius; a <= radius; ++a)

@@ -8,15 +8,13 @@
 // float, the rounding of a deep network decides on which side of a ReLU's zero the nearest activations fall, and a
 // gradient moves by more than its tolerance with each that falls otherwise. Slow: for small networks and verification.
 
-#include <omp.h>
-
-#include <memory>
-#include <string>
-#include <unordered_map>
+#include <utility>
 
 #include "d3ad/backend/reference/memory.hpp"
-#include "d3ad/core/arena.hpp"
 #include "d3ad/core/context.hpp"
+#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/processors.hpp"
+#include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
@@ -29,7 +27,7 @@ class Context<Reference> {
   };
 
   Context() : Context(Options{}) {}
-  explicit Context(Options options) : threads_(options.threads > 0 ? options.threads : omp_get_num_procs()) {
+  explicit Context(Options options) : threads_(options.threads > 0 ? options.threads : processors()) {
     D3AD_CHECK(options.threads >= 0 && options.threads <= 1024, "threads: ", options.threads,
                " is not between 0 (all cores) and 1024");
   }
@@ -38,19 +36,18 @@ class Context<Reference> {
 
   int threads() const { return threads_; }
 
-  // What is made once and kept, by a key.
-  template <class Plan, class Make>
-  Plan& plan(const std::string& key, Make&& make) {
-    auto& slot = plans_[key];
-    if (!slot) slot = std::shared_ptr<void>(std::make_shared<Plan>(make()));
-    return *static_cast<Plan*>(slot.get());
+  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
+  // made by a function at the first call.
+  template <class T, class... Make>
+  T& kept(Make&&... make) {
+    return slots_.get<T>(std::forward<Make>(make)...);
   }
 
   Arena<Reference> arena;
 
  private:
   int threads_;
-  std::unordered_map<std::string, std::shared_ptr<void>> plans_;
+  TypedSlots slots_;
 };
 
 }  // namespace d3ad

@@ -36,7 +36,7 @@ D3AD_INLINE void conv_block(Context<Reference>& ctx, const ConvBlockOutput<Refer
   using V = Value<double, Reference>;
   const auto resample = [&](V x, Resample how) {
     if (how == Resample::none) return x;
-    auto to = ctx.arena.make<double>(resampled(x.shape(), how));
+    auto to = make_value<double>(ctx, resampled(x.shape(), how));
     how == Resample::up ? upsample_nearest2(ctx, to.view(), x.view()) : avg_pool2(ctx, to.view(), x.view());
     return to;
   };
@@ -45,11 +45,11 @@ D3AD_INLINE void conv_block(Context<Reference>& ctx, const ConvBlockOutput<Refer
   if (in.more.data) {
     Shape both = in.x.shape;
     both.c += in.more.shape.c;
-    h = ctx.arena.make<double>(both);
+    h = make_value<double>(ctx, both);
     concat(ctx, h.view(), in.x, in.more);
   }
   if (in.norm_scale.data) {
-    auto normal = ctx.arena.make<double>(h.shape());
+    auto normal = make_value<double>(ctx, h.shape());
     group_norm(ctx, normal.view(), {}, h.view(), in.norm_scale, in.norm_shift, in.norm);
     h = normal;
   }

@@ -69,7 +69,7 @@ struct Method {
     if (settings.denoising.sample_posterior) {
       const Shape s = x.shape();
       const Shape latent{s.n, s.h / vae.reduction(), s.w / vae.reduction(), vae.latent_channels()};
-      noise = ctx.arena.template make<float>(latent);
+      noise = make_value<float>(ctx, latent);
       ops::normal(ctx, noise.view(), Rng(settings.seed, Rng::stream("posterior")),
                   first * static_cast<std::uint64_t>(latent.size() / latent.n));
     }
@@ -90,8 +90,7 @@ struct Method {
   V reconstruct(Context<Device>& ctx, const V& z0, const ConditioningSeen<Device>& seen, std::uint64_t first) const {
     const auto options = denoise_options(first, false);
     return loop ? (*loop)(ctx, model(), z0, seen.T_hats, seen.bin, schedule, options)
-                : diffusion::reconstruct(ctx, model(), z0, diffusion::chosen(ctx, seen.T_hats, seen.bin), schedule,
-                                         options);
+                : diffusion::reconstruct(ctx, model(), z0, diffusion::chosen(seen.T_hats, seen.bin), schedule, options);
   }
 
   diffusion::DenoiseOptions denoise_options(std::uint64_t first, bool drop_direction = false) const {
@@ -141,7 +140,7 @@ struct Method {
   using Features = typename ResNet<Device>::template Features<Context<Device>>;
 
   Features features(Context<Device>& ctx, V x) const {
-    return extractor.features(ctx, fn::imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
+    return extractor.features(ctx, imagenet_input(ctx, fn::to_real(ctx, std::move(x))));
   }
   auto model() const {
     return [this](Context<Device>& c, V x, View<const std::int32_t, Device> t) {
@@ -150,7 +149,7 @@ struct Method {
   }
   V pooled(Context<Device>& ctx, const Features& features) const {
     const auto& f = features[static_cast<std::size_t>(settings.conditioning.layer - 1)];
-    auto out = ctx.arena.template make<Real<Device>>({f.shape().n, 16, 16, f.shape().c});
+    auto out = make_value<Real<Device>>(ctx, {f.shape().n, 16, 16, f.shape().c});
     ops::adaptive_avg_pool(ctx, out.view(), f.view());
     return fn::to_weight(ctx, std::move(out));
   }

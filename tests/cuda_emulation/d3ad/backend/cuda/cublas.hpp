@@ -56,7 +56,7 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
     values = bias;
   } else if (bias) {
     const Shape shape{.c = p.columns};
-    rounded = ctx.arena.template make<Out>(shape);
+    rounded = make_value<Out>(ctx, shape);
     ops::convert(ctx, rounded.view(), View<const float, CudaOf<T>>(bias, shape));
     values = rounded.view().data;
   }
