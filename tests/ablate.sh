@@ -20,13 +20,13 @@ ablate=(ablate "${of[@]}" --quiet --out)
 runs 0 "${ablate[@]}" swept --grid eta2=0,4 --grid lambda=0.5:1:0.25
 counts "$(wc -l <swept/ablation.csv)" 13 "lines of ablation.csv"
 counts "$(grep -c "^\*" out)" 3 "marked rows, and what the mark means"
-says "Paper's protocol"
+says "D3AD, paper's protocol"
 exists swept/ablation.svg
 runs 0 evaluate "${of[@]}" --eta2 4 --lambda 0.75 --out results --no-report --quiet
 for protocol in paper calibrated; do
   checks=$((checks + 1))
   row=$(grep "^board,4,0.75,$protocol," swept/ablation.csv | cut -d, -f5,9-)
-  metrics=$(grep "^board,all,$protocol," results/metrics.csv | cut -d, -f4-)
+  metrics=$(grep "^board,all,d3ad,$protocol," results/metrics.csv | cut -d, -f5-)
   [ -n "$row" ] && [ "$row" = "$metrics" ] || wrong "ablate has '$row' for $protocol, evaluate '$metrics'"
 done
 cp swept/ablation.csv whole.csv

@@ -150,8 +150,8 @@ refuses "precision" detect --model "$model" --precision double "$good/000.png"
 # ---- evaluate ----
 runs 0 evaluate --model "$model" --data "$data" --category board --out results --heat-maps --baselines --quiet
 counts "$(head -1 results/metrics.csv |
-  grep -c '^category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
-counts "$(grep -c '^board,\(all\|scratch\|stain\|part\|deformation\),\(paper\|calibrated\),' results/metrics.csv)" 10 "metrics"
+  grep -c '^category,defect,method,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
+counts "$(grep -c '^board,\(all\|scratch\|stain\|part\|deformation\),d3ad,\(paper\|calibrated\),' results/metrics.csv)" 10 "metrics"
 counts "$(grep -c '^mean,all,' results/metrics.csv)" 4 "means"
 counts "$(wc -l <results/scores.csv)" 25 "scores"
 counts "$(ls results/board/*/*.png | wc -l)" 24 "pictures"
@@ -159,7 +159,7 @@ counts "$(grep -o '<article' results/report.html | wc -l)" 24 "images in the rep
 counts "$(grep -c 'http' results/report.html)" 0 "addresses in the report"
 runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet
 [ ! -e plain/report.html ] || wrong "--no-report wrote a report"
-says "Paper's protocol"
+says "D3AD, paper's protocol"
 runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet --json
 python3 -c 'import json' 2>/dev/null && { python3 -m json.tool <out >tidy || wrong "evaluate --json is no JSON"; }
 counts "$(grep -c '"protocol": "calibrated"' out)" 6 "calibrated rows of JSON"

@@ -108,8 +108,8 @@ fits half_pictures/0.heat.png 76x45
 
 # ---- evaluate ----
 runs 0 evaluate --model model --data data --category wide --out results --heat-maps --quiet
-counts "$(grep -c '^wide,\(all\|dot\),\(paper\|calibrated\),' results/metrics.csv)" 4 "metrics"
-awk -F, '/^wide,all,/ { if (!($6 > 0.8)) bad = 1 } END { exit bad }' results/metrics.csv ||
+counts "$(grep -c '^wide,\(all\|dot\),d3ad,\(paper\|calibrated\),' results/metrics.csv)" 4 "metrics"
+awk -F, '/^wide,all,/ { if (!($7 > 0.8)) bad = 1 } END { exit bad }' results/metrics.csv ||
   wrong "a white square is not found: $(cat results/metrics.csv)"
 counts "$(wc -l <results/scores.csv)" 6 "scores"
 fits results/wide/dot/0.png 791x112
@@ -122,7 +122,7 @@ runs 0 ablate "${of[@]}" --grid lambda=0.5,0.85 --grid map_layers=2,2+3 --out sw
 for protocol in paper calibrated; do
   checks=$((checks + 1))
   row=$(grep "^wide,0.85,2+3,$protocol," swept/ablation.csv | cut -d, -f5,9-)
-  metrics=$(grep "^wide,all,$protocol," results/metrics.csv | cut -d, -f4-)
+  metrics=$(grep "^wide,all,d3ad,$protocol," results/metrics.csv | cut -d, -f5-)
   [ -n "$row" ] && [ "$row" = "$metrics" ] || wrong "ablate has '$row' for $protocol, evaluate '$metrics'"
 done
 runs 0 figure grid "${of[@]}" --out grid.png --quiet

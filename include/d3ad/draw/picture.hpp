@@ -38,12 +38,15 @@ Image overlay(const Image& photo, const std::vector<float>& map, float lo, float
 Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold);
 
 // What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3,
-// in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`.
+// in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`. An empty reconstruction has no panel.
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int width, int height, float brightest,
                                     float threshold);
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int size, float brightest, float threshold);
+
+// What stands under them.
+std::vector<std::string> panel_captions(bool reconstructed);
 
 // Panels of one height in a row, each under its label.
 Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels);
