@@ -14,7 +14,8 @@ cd "$work" || exit 1
 
 model=$example/model data=$example/data good=$example/data/board/test/good bad=$example/data/board/test/part
 vae=$repository/networks/vae.safetensors extractor=$repository/networks/resnet34.safetensors
-small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --quiet)
+quick=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2)
+small=("${quick[@]}" --quiet)
 
 # ---- help ----
 runs 0 --help
@@ -172,23 +173,29 @@ refuses "is not there" evaluate --model "$model" --data nowhere --out results --
 # ---- train: stopped by Ctrl-C, killed, resumed; the same in the end ----
 train=(train --data "$data" --category board "${small[@]}" --threads 1)
 runs 0 "${train[@]}" --model whole --iterations 40
-"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
-pid=$!
-for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
-kill -INT $pid 2>/dev/null
-wait $pid
-code=$?
-[ $code -eq 130 ] || [ $code -eq 0 ] || wrong "Ctrl-C ended training with $code"
-[ $code -eq 0 ] || refuses "not finished" detect --model stopped --quiet "$good/000.png"
-"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
-pid=$!
-sleep 0.5
-kill -KILL $pid 2>/dev/null
-wait $pid 2>/dev/null
+stops INT 130 "[ -e stopped/work/checkpoint.safetensors ]" \
+  "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0
+says "stopped during 'train'; what was done is saved" err
+refuses "not finished" detect --model stopped --quiet "$good/000.png"
 touch stopped/.d3ad-1-0.tmp stopped/work/.d3ad-1-1.tmp # what a kill may leave
 runs 0 "${train[@]}" --model stopped --iterations 40
 cmp -s whole/unet.safetensors stopped/unet.safetensors || wrong "a stopped training ended in another network"
 counts "$(find . -name '*.tmp*' | wc -l)" 0 "temporary files that were left"
+# Killed as it begins, with the latents done, at the first checkpoint, half-way, and with the UNet done.
+for when in "[ -d killed/work ]" "[ -e killed/work/latents.safetensors ]" "[ -e killed/work/checkpoint.safetensors ]" \
+  '[ "$(cat killed/loss.csv 2>/dev/null | wc -l)" -gt 10 ]' "[ -e killed/unet.safetensors ]"; do
+  rm -rf killed
+  stops KILL 137 "$when" "${train[@]}" --model killed --iterations 40 --checkpoint-seconds 0
+  refuses "not finished" detect --model killed --quiet "$good/000.png"
+  encoded=$(ls killed/work/latents.safetensors 2>/dev/null) begun=$(ls killed/work/checkpoint.safetensors 2>/dev/null)
+  runs 0 train --data "$data" --category board "${quick[@]}" --threads 1 --model killed --iterations 40
+  [ -z "$encoded" ] || says "latents: taken from an earlier run" err
+  [ -z "$begun" ] || says "training: going on from step" err
+  for file in unet.safetensors dic.safetensors calibration.json; do
+    cmp -s "whole/$file" "killed/$file" || wrong "a training killed when '$when' ended in another $file"
+  done
+  counts "$(find killed -name '*.tmp*' | wc -l)" 0 "temporary files left after a kill when '$when'"
+done
 runs 0 calibrate --data "$data" --category board --model whole --T-max 120 --quiet
 grep -q '"T_max": 120' whole/config.json || wrong "calibrate did not keep T_max"
 runs 0 adapt --data "$data" --category board --model whole --gamma 1 --quiet

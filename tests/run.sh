@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # The tests, from a fresh clone: installs what is missing (Debian, Ubuntu) and builds what it tests.
 #
-#   tests/run.sh                 what every change has to pass: some twenty minutes on two cores
+#   tests/run.sh                 what every change has to pass: about 25 minutes on two cores
 #   tests/run.sh --everything    all there is: before a release, and before a large change is called done
 #   D3AD_JOBS=4 tests/run.sh
 #
 # Every change: format, g++ with warnings as errors, a test program a folder, operations on the CPU and on an emulated
-# GPU, the program on the reference files and from end to end, the installed package in a project of its own, header-only and compiled, clang for library and
-# program, ASan and UBSan for readers, core and operations.
-# Everything adds: the CUDA device on an emulated GPU, nvcc for all GPU architectures, what cuDNN has for each (cuda_plans/), the program on the emulated GPU and on
-# several processes, benchmarks, figures, awkward datasets, the report in a browser, every consumer, AArch64, every
-# header alone, all tests with clang and all under the sanitizers.
+# GPU, the program on the reference files and from end to end, the installed package in a project of its own, header-only
+# and compiled, clang for library and program, ASan and UBSan for readers, core and operations.
+# Everything adds: the CUDA device on an emulated GPU, nvcc for all GPU architectures, what cuDNN has for each
+# (cuda_plans/), the program on the emulated GPU and on several processes, benchmarks, figures, awkward datasets, the
+# report in a browser, every consumer, AArch64, every header alone, all tests with clang and all under the sanitizers.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -63,11 +63,8 @@ runs 0 "${train[@]}" --model model --tile 64 --iterations 40
 says "latents: taken from an earlier run" err
 cmp -s model/unet.safetensors unet.safetensors || wrong "a training of tiles that was done already changed the UNet"
 refuses "with other images or settings" "${train[@]}" --model model --tile 64 --tile-overlap 0.5 --iterations 40 --quiet
-"$program" "${train[@]}" --model stopped --tile 64 --iterations 40 --checkpoint-seconds 0 --quiet 2>err &
-pid=$!
-for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
-kill -INT $pid 2>/dev/null
-wait $pid
+stops INT 130 "[ -e stopped/work/checkpoint.safetensors ]" \
+  "${train[@]}" --model stopped --tile 64 --iterations 40 --checkpoint-seconds 0 --quiet
 runs 0 "${train[@]}" --model stopped --tile 64 --iterations 40 --quiet
 for file in unet extractor dic; do
   cmp -s model/$file.safetensors stopped/$file.safetensors || wrong "a stopped training of tiles has another $file"

@@ -52,21 +52,22 @@ struct Maps {
 TEST_CASE("latent, feature and mixed maps and scores are the reference's") {
   Maps m;
   const auto latent = m.latent(), feature = m.feature({"2", "3"});
-  const auto c1 = test::compare(latent.view(), m.want_latent.view(), 1e-5);
+  const auto c1 = test::compare(latent.view(), m.want_latent.view(), test::kTolerances.no_layers);
   CHECK_MESSAGE(c1.close, c1);
-  const auto c2 = test::compare(feature.view(), m.want_feature.view(), 1e-5);
+  const auto c2 = test::compare(feature.view(), m.want_feature.view(), test::kTolerances.no_layers);
   CHECK_MESSAGE(c2.close, c2);
 
   // Ranges over the whole set of four images.
   const auto ranges = anomaly::ranges_of(anomaly::to_host(std::vector{latent, feature}));
   const auto map = anomaly::combine(m.ctx, latent, feature, ranges, m.lambda, m.sigma);
-  const auto c3 = test::compare(map.view(), m.want.view(), 1e-5);
+  const auto c3 = test::compare(map.view(), m.want.view(), test::kTolerances.no_layers);
   CHECK_MESSAGE(c3.close, c3);
 
   const auto score = anomaly::scores(m.ctx, map);
   const auto want = golden().file.floats("score");
   REQUIRE(score.size() == want.size());
-  for (std::size_t i = 0; i < want.size(); ++i) CHECK(score[i] == doctest::Approx(want[i]).epsilon(1e-5));
+  for (std::size_t i = 0; i < want.size(); ++i)
+    CHECK(score[i] == doctest::Approx(want[i]).epsilon(test::kTolerances.no_layers));
 }
 
 TEST_CASE("other layers, ranges, lambda or sigma would be noticed") {
