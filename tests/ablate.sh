@@ -20,7 +20,7 @@ ablate=(ablate "${of[@]}" --quiet --out)
 runs 0 "${ablate[@]}" swept --grid eta2=0,4 --grid lambda=0.5:1:0.25
 counts "$(wc -l <swept/ablation.csv)" 13 "lines of ablation.csv"
 counts "$(grep -c "^\*" out)" 3 "marked rows, and what the mark means"
-says "D3AD, paper's protocol"
+says "Paper's protocol"
 exists swept/ablation.svg
 runs 0 evaluate "${of[@]}" --eta2 4 --lambda 0.75 --out results --no-report --quiet
 for protocol in paper calibrated; do
