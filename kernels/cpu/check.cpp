@@ -1,0 +1,3 @@
+// Sentences of errors (core/check.hpp).
+
+#include "d3ad/core/check-inl.hpp"
