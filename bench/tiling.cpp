@@ -22,7 +22,7 @@ using namespace d3ad;
 
 namespace {
 
-struct Judged {
+struct ScoredImage {
   int width = 0, height = 0;  // of the image
   std::vector<std::uint8_t> mask;
   std::int64_t faulty_pixels = 0;
@@ -47,12 +47,12 @@ void judge(Context<Cpu>& ctx, const std::string& model, const Dataset& dataset, 
   std::vector<std::filesystem::path> paths;
   for (const auto& s : dataset.test) paths.push_back(s.image);
   ImageLoader loader(paths, detector.tiling());
-  std::vector<Judged> all;
+  std::vector<ScoredImage> all;
   double seconds = 0;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     auto item = loader.next();
     D3AD_CHECK(item.error.empty(), item.error);
-    Judged j{.width = item.width, .height = item.height, .mask = {}, .raw = {}};
+    ScoredImage j{.width = item.width, .height = item.height, .mask = {}, .raw = {}};
     const Sample& sample = dataset.test[i];
     j.anomalous = sample.anomalous();
     if (sample.mask) j.mask = to_mask(sample_mask(sample), j.width, j.height);

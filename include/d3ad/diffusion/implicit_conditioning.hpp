@@ -123,10 +123,10 @@ class ConditioningOn {
  public:
   ConditioningOn(const ImplicitConditioning& good)  // NOLINT: implicit on purpose, it stands for it
       : good_(good),
-        there_(std::make_shared<const There>(
-            There{Resident<float, Device>(good.state().features.view()),
-                  Resident<float, Device>(View<const float, Cpu>(
-                      good.state().edges.data(), {.c = static_cast<std::int64_t>(good.state().edges.size())}))})) {}
+        data_(std::make_shared<const DeviceData>(DeviceData{
+            Resident<float, Device>(good.state().features.view()),
+            Resident<float, Device>(View<const float, Cpu>(
+                good.state().edges.data(), {.c = static_cast<std::int64_t>(good.state().edges.size())}))})) {}
 
   const ImplicitConditioning& host() const { return good_; }
 
@@ -135,9 +135,9 @@ class ConditioningOn {
     const std::int64_t n = features.shape().n, length = features.shape().size() / n;
     good_.check_length(length);
     auto between = make_value<float>(ctx, {.n = n, .c = good_.images()});
-    ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), there_->features.view());
+    ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), data_->features.view());
     ConditioningSeen<Device> seen{make_value<float>(ctx, {.n = n}), make_value<std::int32_t>(ctx, {.n = n}), {}};
-    ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), there_->edges.view(),
+    ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), data_->edges.view(),
                       {.k = good_.state().k, .left_out = good_.left_out()});
     for (int bin = 0; bin <= good_.bins(); ++bin) seen.T_hats.push_back(good_.T_hat(bin));
     return seen;
@@ -150,11 +150,11 @@ class ConditioningOn {
   }
 
  private:
-  struct There {
+  struct DeviceData {  // what the device reads in every query
     Resident<float, Device> features, edges;
   };
   ImplicitConditioning good_;
-  std::shared_ptr<const There> there_;
+  std::shared_ptr<const DeviceData> data_;
 };
 
 }  // namespace d3ad

@@ -5,8 +5,8 @@
 //   draw::line_chart(d, draw::inside(d), {{"I-AUROC", x, y}}, {.title = "Noise", .x = {.label = "ω"}});
 //   draw::bar_chart(d, area, {{"good", {3, 5}}}, {"1", "2"}, {.title = "T̂", .y = {.label = "images"}});
 //
-// The area is that of the axes. Titles, numbers, labels and the legend stand around it, within kAround units. A page may
-// give its own colours to the classes s0, s1, ... of the series, grid, ink, soft and mark.
+// The area is that of the axes. Titles, numbers, labels and the legend are outside of it, within kChartMargins. A page
+// may give its own colours to the classes s0, s1, ... of the series, grid, ink, soft and mark.
 
 #include <algorithm>
 #include <charconv>
@@ -28,15 +28,16 @@ namespace d3ad::draw {
 struct Area {
   double x, y, w, h;
 };
-struct Around {
+// What a chart needs on each side of its area, in units of the drawing.
+struct ChartMargins {
   double left = 56, right = 16, top = 46, bottom = 54;
 };
-inline constexpr Around kAround;
+inline constexpr ChartMargins kChartMargins;
 
 // The area of a chart that fills a drawing.
 inline Area inside(const Drawing& d) {
-  return {kAround.left, kAround.top, d.width() - kAround.left - kAround.right,
-          d.height() - kAround.top - kAround.bottom};
+  return {kChartMargins.left, kChartMargins.top, d.width() - kChartMargins.left - kChartMargins.right,
+          d.height() - kChartMargins.top - kChartMargins.bottom};
 }
 
 struct Series {

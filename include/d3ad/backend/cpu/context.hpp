@@ -8,7 +8,7 @@
 
 #include "d3ad/backend/cpu/memory.hpp"
 #include "d3ad/core/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 #include "d3ad/core/processors.hpp"
 #include "d3ad/core/value.hpp"
 
@@ -32,8 +32,8 @@ class Context<Cpu> {
 
   int threads() const { return threads_; }
 
-  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
-  // made by a function at the first call.
+  // The context's one object of type T, which an op makes once and keeps (core/keyed_cache.hpp). It is
+  // default-constructed, or made by a function at the first call.
   template <class T, class... Make>
   T& kept(Make&&... make) {
     return slots_.get<T>(std::forward<Make>(make)...);

@@ -1,7 +1,7 @@
 #pragma once
 // Which way each convolution is computed: by a cost model of its shapes, as a file says, or as was measured.
 //
-//   conv::Plan& plan = conv::plan_of(ctx);                     a context's own
+//   conv::AlgorithmPlan& plan = conv::plan_of(ctx);            a context's own
 //   plan.run({.x = x.shape, .w = w.shape(), .pad = 1, .pad_end = 1}, [&](conv::Algorithm a) { ... });
 //   plan.load("conv.plan");                                    a file's choices come before the model's
 //   plan.save("conv.plan");                                    what was chosen so far
@@ -32,7 +32,7 @@
 #include "d3ad/backend/cpu/onednn.hpp"
 #include "d3ad/backend/cpu/tiled_conv.hpp"
 #include "d3ad/core/file.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 
 namespace d3ad::conv {
 
@@ -93,7 +93,7 @@ inline double cost(const Layer& l, Algorithm algorithm) {
   return products + weights + units * points * (c + columns) / lanes * 2.5;
 }
 
-class Plan {
+class AlgorithmPlan {
  public:
   Algorithm algorithm(const Layer& layer) {
     const auto known = chosen_.find(layer);
@@ -251,6 +251,6 @@ class Plan {
   Observer observer_;
 };
 
-inline Plan& plan_of(Context<Cpu>& ctx) { return ctx.kept<Plan>(); }
+inline AlgorithmPlan& plan_of(Context<Cpu>& ctx) { return ctx.kept<AlgorithmPlan>(); }
 
 }  // namespace d3ad::conv

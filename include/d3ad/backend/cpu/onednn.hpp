@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 
 namespace d3ad::onednn {
 
@@ -268,7 +268,7 @@ inline Convolution& convolution_of(Context<Cpu>& ctx, Pass pass, const Geometry&
     bool operator==(const Key&) const = default;
   };
   const Key key{g.x, g.w, g.y, static_cast<std::int64_t>(pass), g.stride, g.pad, g.pad_end, g.bias, g.bfloat16};
-  return ctx.kept<PlanCache<Convolution, Key>>().get(key, [&] { return Convolution(ctx, pass, g); });
+  return ctx.kept<KeyedCache<Convolution, Key>>().get(key, [&] { return Convolution(ctx, pass, g); });
 }
 
 // Weights in some convolution's format back to w {n = out, h = k, w = k, c = in}.

@@ -20,7 +20,7 @@
 #include "d3ad/backend/cuda/memory.hpp"
 #include "d3ad/backend/cuda/stream.hpp"
 #include "d3ad/core/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 #include "d3ad/core/value.hpp"
 
 namespace d3ad {
@@ -35,9 +35,9 @@ inline int device_count() {
   return count;
 }
 
-// A context beside another one: of its stream and what is kept, with memory of its own.
-struct Beside {};
-inline constexpr Beside kBeside;
+// Constructs a context that shares the stream and the kept objects of another one, with memory of its own.
+struct ShareStream {};
+inline constexpr ShareStream kShareStream;
 
 // What contexts of all types have.
 class ContextBase {
@@ -49,7 +49,7 @@ class ContextBase {
   };
 
   explicit ContextBase(Options options) : options_(checked(options)), shared_(std::make_shared<Shared>()) {}
-  ContextBase(const ContextBase& other, Beside) : options_(other.options_), shared_(other.shared_) {}
+  ContextBase(const ContextBase& other, ShareStream) : options_(other.options_), shared_(other.shared_) {}
   ContextBase(const ContextBase&) = delete;
   ContextBase& operator=(const ContextBase&) = delete;
 
@@ -62,8 +62,8 @@ class ContextBase {
   // Waits until all that was launched is done: for measuring, and before memory is looked at from outside.
   void synchronize() const { shared_->stream.synchronize(); }
 
-  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
-  // made by a function at the first call.
+  // The context's one object of type T, which an op makes once and keeps (core/keyed_cache.hpp). It is
+  // default-constructed, or made by a function at the first call.
   template <class T, class... Make>
   T& kept(Make&&... make) {
     return shared_->slots.get<T>(std::forward<Make>(make)...);
@@ -99,7 +99,7 @@ class Context<CudaOf<T>> : public cuda::ContextBase {
 
   Context() : Context(Options{}) {}
   explicit Context(Options options) : ContextBase(options) {}
-  Context(const Context& other, cuda::Beside beside) : ContextBase(other, beside) {}
+  Context(const Context& other, cuda::ShareStream share) : ContextBase(other, share) {}
 
   Arena<CudaOf<T>> arena;
 };

@@ -7,11 +7,11 @@
 //   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);   dw overwritten
 //   if (!cuda::fused_attention(ctx, attention, out, qkv)) ...       nothing was done: there is no engine
 //
-// The plan for each set of shapes and alignments is made once and kept by the context: the first engine in the
-// heuristic's order that gives the same bits in every run, adds up in float and (float without Options::tf32)
-// multiplies in float, whose workspace is not larger than kMostConvWorkspace. Padding may differ before and after, and
-// channels need no padding: cuDNN 9 has engines for all of that, slower ones where operands are not aligned to 16 bytes
-// or channels are no multiple of 8.
+// The engine for each set of shapes and alignments is chosen once and kept by the context: the first one in the
+// heuristic's order that gives the same bits in every run, accumulates in float, multiplies in float if the activations
+// are float and Options::tf32 is off, and needs no more workspace than kMostConvWorkspace. Padding may differ before and
+// after the image, and the number of channels is free: cuDNN 9 has engines for all of that. They are slower if operands
+// are not aligned to 16 bytes or the number of channels is no multiple of 8.
 
 #include <cudnn.h>
 
@@ -121,7 +121,7 @@ constexpr cudnnDataType_t cudnn_type() {
   }
 }
 
-// How the operands are called in a plan.
+// The identifiers of the operands in an operation graph.
 enum ConvOperand : std::int64_t { kOperandX = 1, kOperandW = 2, kOperandY = 3 };
 
 // In cuDNN's order of axes, with the strides of channels last.
@@ -220,7 +220,7 @@ inline bool suits(const std::vector<cudnnBackendNumericalNote_t>& notes, bool is
   return !exact || !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 }
 
-// What plans are made for.
+// What engines are chosen for.
 struct ConvKey {
   std::int64_t pass, type;
   Shape x, w;
@@ -232,23 +232,24 @@ struct AttentionKey {
   bool operator==(const AttentionKey&) const = default;
 };
 
-// Operations, ready to be run; empty where the library has no engine for them.
-struct CudnnPlan {
-  std::optional<CudnnHandle> handle;      // outlives the plan
-  std::optional<BackendDescriptor> plan;  // of cudnnBackendExecute
-  std::int64_t workspace = 0;
+// An engine for a graph of operations, ready to be executed; empty if cuDNN has none.
+struct CudnnEngine {
+  std::optional<CudnnHandle> handle;                // outlives the execution plan
+  std::optional<BackendDescriptor> execution_plan;  // an argument of cudnnBackendExecute
+  std::int64_t workspace = 0;                       // bytes
 };
 
-// The first engine that suits, from the library's lists in their order.
-inline CudnnPlan find_plan(const CudnnHandle& handle, const std::vector<BackendDescriptor>& operations, bool is_float,
-                           bool exact) {
+// The first engine that suits(), in the order of cuDNN's lists; if none is within kMostConvWorkspace, the one with the
+// smallest workspace.
+inline CudnnEngine find_engine(const CudnnHandle& handle, const std::vector<BackendDescriptor>& operations,
+                               bool is_float, bool exact) {
   std::vector<cudnnBackendDescriptor_t> places;
   for (const auto& o : operations) places.push_back(o.get());
   BackendDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, places);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, {handle.get()});
   if (!graph.finalize()) return {};
-  CudnnPlan large;  // the one of the smallest workspace, where none has little
+  CudnnEngine best;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     BackendDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -276,24 +277,24 @@ inline CudnnPlan find_plan(const CudnnHandle& handle, const std::vector<BackendD
       D3AD_CUDNN_CHECK(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
                                                 1, &one, &bytes));
       const bool fits = bytes <= kMostConvWorkspace;
-      if (fits || !large.plan || bytes < large.workspace) large = {handle, std::move(plan), bytes};
-      if (fits) return large;
+      if (fits || !best.execution_plan || bytes < best.workspace) best = {handle, std::move(plan), bytes};
+      if (fits) return best;
     }
   }
-  return large;
+  return best;
 }
 
-// Runs a plan on the memory that its tensors' numbers name.
+// Executes an engine; memory[i] is that of the tensor with the identifier tensors[i].
 template <class T>
-void run_plan(Context<CudaOf<T>>& ctx, const CudnnPlan& plan, const std::vector<std::int64_t>& tensors,
-              const std::vector<const void*>& memory, const char* what) {
-  const Workspace<T> workspace(ctx, static_cast<std::size_t>(plan.workspace));
+void run_engine(Context<CudaOf<T>>& ctx, const CudnnEngine& engine, const std::vector<std::int64_t>& tensors,
+                const std::vector<const void*>& memory, const char* what) {
+  const Workspace<T> workspace(ctx, static_cast<std::size_t>(engine.workspace));
   BackendDescriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, tensors)
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, memory)
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()});
   D3AD_CHECK(operands.finalize(), "CUDA: cuDNN does not take the operands of the ", what);
-  D3AD_CUDNN_CHECK(cudnnBackendExecute(plan.handle->get(), plan.plan->get(), operands.get()));
+  D3AD_CUDNN_CHECK(cudnnBackendExecute(engine.handle->get(), engine.execution_plan->get(), operands.get()));
 }
 
 template <class T>
@@ -313,19 +314,19 @@ void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, cons
                     .x_alignment = alignment(at.x),
                     .w_alignment = alignment(at.w),
                     .y_alignment = alignment(at.y)};
-  const auto& plan = ctx.template kept<PlanCache<CudnnPlan, ConvKey>>().get(key, [&] {
+  const auto& engine = ctx.template kept<KeyedCache<CudnnEngine, ConvKey>>().get(key, [&] {
     auto operation = conv_operation(pass, c, cudnn_type<T>(), at);
-    if (!operation) return CudnnPlan();
+    if (!operation) return CudnnEngine();
     std::vector<BackendDescriptor> operations;
     operations.push_back(std::move(*operation));
     constexpr bool kFloat = std::is_same_v<T, float>;
-    return find_plan(cudnn_handle(ctx), operations, kFloat, kFloat && !ctx.tf32());
+    return find_engine(cudnn_handle(ctx), operations, kFloat, kFloat && !ctx.tf32());
   });
-  if (!plan.plan)
+  if (!engine.execution_plan)
     fail("CUDA: cuDNN has no engine for the ", name(pass), " of x ", c.x, " with weight ", c.w, ", stride ",
          c.config.stride, " and padding ", c.config.pad, " and ", c.config.end(),
          " on this GPU (bfloat16 needs compute capability 8.0); use float activations");
-  run_plan(ctx, plan, {kOperandX, kOperandW, kOperandY}, {at.x, at.w, at.y}, name(pass));
+  run_engine(ctx, engine, {kOperandX, kOperandW, kOperandY}, {at.x, at.w, at.y}, name(pass));
 }
 
 }  // namespace detail
@@ -486,14 +487,16 @@ bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, c
                                    .q_alignment = alignment(qkv),
                                    .k_alignment = alignment(k),
                                    .v_alignment = alignment(v)};
-    const auto& plan = ctx.template kept<PlanCache<detail::CudnnPlan, detail::AttentionKey>>().get(key, [&] {
+    const auto& engine = ctx.template kept<KeyedCache<detail::CudnnEngine, detail::AttentionKey>>().get(key, [&] {
       const auto operations = detail::attention_operations(a, detail::cudnn_type<T>(), out, qkv, k, v);
-      return operations ? detail::find_plan(detail::cudnn_handle(ctx), *operations, false, false) : detail::CudnnPlan();
+      return operations ? detail::find_engine(detail::cudnn_handle(ctx), *operations, false, false)
+                        : detail::CudnnEngine();
     });
-    if (!plan.plan) return false;
+    if (!engine.execution_plan) return false;
     const float scale = a.scale;
-    detail::run_plan(ctx, plan, {detail::kQueries, detail::kKeys, detail::kValues, detail::kAttended, detail::kScale},
-                     {qkv, k, v, out, &scale}, "attention");
+    detail::run_engine(ctx, engine,
+                       {detail::kQueries, detail::kKeys, detail::kValues, detail::kAttended, detail::kScale},
+                       {qkv, k, v, out, &scale}, "attention");
     return true;
   }
 }

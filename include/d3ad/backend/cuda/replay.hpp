@@ -76,7 +76,7 @@ class Replay<CudaOf<T>> {
 
  private:
   struct Entry {
-    explicit Entry(Context<CudaOf<T>>& of) : ctx(of, cuda::kBeside) {}
+    explicit Entry(Context<CudaOf<T>>& of) : ctx(of, cuda::kShareStream) {}
     Context<CudaOf<T>> ctx;
     std::unique_ptr<cuda::Graph> graph;
   };
