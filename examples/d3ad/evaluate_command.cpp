@@ -65,7 +65,7 @@ void print_tables(const std::vector<MetricRow>& rows) {
       for (const Metric& m : kMetrics) table.back().push_back(percent(r.*m.value));
     }
     if (table.size() > 1)
-      fmt::print("{}\n{}\n", paint(Tone::heading, title(protocol), stdout), paint_table(align(table), stdout));
+      fmt::print("{}\n{}\n", paint(Tone::heading, title(protocol), stdout), paint_table(align_columns(table), stdout));
   }
 }
 

@@ -47,7 +47,7 @@ D3AD_INLINE std::string ablation_table(const AblationResult& result, const std::
     table.back().push_back(fixed(row.T_hat, 0));
     for (const Metric& m : kMetrics) table.back().push_back(percent(row.metrics.*m.value));
   }
-  return align(table);
+  return align_columns(table);
 }
 
 }  // namespace d3ad

@@ -32,13 +32,7 @@
 #include "d3ad/core/tensor.hpp"
 #include "d3ad/core/value.hpp"
 
-namespace d3ad {
-
-struct Conditioning {
-  float distance = 0;
-  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
-  int T_hat = 10;  // steps of noising that the image is treated as
-};
+namespace d3ad::diffusion {
 
 // Nearest ten, 5 up. The tiny term keeps products like 7 / 10.0 * 50 from falling below the 5 they mean.
 inline int round10(double x) { return 10 * static_cast<int>(std::floor(x / 10 + 0.5 + 1e-9)); }
@@ -49,6 +43,16 @@ std::vector<float> histogram_edges(const std::vector<float>& values, int bins);
 
 // Values in each bin; a bin holds its lower edge, the last one both.
 std::vector<std::int64_t> histogram(const std::vector<float>& values, const std::vector<float>& edges);
+
+}  // namespace d3ad::diffusion
+
+namespace d3ad {
+
+struct Conditioning {
+  float distance = 0;
+  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
+  int T_hat = 10;  // steps of noising that the image is treated as
+};
 
 class ImplicitConditioning {
  public:
