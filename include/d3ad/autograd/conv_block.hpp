@@ -1,10 +1,11 @@
 #pragma once
-// A convolution with what surrounds it (ops/conv_block.hpp) as a function of Values:
+// A convolution with fused operations (ops/conv_block.hpp) as a function of Values:
 //
 //   auto h = fn::conv_block<Run>(run, x, weight, &bias, {.kernel = 3, .pad = 1},
 //                                {.norm = &norm, .residual = skip, .measured = true});
 //
-// On a Context it is one operation. On a tape it is its parts, each with its own way back, and nothing is measured.
+// On a context it is one operation. On a tape its parts run one after the other, each with its own backward pass, and
+// no moments are measured.
 
 #include <utility>
 
@@ -22,18 +23,18 @@ struct GroupNormParameters {
 template <class Run>
 struct ConvFusion {
   using Device = typename Run::device;
-  // before
-  ValueOf<Run> more{};  // channels after those of x
+  // before the convolution
+  ValueOf<Run> more{};  // further channels, after those of x
   const GroupNormParameters<Device>* norm = nullptr;
   ops::Resample resample = ops::Resample::none;
-  // after
-  const BatchNormParameters<Device>* batch_norm = nullptr;  // its running statistics
+  // after it
+  const BatchNormParameters<Device>* batch_norm = nullptr;  // with its running statistics
   float batch_norm_eps = 0;
   ValueOf<Run> shift{};     // [n, out]
-  ValueOf<Run> residual{};  // not to be written to
+  ValueOf<Run> residual{};  // never overwritten
   ops::Resample residual_resample = ops::Resample::none;
   bool relu = false;
-  bool measured = false;  // the result is going to be normalised
+  bool measured = false;  // measures the result's moments, for a normalisation that follows
 };
 
 namespace detail {
@@ -60,7 +61,7 @@ ValueOf<Run> conv_block_on_tape(Run& run, ValueOf<Run> x, ParameterOf<Run>& w, P
   return fusion.relu ? relu(run, std::move(h)) : h;
 }
 
-// The moments that came with a value: null where there are none.
+// The moments that a value carries; null if it has none.
 template <class Device>
 View<const Weight<Device>, Device> moments_of(const Value<Real<Device>, Device>& x) {
   return x.note() ? View<const Weight<Device>, Device>(x.note(), ops::moments_shape(x.shape()))
