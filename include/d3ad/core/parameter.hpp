@@ -13,7 +13,7 @@
 // freeze() says that the value will not change any more. A backend may then free the plain value and keep only the
 // layout that its ops read, so that weights are in memory once. value() restores the plain value if that was freed, and
 // keeps it from then on, so that the view is valid as long as the parameter. plain() returns a counted reference
-// instead; the plain value may be freed when that goes.
+// instead; the plain value may be freed once it is destroyed.
 //
 // Contexts of several threads may read one parameter at the same time. A thread that changes it (by any function that
 // is not const) must be the only one that uses it.

@@ -1,8 +1,8 @@
 #pragma once
-// Context<Cpu>: threads and memory of the CPU device, and what its ops make once and keep.
+// Context<Cpu>: threads and memory of the CPU device, and what its operations make once and keep.
 //
-//   Context<Cpu> ctx;                  as many threads as the machine has cores
-//   Context<Cpu> ctx({.threads = 1});
+//   Context<Cpu> ctx;                      // as many threads as the machine has cores
+//   Context<Cpu> other({.threads = 1});
 
 #include <utility>
 

@@ -1,16 +1,17 @@
 #pragma once
-// Matrix products by cuBLASLt: of float, half or bfloat16, added up in float, on the context's stream.
+// Matrix products by cuBLASLt: of float, half or bfloat16, accumulated in float, on the context's stream.
 //
-//   cuda::multiply(ctx, {.rows = m, .columns = n, .depth = k, .b_transposed = true,
-//                        .a_stride = k, .b_stride = k, .out_stride = n}, out, a, b, bias)
+//   const cuda::Product product{.rows = m, .columns = n, .depth = k, .b_transposed = true,
+//                               .a_stride = k, .b_stride = k, .out_stride = n};
+//   cuda::multiply(ctx, product, out, a, b, bias);
 //
-// The heuristic's choice for each set of sizes, types and alignments is made once and kept by the context. Only
-// reductions that give the same bits in every run are allowed. With half and bfloat16 results the bias is rounded to
-// the result's type, which is all that cuBLASLt takes. Workspace comes from the arena.
+// The algorithm for each set of sizes, types and alignments is chosen once, by cuBLASLt's heuristic, and kept by the
+// context. Only reductions that give the same bits in every run are allowed. If the result is half or bfloat16, the
+// bias is rounded to this type, because cuBLASLt takes no other. The workspace comes from the arena.
 //
-// cuBLASLt's matrices are column-major, where a row-major matrix is its transpose: out' = B' A'.
+// cuBLASLt's matrices are column-major. There, a row-major matrix is its transpose: out' = B' A'.
 
-// cuda_fp16.h would make `half` another name in the global namespace, and ours ambiguous to who is `using` it.
+// cuda_fp16.h would define another `half` in the global namespace, and ours would be ambiguous under `using namespace`.
 #if !defined(CUDA_NO_HALF)
 #define CUDA_NO_HALF
 #include <cublasLt.h>

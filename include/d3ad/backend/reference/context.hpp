@@ -1,12 +1,13 @@
 #pragma once
 // Context<Reference>: the device that computes every operation by its formula, in plain loops and in double.
 //
-//   Context<Reference> ctx;                     as many threads as the machine has cores
-//   ParameterStore<Reference> store;            networks are made for it as for any device
+//   Context<Reference> ctx;                     // as many threads as the machine has cores
+//   ParameterStore<Reference> store;            // networks are made for it as for any device
 //
-// It is what the fast devices are tested against, and what a comparison of gradients with another framework needs: in
-// float, the rounding of a deep network decides on which side of a ReLU's zero the nearest activations fall, and a
-// gradient moves by more than its tolerance with each that falls otherwise. Slow: for small networks and verification.
+// The fast devices are tested against it, and gradients are compared with those of other frameworks on it. In float,
+// rounding decides on which side of a ReLU's zero the nearest activations of a deep network fall, and each one that
+// falls on the other side changes a gradient by more than its tolerance. It is slow: for small networks and
+// verification.
 
 #include <utility>
 
