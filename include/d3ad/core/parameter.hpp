@@ -7,7 +7,7 @@
 //   View<float, Cpu> values = w.edit();            // for writing; packed copies are out of date from now on
 //   View<float, Cpu> gradient = w.gradient();      // zeros at the first call
 //
-// Storage is Weight<Device> (float; double for the reference device), or bfloat16 after narrow() (half the memory; ops
+// Storage is Weight<Device> (float; double for the reference device), or bfloat16 after adopt_narrow() (half the memory; ops
 // widen it as they read).
 //
 // freeze() says that the value will not change any more. A backend may then free the plain value and keep only the
