@@ -56,7 +56,7 @@ int main(int argc, char** argv) try {
     weights += 4.0 * static_cast<double>(store->values());
   }
   const Schedule schedule;
-  const Method<Cpu> method{vae, unet, extractor, schedule, settings};
+  const D3adAlgorithm<Cpu> method{vae, unet, extractor, schedule, settings};
   const auto input = [&](int i) {
     auto x = make_value<float>(ctx, {1, settings.data.image_size, settings.data.image_size, 3});
     ops::normal(ctx, x.view(), Rng(2, static_cast<std::uint64_t>(i)), 0);

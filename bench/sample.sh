@@ -36,14 +36,15 @@ wait
 for category in cloth board links mean; do
   cat "$out"/*/results/metrics.csv | awk -F, -v category="$category" '
     $2 == "all" && $1 != "mean" && ($1 == category || category == "mean") {
-      n[$3]++; i[$3] += $5; p[$3] += $6; r[$3] += $7
-      if (n[$3] == 1 || $5 < least[$3]) least[$3] = $5
+      way = $3 " " $4
+      n[way]++; i[way] += $6; p[way] += $7; r[way] += $8
+      if (n[way] == 1 || $6 < least[way]) least[way] = $6
     }
     END {
-      for (protocol in n)
-        printf "%-6s %-20s %5.1f / %5.1f / %5.1f   worst I-AUROC %5.1f of %d\n", category, protocol,
-          100 * i[protocol] / n[protocol], 100 * p[protocol] / n[protocol], 100 * r[protocol] / n[protocol],
-          100 * least[protocol], n[protocol]
+      for (way in n)
+        printf "%-6s %-20s %5.1f / %5.1f / %5.1f   worst I-AUROC %5.1f of %d\n", category, way,
+          100 * i[way] / n[way], 100 * p[way] / n[way], 100 * r[way] / n[way],
+          100 * least[way], n[way]
     }' | sort
 done
 grep -h ': threshold' "$out"/*/evaluation.txt

@@ -22,16 +22,16 @@ using namespace d3ad;
 
 namespace {
 
-struct ScoredImage {
+struct JudgedImage {
   int width = 0, height = 0;  // of the image
   std::vector<std::uint8_t> mask;
   std::int64_t faulty_pixels = 0;
   bool anomalous = false;
   float calibrated = 0;
-  anomaly::MapPair raw;
+  anomaly::RawMaps raw;
 };
 
-std::vector<float> enlarged(Context<Cpu>& ctx, const std::vector<float>& map, const anomaly::MapPair& raw, int width,
+std::vector<float> enlarged(Context<Cpu>& ctx, const std::vector<float>& map, const anomaly::RawMaps& raw, int width,
                             int height) {
   auto small = make_value<float>(ctx, {1, raw.h, raw.w, 1}), large = make_value<float>(ctx, {1, height, width, 1});
   copy_from_host(small.view(), map.data());
@@ -47,12 +47,12 @@ void judge(Context<Cpu>& ctx, const std::string& model, const Dataset& dataset, 
   std::vector<std::filesystem::path> paths;
   for (const auto& s : dataset.test) paths.push_back(s.image);
   ImageLoader loader(paths, detector.tiling());
-  std::vector<ScoredImage> all;
+  std::vector<JudgedImage> all;
   double seconds = 0;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     auto item = loader.next();
     D3AD_CHECK(item.error.empty(), item.error);
-    ScoredImage j{.width = item.width, .height = item.height, .mask = {}, .raw = {}};
+    JudgedImage j{.width = item.width, .height = item.height, .mask = {}, .raw = {}};
     const Sample& sample = dataset.test[i];
     j.anomalous = sample.anomalous();
     if (sample.mask) j.mask = to_mask(sample_mask(sample), j.width, j.height);
@@ -68,7 +68,7 @@ void judge(Context<Cpu>& ctx, const std::string& model, const Dataset& dataset, 
     std::fprintf(stderr, "\r%s: %zu of %zu", model.c_str(), i + 1, paths.size());
   }
   std::fprintf(stderr, "\n");
-  std::vector<anomaly::MapPair> raw;
+  std::vector<anomaly::RawMaps> raw;
   std::vector<std::int64_t> sizes;
   for (const auto& j : all) {
     raw.push_back(j.raw);
@@ -82,7 +82,7 @@ void judge(Context<Cpu>& ctx, const std::string& model, const Dataset& dataset, 
     anomaly::Ranking images;
     anomaly::PixelScores pixels, small;
     for (const auto& j : all) {
-      const auto map = detector.map_with(j.raw, paper ? of_test_set : detector.calibration().ranges);
+      const auto map = detector.map_with(j.raw, paper ? of_test_set : detector.ranges());
       images.add(*std::max_element(map.begin(), map.end()), j.anomalous);
       const auto whole = enlarged(ctx, map, j.raw, j.width, j.height);
       if (j.anomalous && j.mask.empty()) continue;

@@ -33,7 +33,7 @@ set_of() {
     done
   done
 }
-metric() { grep "^$1,all,calibrated," "results/$1/metrics.csv" | cut -d, -f"$2"; } # NAME FIELD (5: I-AUROC, 6: P-AUROC)
+metric() { grep "^$1,all,d3ad,calibrated," "results/$1/metrics.csv" | cut -d, -f"$2"; } # NAME FIELD (6: I-AUROC, 7: P-AUROC)
 finite() { [[ $1 =~ ^[0-9.]+$ ]] || wrong "$2 is '$1', expected a number"; }
 unknown() { [ "$1" = nan ] || wrong "$2 is '$1', expected that it is not known"; }
 
@@ -61,13 +61,13 @@ train masks
 evaluate 2 masks
 says "scratch/000_mask.png' is 64 x 64, its image 128 x 128" err
 says "stain/000_mask.png" err
-finite "$(metric masks 6)" "P-AUROC with the masks that fit"
+finite "$(metric masks 7)" "P-AUROC with the masks that fit"
 runs 2 data data/masks --quiet
 says "masks belong to no test image"
 rm -r data/masks/ground_truth
 evaluate 0 masks
-finite "$(metric masks 5)" "I-AUROC without masks"
-unknown "$(metric masks 6)" "P-AUROC without masks"
+finite "$(metric masks 6)" "I-AUROC without masks"
+unknown "$(metric masks 7)" "P-AUROC without masks"
 
 # Empty masks: no pixel of these images counts as faulty.
 set_of empty
@@ -77,19 +77,19 @@ train empty
 runs 0 data data/empty --quiet
 says "masks of faulty images show nothing"
 evaluate 0 empty
-finite "$(metric empty 5)" "I-AUROC with empty masks"
-unknown "$(metric empty 6)" "P-AUROC with empty masks"
+finite "$(metric empty 6)" "I-AUROC with empty masks"
+unknown "$(metric empty 7)" "P-AUROC with empty masks"
 
 # One kind of defect; then the same without good test images.
 set_of one_kind && rm -r data/one_kind/{test,ground_truth}/stain
 train one_kind
 evaluate 0 one_kind
-finite "$(metric one_kind 5)" "I-AUROC of one kind"
-finite "$(metric one_kind 6)" "P-AUROC of one kind"
+finite "$(metric one_kind 6)" "I-AUROC of one kind"
+finite "$(metric one_kind 7)" "P-AUROC of one kind"
 rm -r data/one_kind/test/good
 evaluate 0 one_kind
-unknown "$(metric one_kind 5)" "I-AUROC without good test images"
-finite "$(metric one_kind 6)" "P-AUROC without good test images"
+unknown "$(metric one_kind 6)" "I-AUROC without good test images"
+finite "$(metric one_kind 7)" "P-AUROC without good test images"
 [ -s results/one_kind/report.html ] || wrong "no report without good test images"
 
 # Names in any script, with spaces and quotes.
@@ -100,7 +100,7 @@ mv "$name/train/good/000.png" "$name/train/good/größe, 01.png"
 mv "$name/test/stain/000.png" "$name/test/stain/пятно <1>.png" && mv "$name/ground_truth/stain/000_mask.png" "$name/ground_truth/stain/пятно <1>_mask.png"
 train "Prüfstück 検査"
 evaluate 0 "Prüfstück 検査"
-finite "$(metric "Prüfstück 検査" 6)" "P-AUROC with names in any script"
+finite "$(metric "Prüfstück 検査" 7)" "P-AUROC with names in any script"
 says "пятно &lt;1&gt;" "results/Prüfstück 検査/report.html"
 says "Kratzer &amp; &quot;Risse&quot;" "results/Prüfstück 検査/report.html"
 runs 0 detect --model "models/Prüfstück 検査" --threshold 1e9 --json --overlay --out bilder "$name/test/stain" --quiet
@@ -118,7 +118,7 @@ echo "no image" >data/damaged/test/stain/001.png
 evaluate 2 damaged
 says "good/001.png" err
 says "stain/001.png" err
-finite "$(metric damaged 6)" "P-AUROC beside damaged images"
+finite "$(metric damaged 7)" "P-AUROC beside damaged images"
 runs 2 data data/damaged --quiet
 says "cannot be used"
 

@@ -107,7 +107,7 @@ runs 0 ablate --model device --data data --category board --out swept --device c
 for protocol in paper calibrated; do
   checks=$((checks + 1))
   row=$(grep "^board,0.85,2+3,$protocol," swept/ablation.csv | cut -d, -f9-)
-  [ -n "$row" ] && [ "$row" = "$(grep "^board,all,$protocol," results/metrics.csv | cut -d, -f5-)" ] ||
+  [ -n "$row" ] && [ "$row" = "$(grep "^board,all,d3ad,$protocol," results/metrics.csv | cut -d, -f6-)" ] ||
     wrong "ablate on the GPU has '$row' for $protocol, evaluate other numbers"
 done
 

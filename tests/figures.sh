@@ -142,7 +142,7 @@ refuses "RESULTS" table
 refuses "nowhere" table nowhere
 refuses "has no metrics.csv" table "$data"
 refuses "come twice" table results results
-refuses "has no results under the protocol 'baseline_vae'" table results --protocol baseline_vae
+refuses "has no results of 'vae_only' under the protocol 'paper'" table results --method vae_only
 refuses "the paper has no method 'Patchcore'" table bottle --methods Patchcore
 refuses "--dataset" table results --all-categories
 refuses "format" table results --format html

@@ -15,7 +15,8 @@ cd "$work" || exit 1
 
 model=$example/model data=$example/data good=$example/data/board/test/good bad=$example/data/board/test/part
 vae=$repository/networks/vae.safetensors extractor=$repository/networks/resnet34.safetensors
-small=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --quiet)
+quick=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2)
+small=("${quick[@]}" --quiet)
 
 # ---- help ----
 runs 0 --help
@@ -151,8 +152,8 @@ refuses "precision" detect --model "$model" --precision double "$good/000.png"
 # ---- evaluate ----
 runs 0 evaluate --model "$model" --data "$data" --category board --out results --heat-maps --baselines --quiet
 counts "$(head -1 results/metrics.csv |
-  grep -c '^category,defect,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
-counts "$(grep -c '^board,\(all\|scratch\|stain\|part\|deformation\),\(paper\|calibrated\),' results/metrics.csv)" 10 "metrics"
+  grep -c '^category,defect,method,protocol,images,i_auroc,p_auroc,pro,aupro,i_ap,p_ap,i_f1max,p_f1max$')" 1 "metrics' header"
+counts "$(grep -c '^board,\(all\|scratch\|stain\|part\|deformation\),d3ad,\(paper\|calibrated\),' results/metrics.csv)" 10 "metrics"
 counts "$(grep -c '^mean,all,' results/metrics.csv)" 4 "means"
 counts "$(wc -l <results/scores.csv)" 25 "scores"
 counts "$(ls results/board/*/*.png | wc -l)" 24 "pictures"
@@ -160,7 +161,7 @@ counts "$(grep -o '<article' results/report.html | wc -l)" 24 "images in the rep
 counts "$(grep -c 'http' results/report.html)" 0 "addresses in the report"
 runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet
 [ ! -e plain/report.html ] || wrong "--no-report wrote a report"
-says "Paper's protocol"
+says "D3AD, paper's protocol"
 runs 0 evaluate --model "$model" --data "$data" --category board --out plain --no-report --quiet --json
 python3 -c 'import json' 2>/dev/null && { python3 -m json.tool <out >tidy || wrong "evaluate --json is no JSON"; }
 counts "$(grep -c '"protocol": "calibrated"' out)" 6 "calibrated rows of JSON"
@@ -173,23 +174,29 @@ refuses "is not there" evaluate --model "$model" --data nowhere --out results --
 # ---- train: stopped by Ctrl-C, killed, resumed; the result is the same ----
 train=(train --data "$data" --category board "${small[@]}" --threads 1)
 runs 0 "${train[@]}" --model whole --iterations 40
-"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
-pid=$!
-for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
-kill -INT $pid 2>/dev/null
-wait $pid
-code=$?
-[ $code -eq 130 ] || [ $code -eq 0 ] || wrong "Ctrl-C ended training with $code"
-[ $code -eq 0 ] || refuses "not finished" detect --model stopped --quiet "$good/000.png"
-"$program" "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0 2>err &
-pid=$!
-sleep 0.5
-kill -KILL $pid 2>/dev/null
-wait $pid 2>/dev/null
+stops INT 130 "[ -e stopped/work/checkpoint.safetensors ]" \
+  "${train[@]}" --model stopped --iterations 40 --checkpoint-seconds 0
+says "stopped during 'train'; what was done is saved" err
+refuses "not finished" detect --model stopped --quiet "$good/000.png"
 touch stopped/.d3ad-1-0.tmp stopped/work/.d3ad-1-1.tmp # what a kill may leave
 runs 0 "${train[@]}" --model stopped --iterations 40
 cmp -s whole/unet.safetensors stopped/unet.safetensors || wrong "a stopped training ended in another network"
 counts "$(find . -name '*.tmp*' | wc -l)" 0 "temporary files that were left"
+# Killed as it begins, with the latents done, at the first checkpoint, half-way, and with the UNet done.
+for when in "[ -d killed/work ]" "[ -e killed/work/latents.safetensors ]" "[ -e killed/work/checkpoint.safetensors ]" \
+  '[ "$(cat killed/loss.csv 2>/dev/null | wc -l)" -gt 10 ]' "[ -e killed/unet.safetensors ]"; do
+  rm -rf killed
+  stops KILL 137 "$when" "${train[@]}" --model killed --iterations 40 --checkpoint-seconds 0
+  refuses "not finished" detect --model killed --quiet "$good/000.png"
+  encoded=$(ls killed/work/latents.safetensors 2>/dev/null) begun=$(ls killed/work/checkpoint.safetensors 2>/dev/null)
+  runs 0 train --data "$data" --category board "${quick[@]}" --threads 1 --model killed --iterations 40
+  [ -z "$encoded" ] || says "latents: taken from an earlier run" err
+  [ -z "$begun" ] || says "training: going on from step" err
+  for file in unet.safetensors dic.safetensors calibration.json; do
+    cmp -s "whole/$file" "killed/$file" || wrong "a training killed when '$when' ended in another $file"
+  done
+  counts "$(find killed -name '*.tmp*' | wc -l)" 0 "temporary files left after a kill when '$when'"
+done
 runs 0 calibrate --data "$data" --category board --model whole --T-max 120 --quiet
 grep -q '"T_max": 120' whole/config.json || wrong "calibrate did not keep T_max"
 runs 0 adapt --data "$data" --category board --model whole --gamma 1 --quiet

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests, from a fresh clone: installs what is missing (Debian, Ubuntu) and builds what it tests.
 #
-#   tests/run.sh                 what every change has to pass: some twenty minutes on two cores
+#   tests/run.sh                 what every change has to pass: about 25 minutes on two cores
 #   tests/run.sh --everything    all tests: before a release, and at the end of a large change
 #   D3AD_JOBS=4 tests/run.sh     with four jobs at a time instead of one for each core
 #

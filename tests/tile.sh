@@ -64,11 +64,8 @@ runs 0 "${train[@]}" --model model --tile 64 --iterations 40
 says "latents: taken from an earlier run" err
 cmp -s model/unet.safetensors unet.safetensors || wrong "a training of tiles that was done already changed the UNet"
 refuses "with other images or settings" "${train[@]}" --model model --tile 64 --tile-overlap 0.5 --iterations 40 --quiet
-"$program" "${train[@]}" --model stopped --tile 64 --iterations 40 --checkpoint-seconds 0 --quiet 2>err &
-pid=$!
-for _ in $(seq 100); do [ -e stopped/work/checkpoint.safetensors ] && break; sleep 0.1; done
-kill -INT $pid 2>/dev/null
-wait $pid
+stops INT 130 "[ -e stopped/work/checkpoint.safetensors ]" \
+  "${train[@]}" --model stopped --tile 64 --iterations 40 --checkpoint-seconds 0 --quiet
 runs 0 "${train[@]}" --model stopped --tile 64 --iterations 40 --quiet
 for file in unet extractor dic; do
   cmp -s model/$file.safetensors stopped/$file.safetensors || wrong "a stopped training of tiles has another $file"
@@ -109,8 +106,8 @@ fits half_pictures/0.heat.png 76x45
 
 # ---- evaluate ----
 runs 0 evaluate --model model --data data --category wide --out results --heat-maps --quiet
-counts "$(grep -c '^wide,\(all\|dot\),\(paper\|calibrated\),' results/metrics.csv)" 4 "metrics"
-awk -F, '/^wide,all,/ { if (!($6 > 0.8)) bad = 1 } END { exit bad }' results/metrics.csv ||
+counts "$(grep -c '^wide,\(all\|dot\),d3ad,\(paper\|calibrated\),' results/metrics.csv)" 4 "metrics"
+awk -F, '/^wide,all,/ { if (!($7 > 0.8)) bad = 1 } END { exit bad }' results/metrics.csv ||
   wrong "a white square is not found: $(cat results/metrics.csv)"
 counts "$(wc -l <results/scores.csv)" 6 "scores"
 fits results/wide/dot/0.png 791x112
@@ -123,7 +120,7 @@ runs 0 ablate "${of[@]}" --grid lambda=0.5,0.85 --grid map_layers=2,2+3 --out sw
 for protocol in paper calibrated; do
   checks=$((checks + 1))
   row=$(grep "^wide,0.85,2+3,$protocol," swept/ablation.csv | cut -d, -f5,9-)
-  metrics=$(grep "^wide,all,$protocol," results/metrics.csv | cut -d, -f4-)
+  metrics=$(grep "^wide,all,d3ad,$protocol," results/metrics.csv | cut -d, -f5-)
   [ -n "$row" ] && [ "$row" = "$metrics" ] || wrong "ablate has '$row' for $protocol, evaluate '$metrics'"
 done
 runs 0 figure grid "${of[@]}" --out grid.png --quiet

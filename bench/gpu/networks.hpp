@@ -51,7 +51,9 @@ class Networks {
   }
   const UNet<Device>& unet() { return made(unet_, "unet.", unet_config()); }
   const ResNet<Device>& resnet() { return made(resnet_, "resnet34.", ResNetConfig::named("resnet34")); }
-  Method<Device> method(DenoiseLoop<Device>& loop) { return {vae(), unet(), resnet(), schedule_, settings_, &loop}; }
+  D3adAlgorithm<Device> method(DenoiseLoop<Device>& loop) {
+    return {vae(), unet(), resnet(), schedule_, settings_, &loop};
+  }
   const Options& options() const { return o_; }
   const Settings& settings() const { return settings_; }
 
@@ -135,15 +137,15 @@ Row<Device> detection_row(Networks<Device>& nets, Images images) {
   auto loop = std::make_shared<DenoiseLoop<Device>>();
   auto x = image<Device>(nets.options(), images);
   return [=, &nets](Context<Device>& ctx) {
-    const Method<Device> method = nets.method(*loop);
+    const D3adAlgorithm<Device> method = nets.method(*loop);
     const std::vector<int> T_hat(static_cast<std::size_t>(images.count), nets.settings().conditioning.T_max);
-    typename Method<Device>::Analysis a;
+    typename D3adAlgorithm<Device>::Analysis a;
     a.z0 = method.encode(ctx, borrowed(*x));
     a.repaired_z = method.reconstruct(ctx, a.z0, T_hat);
     a.repaired = method.decode(ctx, a.repaired_z);
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, method.size());
     a.feature_map = method.feature_difference(ctx, borrowed(*x), a.repaired);
-    auto map = method.anomaly_map(ctx, a, {.latent = {0, 4}, .feature = {0, 2}});
+    auto map = method.anomaly_map(ctx, a, {{0, 4}, {0, 2}});
     auto score = make_value<float>(ctx, {.n = images.count});
     ops::max_per_image(ctx, score.view(), map.view());
     return Outputs<Device>{.real = {}, .weight = {std::move(score), std::move(map)}};

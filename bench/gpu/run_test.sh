@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests bench/gpu/run without a GPU: nvidia-smi, cmake, compute-sanitizer, the programs that cmake would build and Python
-# are stand-ins that succeed, fail or hang, and the report has to say what happened.
+# Tests bench/gpu/run without a GPU: nvidia-smi, cmake, ctest, compute-sanitizer, the programs that cmake would build and
+# Python are stand-ins that succeed, fail or hang, and the report has to say what happened.
 #
 #   run_test.sh          some seconds; exit code 0 where all is as expected
 
@@ -53,15 +53,18 @@ while [ \$# -gt 0 ]; do
     -B) mkdir -p "\$2/tests" ;;
     --target) shift && for target in "\$@"; do
       case \$target in
-        unit | unit_cuda) cp "$work/programs/tests" "$work/build/tests/\$target" ;;
+        unit_cuda) cp "$work/programs/tests" "$work/build/tests/unit_cuda" ;;
         d3ad_program) printf '#!/bin/sh\nexit 2\n' >"$work/build/d3ad" && chmod +x "$work/build/d3ad" ;;
-        make_sample) ;;
+        make_sample | unit) ;;
         *) cp "$work/programs/\$target" "$work/build/" ;;
       esac
     done ;;
   esac
   shift
 done
+END
+stand_in ctest <<END
+[ "\$*" = "--test-dir $work/build --output-on-failure -L unit" ] && echo "100% tests passed"
 END
 stand_in compute-sanitizer <<'END'
 while [ "${1#*/tests/unit_cuda}" = "$1" ]; do shift; done
@@ -102,6 +105,7 @@ says "out of memory" $report
 says 'step `torch_graphs`: failed (1)' $report
 says 'step `program`: failed' $report
 says "| unit_cuda | ok |" $report
+says "| unit | ok |" $report
 says "| memcheck | ok |" $report
 says "| initcheck | ok |" $report
 says "| before: busy, memory used, SM clock, temperature | 7 |" $report
@@ -135,9 +139,10 @@ says "kernels_half             skipped: no time is left" printed
 
 # Ctrl-C: a report of what was done until then, and nothing goes on.
 cp programs/gpu_bench build/
+rm -f results/logs/device.log # is there again when the step has begun
 PATH=$work/bin:$PATH "$here/run" "$work/results" --build "$work/build" --python "$work/bin/torch_python" \
   --only device >printed 2>complained &
-sleep 4
+for _ in $(seq 1200); do [ -e results/logs/device.log ] && break; sleep 0.05; done
 kill -TERM $!
 wait $!
 status=$?

@@ -122,15 +122,15 @@ Call load_detection(Context<Cpu>& ctx, const Options& o, int batch, bool from_fi
   auto schedule = std::make_shared<const Schedule>();
   // Every image at T_max, so that no conditioning (which the other frameworks do not have) takes part.
   return [=, &ctx] {
-    const Method<Cpu> method{*nets->vae, *nets->unet, *nets->resnet, *schedule, *settings};
+    const D3adAlgorithm<Cpu> method{*nets->vae, *nets->unet, *nets->resnet, *schedule, *settings};
     const std::vector<int> T_hat(static_cast<std::size_t>(batch), settings->conditioning.T_max);
-    Method<Cpu>::Analysis a;
+    D3adAlgorithm<Cpu>::Analysis a;
     a.z0 = method.encode(ctx, borrow(*x));
     a.repaired_z = method.reconstruct(ctx, a.z0, T_hat);
     a.repaired = nets->vae->decode(ctx, a.repaired_z);
     a.latent_map = anomaly::latent_map(ctx, a.repaired_z, a.z0, method.size());
     a.feature_map = method.feature_difference(ctx, borrow(*x), a.repaired);
-    const V map = method.anomaly_map(ctx, a, {.latent = {0, 4}, .feature = {0, 2}});
+    const V map = method.anomaly_map(ctx, a, {{0, 4}, {0, 2}});
     V score = make_value<float>(ctx, {.n = batch});
     ops::max_per_image(ctx, score.view(), map.view());
     return std::vector<V>{score, map};

@@ -34,14 +34,14 @@ class Detection {
     unet_.emplace(Params<Cpu>(stores_[1], unet_numbers), config);
     extractor_.emplace(Params<Cpu>(stores_[2], extractor_numbers), ResNetConfig::named("resnet34"));
     for (auto& store : stores_) store.freeze();
-    method_.emplace(Method<Cpu>{*vae_, *unet_, *extractor_, schedule_, settings_});
+    method_.emplace(D3adAlgorithm<Cpu>{*vae_, *unet_, *extractor_, schedule_, settings_});
     conditioning_.emplace(
         ImplicitConditioning::fit(method_->conditioning_features(ctx_, images(1000, 1)), {.k = 1, .T_max = 80}));
   }
 
   std::vector<float> scores(int first, int count) {
     const auto a = method_->analyse(ctx_, images(first, count), *conditioning_, static_cast<std::uint64_t>(first));
-    const auto map = method_->anomaly_map(ctx_, a, {.latent = {0, 1}, .feature = {0, 1}});
+    const auto map = method_->anomaly_map(ctx_, a, {{0, 1}, {0, 1}});
     return anomaly::scores(ctx_, map);
   }
   double arena_mebibytes() {
@@ -68,7 +68,7 @@ class Detection {
   std::optional<Autoencoder<Cpu>> vae_;
   std::optional<UNet<Cpu>> unet_;
   std::optional<ResNet<Cpu>> extractor_;
-  std::optional<Method<Cpu>> method_;
+  std::optional<D3adAlgorithm<Cpu>> method_;
   std::optional<ImplicitConditioning> conditioning_;
 };
 

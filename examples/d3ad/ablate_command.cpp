@@ -59,7 +59,7 @@ int run(Context<Device>& ctx, const AblateOptions& o) {
                             grid, dataset, show(progress, stage, o.common.quiet));
   const auto result = ablation.run();
   progress.reset();
-  for (const std::string protocol : kAblationProtocols)
+  for (const std::string protocol : kProtocols)
     fmt::print("{}\n{}\n",
                paint(Tone::heading,
                      protocol == "paper" ? "Paper's protocol: maps scaled by the range of the whole test set (percent)"

@@ -1,4 +1,4 @@
-// d3ad data: what a dataset holds, and what will hurt.
+// d3ad data: summarises a dataset and warns about problems.
 
 #include <fmt/core.h>
 
@@ -84,7 +84,8 @@ int run(const DataOptions& o) {
 }  // namespace
 
 void add_data(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("data", "what a dataset holds, and what will hurt");
+  auto* command = app.add_subcommand(
+      "data", "Summarise a dataset and warn about problems (duplicates, missing masks, mixed sizes)");
   auto o = std::make_shared<DataOptions>();
   command->add_option("DIR", o->data, "folder of categories (MVTec AD, VisA, BTAD), a folder or a list of good images")
       ->required();

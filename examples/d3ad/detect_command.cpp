@@ -7,9 +7,11 @@
 #include <d3ad/data/table.hpp>
 #include <d3ad/detect.hpp>
 #include <d3ad/draw/picture.hpp>
-#include <deque>
+#include <d3ad/pipeline/for_each_detection.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "attributes.hpp"
 #include "colour.hpp"
 #include "device.hpp"
 #include "program.hpp"
@@ -60,7 +62,7 @@ class Pictures {
     if (o_.panel)
       save("panel",
            draw::side_by_side(draw::detection_panels(d.input, d.reconstruction, d.map, width, height, hi, threshold),
-                              {"input", "as if good", "anomaly map", "overlay"}));
+                              draw::panel_captions(!d.reconstruction.empty())));
     return names;
   }
 
@@ -73,20 +75,26 @@ class Pictures {
 void print(const DetectOptions& o, const std::string& file, const Detection& d,
            const std::map<std::string, std::string>& pictures) {
   const char* verdict = d.faulty ? "faulty" : "good";
+  const auto& attributes = *d.attributes.described;
   if (o.format == "jsonl") {
-    nlohmann::ordered_json json = {{"file", file},
-                                   {"score", d.score},
-                                   {"verdict", verdict},
-                                   {"T_hat", d.conditioning.T_hat},
-                                   {"distance", d.conditioning.distance}};
+    nlohmann::ordered_json json = {{"file", file}, {"score", d.score}, {"verdict", verdict}};
+    for (std::size_t a = 0; a < attributes.size(); ++a) {
+      if (!attributes[a].listed) continue;
+      const float value = d.attributes.values[a];
+      json[attributes[a].name] =
+          attributes[a].whole ? nlohmann::ordered_json(std::lround(value)) : nlohmann::ordered_json(value);
+    }
     for (const auto& [kind, name] : pictures) json[kind] = name;
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else if (o.format == "csv") {
-    fmt::print("{}", csv_row({file, number(d.score), verdict, std::to_string(d.conditioning.T_hat)}));
+    std::vector<std::string> fields{file, number(d.score), verdict};
+    for (std::size_t a = 0; a < attributes.size(); ++a)
+      if (attributes[a].brief) fields.push_back(number(d.attributes.values[a]));
+    fmt::print("{}", csv_row(fields));
   } else {
-    fmt::print("{}  score {}  T {}  {}\n",
+    fmt::print("{}  score {}  {}{}\n",
                d.faulty ? paint(Tone::bad, "FAULTY", stdout) : paint(Tone::good, "good  ", stdout), fixed(d.score, 4),
-               d.conditioning.T_hat, file);
+               brief_text(d.attributes, "  "), file);
   }
   std::fflush(stdout);
 }
@@ -106,52 +114,35 @@ int run(Context<Device>& ctx, const DetectOptions& o) {
   Pictures pictures(o, detector);
   command_line::InterruptGuard guard;
   ImageLoader loader(paths, detector.tiling());
-  if (o.format == "csv") fmt::print("file,score,verdict,T_hat\n");
+  if (o.format == "csv") {
+    std::vector<std::string> header{"file", "score", "verdict"};
+    for (const auto& attribute : detector.method().info().attributes)
+      if (attribute.brief) header.push_back(attribute.name);
+    fmt::print("{}", csv_row(header));
+  }
 
   int faulty = 0, unread = 0;
-  std::vector<Frame> frames;
-  std::vector<fs::path> names;
-  std::deque<std::vector<fs::path>> under_way;  // of the batches that were begun
-  std::uint64_t begun = 0, done = 0;
+  std::size_t done = 0;
   const auto stop_here = [&] {
     if (guard.interrupted()) throw Interrupted(concat("stopped after ", done, " of ", paths.size(), " images"));
   };
   detector.set_tiles(o.batch, [&](int, int) { stop_here(); });
-  const std::size_t batch = detector.tiling().on() ? 1 : static_cast<std::size_t>(o.batch);
-  const auto finish = [&] {
-    const auto found = detector.finish();
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const fs::path& name = under_way.front()[i];
-      print(o, name.string(), found[i], pictures.write(name, found[i]));
-      faulty += found[i].faulty;
-    }
-    done += found.size();
-    under_way.pop_front();
-  };
-  const auto begin = [&] {
-    if (frames.empty()) return;
-    const std::uint64_t first = begun;
-    begun += frames.size();
-    detector.begin(std::move(frames), first);
-    under_way.push_back(std::move(names));
-    frames.clear();
-    names.clear();
-    while (under_way.size() > kBatchesAhead<Device>) finish();
-  };
-  for (std::size_t i = 0; i < paths.size(); ++i) {
+  const auto take = [&](std::size_t, ImageLoader::Item item) -> std::optional<Frame> {
     stop_here();
-    auto item = loader.next();
-    if (!item.error.empty()) {
-      std::fprintf(stderr, "d3ad: %s\n", item.error.c_str());
-      ++unread;
-      continue;
+    if (item.error.empty()) return Frame{item.frame_width, item.frame_height, std::move(item.pixels)};
+    std::fprintf(stderr, "d3ad: %s\n", item.error.c_str());
+    ++unread;
+    return std::nullopt;
+  };
+  const auto found = [&](const std::vector<std::size_t>& images, const std::vector<Detection>& detections) {
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      const fs::path& name = paths[images[i]];
+      print(o, name.string(), detections[i], pictures.write(name, detections[i]));
+      faulty += detections[i].faulty;
     }
-    frames.push_back({item.frame_width, item.frame_height, std::move(item.pixels)});
-    names.push_back(item.path);
-    if (frames.size() == batch) begin();
-  }
-  begin();
-  while (!under_way.empty()) finish();
+    done += images.size();
+  };
+  for_each_detection(detector, loader, paths.size(), {.batch = o.batch}, take, found);
   if (!o.common.quiet && paths.size() > 1)
     fmt::print(stderr, "{} images: {} faulty, {} good, {} not read\n", paths.size(), faulty,
                paths.size() - static_cast<std::size_t>(faulty + unread), unread);

@@ -2,12 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <d3ad/draw/picture.hpp>
 #include <d3ad/evaluate.hpp>
 #include <d3ad/report/report.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "attributes.hpp"
 #include "colour.hpp"
 #include "device.hpp"
 #include "program.hpp"
@@ -29,43 +31,58 @@ struct EvaluateOptions {
   ProcessOptions processes;
 };
 
-void write_results(const EvaluateOptions& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images) {
-  std::vector<std::string> header{"category", "defect", "protocol", "images"};
+// attributes: of the images' method.
+void write_results(const EvaluateOptions& o, const std::vector<MetricRow>& rows, const std::vector<ImageRow>& images,
+                   const std::vector<Attribute>& attributes) {
+  std::vector<std::string> header{"category", "defect", "method", "protocol", "images"};
   for (const Metric& m : kMetrics) header.push_back(m.key);
   std::string metrics = csv_row(header);
   for (const auto& r : rows) {
-    std::vector<std::string> fields{r.category, r.defect, r.protocol, std::to_string(r.images)};
+    std::vector<std::string> fields{r.category, r.defect, r.method, r.protocol, std::to_string(r.images)};
     for (const Metric& m : kMetrics) fields.push_back(number(r.*m.value));
     metrics += csv_row(fields);
   }
   write_atomically(fs::path(o.out) / "metrics.csv", std::string_view(metrics));
-  std::string scores = "file,label,T_hat,score,verdict,defect,score_paper\n";
-  for (const auto& i : images)
-    scores += csv_row({i.file, i.anomalous ? "1" : "0", std::to_string(i.T_hat), number(i.score),
-                       i.faulty ? "faulty" : "good", i.defect, number(i.paper_score)});
+  header = {"file", "label"};
+  for (const auto& attribute : attributes)
+    if (attribute.brief) header.push_back(attribute.name);
+  header.insert(header.end(), {"score", "verdict", "defect", "score_paper"});
+  std::string scores = csv_row(header);
+  for (const auto& i : images) {
+    std::vector<std::string> fields{i.file, i.anomalous ? "1" : "0"};
+    for (std::size_t a = 0; a < attributes.size(); ++a)
+      if (attributes[a].brief) fields.push_back(number(i.attributes[a]));
+    fields.insert(fields.end(), {number(i.score), i.faulty ? "faulty" : "good", i.defect, number(i.paper_score)});
+    scores += csv_row(fields);
+  }
   write_atomically(fs::path(o.out) / "scores.csv", std::string_view(scores));
 }
 
-const char* title(const std::string& protocol) {
-  if (protocol == "paper") return "Paper's protocol: maps scaled by the range of the whole test set (percent)";
-  if (protocol == "calibrated")
-    return "Calibrated: ranges and threshold from good images of the training set, as detect (percent)";
-  if (protocol == "baseline_mean_image")
-    return "Baseline without diffusion: difference to the mean good image (percent)";
-  return "Baseline without diffusion: features of the image against those of its VAE reconstruction (percent)";
+std::string title(const MetricRow& row, const std::string& of_model) {
+  const MethodInfo& info = method_info(row.method);
+  if (row.method != of_model) return concat("Baseline: ", info.title, ", which ", info.help, " (percent)");
+  if (row.protocol == "paper")
+    return concat(info.title, ", paper's protocol: maps scaled by the range of the whole test set (percent)");
+  return concat(info.title,
+                ", calibrated: ranges and threshold from good images of the training set, as detect (percent)");
 }
 
-void print_tables(const std::vector<MetricRow>& rows) {
-  for (const std::string protocol : kProtocols) {
+// A table for each method and protocol, in the order in which they come.
+void print_tables(const std::vector<MetricRow>& rows, const std::string& of_model) {
+  std::vector<std::pair<std::string, std::string>> printed;
+  for (const auto& first : rows) {
+    const std::pair which{first.method, first.protocol};
+    if (std::find(printed.begin(), printed.end(), which) != printed.end()) continue;
+    printed.push_back(which);
     std::vector<std::vector<std::string>> table{{"category", "defect", "images"}};
     for (const Metric& m : kMetrics) table.front().push_back(m.title);
     for (const auto& r : rows) {
-      if (r.protocol != protocol) continue;
+      if (std::pair{r.method, r.protocol} != which) continue;
       table.push_back({r.category, r.defect, std::to_string(r.images)});
       for (const Metric& m : kMetrics) table.back().push_back(percent(r.*m.value));
     }
-    if (table.size() > 1)
-      fmt::print("{}\n{}\n", paint(Tone::heading, title(protocol), stdout), paint_table(align_columns(table), stdout));
+    fmt::print("{}\n{}\n", paint(Tone::heading, title(first, of_model), stdout),
+               paint_table(align_columns(table), stdout));
   }
 }
 
@@ -88,7 +105,11 @@ void print_json(const std::vector<MetricRow>& rows, const std::vector<Verdicts>&
   using Json = nlohmann::ordered_json;
   Json all = {{"metrics", Json::array()}, {"verdicts", Json::array()}};
   for (const auto& r : rows) {
-    Json row = {{"category", r.category}, {"defect", r.defect}, {"protocol", r.protocol}, {"images", r.images}};
+    Json row = {{"category", r.category},
+                {"defect", r.defect},
+                {"method", r.method},
+                {"protocol", r.protocol},
+                {"images", r.images}};
     for (const Metric& m : kMetrics) row[m.key] = std::isfinite(r.*m.value) ? Json(r.*m.value) : Json();
     all["metrics"].push_back(std::move(row));
   }
@@ -112,10 +133,16 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
   if (categories.empty()) categories.push_back("");
   std::vector<MetricRow> rows;
   std::vector<ImageRow> images;
+  std::vector<Attribute> attributes;
+  std::string method;
   int skipped = 0;
   std::vector<Verdicts> verdicts;
   for (const auto& category : categories) {
     Detector<Device> detector(ctx, model_of(o.model, category), [&](Settings& s) { o.settings.apply(s); });
+    const std::string& of_category = detector.method().info().name;
+    D3AD_CHECK(method.empty() || method == of_category, "the models in '", o.model, "' are of several methods, ",
+               method, " and ", of_category, "; evaluate them one after the other");
+    method = of_category, attributes = detector.method().info().attributes;
     const Dataset dataset = open_dataset(o.data, category);
     for (const auto& w : dataset.warnings)
       if (writes) std::fprintf(stderr, "%s\n", paint(Tone::note, "d3ad: note: " + w, stderr).c_str());
@@ -142,9 +169,10 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
         create_folders(folder);
         auto panels = draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(),
                                              detector.calibration().threshold);
-        std::vector<std::string> labels{"input", "as if good",
-                                        concat("score ", fixed(d.score, 3), " T ", d.conditioning.T_hat),
-                                        d.faulty ? "faulty" : "good"};
+        std::vector<std::string> labels = draw::panel_captions(!d.reconstruction.empty());
+        const std::string brief = brief_text(d.attributes, "");
+        labels[labels.size() - 2] = concat("score ", fixed(d.score, 3), brief.empty() ? "" : " ", brief);
+        labels.back() = d.faulty ? "faulty" : "good";
         if (sample.mask) {
           panels.push_back(resize(sample_mask(sample), d.width, d.height));
           labels.push_back("ground truth");
@@ -173,11 +201,11 @@ int run(Context<Device>& ctx, const EvaluateOptions& o) {
   };
   if (!writes) return end();
   for (auto& mean : mean_rows(rows)) rows.push_back(std::move(mean));
-  write_results(o, rows, images);
+  write_results(o, rows, images, attributes);
   if (o.json) {
     print_json(rows, verdicts);
   } else {
-    print_tables(rows);
+    print_tables(rows, method);
     print_verdicts(verdicts);
   }
   return end();
@@ -202,7 +230,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   command->add_flag("--heat-maps", o->panels,
                     "write a picture of each image: input, reconstruction, map, overlay, mask");
   command->add_flag("--baselines", o->baselines,
-                    "also judge two detectors without diffusion: mean good image, VAE reconstruction alone");
+                    "also judge the baselines on the same images: mean good image, VAE alone");
   command->add_flag("!--no-report", o->report,
                     "do not write report.html (one for each category where there are several)");
   command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
@@ -213,7 +241,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   o->common.add(*command);
   o->processes.add(*command);
   command->footer(
-      "metrics.csv holds fractions, one row for each category, defect type and mean, under both protocols.\n"
+      "metrics.csv holds fractions, one row for each category, defect type and mean, by method and protocol.\n"
       "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).\n"
       "mpirun -n 4 d3ad evaluate ... shares the images among four processes and writes the same files.");
   command->callback([o, &exit_code] {

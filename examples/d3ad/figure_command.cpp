@@ -1,6 +1,7 @@
 // d3ad figure: the figures of the paper, from a model and its test images, as PNG or SVG.
 
 #include <d3ad/detect.hpp>
+#include <d3ad/methods/d3ad/method.hpp>
 #include <d3ad/report/figure_bins.hpp>
 #include <d3ad/report/figure_grid.hpp>
 #include <d3ad/report/figure_noising.hpp>
@@ -130,6 +131,7 @@ int draw_omega(Context<Device>& ctx, const FigureOptions& o) {
   std::vector<std::string> skipped;
   for (const double omega : values) {
     auto detector = detector_of(ctx, o, omega);
+    as_d3ad(detector.method());
     Watched watched("omega " + number(omega), o.common.quiet);
     EvaluationOptions options;
     options.batch = o.batch;

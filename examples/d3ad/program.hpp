@@ -58,17 +58,19 @@ class Processes {
 class SettingsOptions {
  public:
   enum class Part { all, later_stages, detection };  // which settings make sense for the command
+  // Of all methods; an option that several have is one option here. With Part::all there is --method too.
   void add(CLI::App& command, Part part);
-  // Those of any table that concern the part; apply() finds them by name.
-  void add(CLI::App& command, const d3ad::OptionTable& options, Part part);
-  // The settings that were given, over `base`.
+  // The settings that were given, over `base`. Throws d3ad::Error for an option that is not one of its method's.
   void apply(d3ad::Settings& base) const;
+  // What a training starts from: --preset and --method.
+  d3ad::Settings start() const;
   bool any_given() const { return !given_.empty(); }
-  const std::string& preset() const { return preset_; }
 
  private:
+  void add(CLI::App& command, const d3ad::OptionTable& options, Part part);
+
   std::map<std::string, std::string> given_;  // setting -> text
-  std::string preset_;
+  std::string preset_, method_;
 };
 
 // --threads and --quiet, which every command has, on which device it computes (device.hpp makes a context of that), and

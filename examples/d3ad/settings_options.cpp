@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <d3ad/backend/cpu/conv_plan.hpp>
+#include <d3ad/methods/registry.hpp>
 #include <d3ad/model/option_json.hpp>
+#include <list>
 #include <nlohmann/json.hpp>
 
 #include "program.hpp"
@@ -34,11 +36,45 @@ const char* type_name(const d3ad::Option& option) {
   return option.numeric() ? "FLOAT" : std::holds_alternative<bool*>(option.field()) ? "true|false" : "TEXT";
 }
 
-// What --help says of settings, from their defaults.
-const d3ad::OptionTable& described() {
-  static d3ad::Settings defaults;
-  static const d3ad::OptionTable table = d3ad::options_of(defaults);
-  return table;
+// What --help says of settings, from their defaults: every method's.
+struct Described {
+  std::string method;
+  d3ad::Settings defaults;
+  d3ad::OptionTable table;
+};
+const std::list<Described>& described() {
+  static const auto all = [] {
+    std::list<Described> made;  // tables refer to settings, which do not move in a list
+    for (const auto& name : d3ad::method_names()) {
+      auto& one = made.emplace_back(Described{name, d3ad::Settings::of_method(name), {}});
+      one.table = d3ad::options_of(one.defaults);
+    }
+    return made;
+  }();
+  return all;
+}
+
+// Null if no method has an option of this name.
+const d3ad::Option* find_setting(const std::string& name) {
+  for (const auto& method : described())
+    if (const auto* option = method.table.find(name)) return option;
+  return nullptr;
+}
+
+// The methods that have the option: "d3ad, vae_only"; nothing if all have it.
+std::string methods_with(const std::string& option) {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& method : described())
+    if (method.table.find(option)) text += (count++ ? ", " : "") + method.method;
+  return count == described().size() ? "" : text;
+}
+
+std::string method_help() {
+  std::string text = "Detection method";
+  for (const auto& name : d3ad::method_names())
+    text += (name == d3ad::method_names().front() ? ": " : "; ") + name + ", " + d3ad::method_info(name).help;
+  return text;
 }
 
 }  // namespace
@@ -56,21 +92,27 @@ void SettingsOptions::add(CLI::App& command, Part part) {
                     "Values that the settings start from: small (learns on two cores in minutes) or paper")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->default_str("small");
+  if (part == Part::all)
+    command.add_option("--method", method_, method_help())
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+        ->check(CLI::IsMember(d3ad::method_names()))
+        ->default_str("d3ad");
   command
       .add_option("--config",
                   "JSON file of options ({\"eta2\": 0, ...}), or a model's config.json for its settings; options of "
                   "the command line take precedence")
       ->type_name("FILE");
-  add(command, described(), part);
+  for (const auto& method : described()) add(command, method.table, part);
 }
 
 void SettingsOptions::add(CLI::App& command, const d3ad::OptionTable& options, Part part) {
   for (const auto& option : options) {
-    if (!concerns(option, part)) continue;
+    if (!concerns(option, part) || command.get_option_no_throw(option_name(option.name()))) continue;
+    const std::string only = methods_with(option.name());
     command
         .add_option_function<std::string>(
             option_name(option.name()), [this, name = option.name()](const std::string& text) { given_[name] = text; },
-            help_line(option))
+            help_line(option) + (only.empty() || only == "d3ad" ? "" : " (of " + only + ")"))
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->type_name(type_name(option))
         ->default_str(option.text())
@@ -80,9 +122,18 @@ void SettingsOptions::add(CLI::App& command, const d3ad::OptionTable& options, P
 
 void SettingsOptions::apply(d3ad::Settings& base) const {
   const auto options = d3ad::options_of(base);
-  for (const auto& [setting, text] : given_) options.at(setting).set(option_name(setting), text);
+  for (const auto& [setting, text] : given_) {
+    const auto* option = options.find(setting);
+    D3AD_CHECK(option, option_name(setting), " is an option of ", methods_with(setting), ", and the method is ",
+               base.method);
+    option->set(option_name(setting), text);
+  }
   d3ad::replace_length(base, [this](const char* name) { return given_.count(name) > 0; });
   base.check();
+}
+
+d3ad::Settings SettingsOptions::start() const {
+  return d3ad::Settings::of_method(method_.empty() ? "d3ad" : method_, preset_.empty() ? "small" : preset_);
 }
 
 void CommonOptions::add_device(CLI::App& command) {
@@ -175,14 +226,22 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
     // A model's configuration holds all its settings: this command takes those that concern it.
     const bool of_model = json.contains("settings") && json["settings"].is_object();
     if (of_model) json = json["settings"];
+    // A method's own options stand in an object of its name.
+    for (const auto& name : d3ad::method_names())
+      if (json.contains(name) && json[name].is_object()) {
+        const auto own = json[name];
+        json.erase(name);
+        json.update(own);
+      }
     for (const auto& [key, value] : json.items()) {
       const auto* option = command->get_option_no_throw(option_name(key));
-      const auto* setting = described().find(key);
-      D3AD_CHECK(option || setting || key == "preset", "'", path, "': d3ad ", full_name, " has no option '", key, "'");
+      const auto* setting = find_setting(key);
+      D3AD_CHECK(option || setting || key == "preset" || key == "method", "'", path, "': d3ad ", full_name,
+                 " has no option '", key, "'");
       D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");
       // Some commands have an option of their own by the name of a setting that they do not take, as detect's --batch.
       const bool same = option && setting && option->get_group() == setting->group();
-      if (option && (!of_model || same || key == "preset"))
+      if (option && (!of_model || same || key == "preset" || key == "method"))
         words.push_back(option_name(key) + "=" + d3ad::json_text(value));
     }
   }

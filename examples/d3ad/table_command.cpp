@@ -15,12 +15,12 @@ namespace fs = std::filesystem;
 
 struct TableCommandOptions {
   std::vector<fs::path> results;
-  std::string format = "text", out, protocol = "paper";
+  std::string format = "text", out, protocol = "paper", method;
   TableOptions table;
 };
 
 void run(const TableCommandOptions& o) {
-  const ResultsTable table = results_table(read_results(o.results, o.protocol), o.table);
+  const ResultsTable table = results_table(read_results(o.results, o.protocol, o.method), o.table);
   const std::string text = o.format == "csv"        ? table_csv(table)
                            : o.format == "markdown" ? table_markdown(table)
                            : o.format == "latex"    ? table_latex(table)
@@ -54,11 +54,10 @@ void add_table(CLI::App& app, int& exit_code) {
       ->delimiter(',')
       ->capture_default_str();
   command->add_flag("--all-categories", o->table.all_categories, "list the data set's categories without results too");
-  command
-      ->add_option("--protocol", o->protocol,
-                   "which of evaluate's results: paper, calibrated, baseline_mean_image or baseline_vae")
+  command->add_option("--protocol", o->protocol, "which of evaluate's results: paper or calibrated")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kProtocols), std::end(kProtocols))))
       ->capture_default_str();
+  command->add_option("--method", o->method, "whose results; not given: the model's own, not its baselines'");
   command->footer(
       "I-AUROC / P-AUROC / PRO in percent. The paper has every category of MVTec AD, the average P-AUROC of VisA and\n"
       "nothing of BTAD. An average is over the categories there are results of, where all have the number.");

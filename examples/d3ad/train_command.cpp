@@ -4,6 +4,7 @@
 
 #include <d3ad/train.hpp>
 #include <optional>
+#include <tuple>
 
 #include "device.hpp"
 #include "program.hpp"
@@ -28,7 +29,7 @@ struct TrainOptions {
 class Console {
  public:
   Console(bool quiet, const Settings& settings)
-      : quiet_(quiet), batch_(settings.training.batch), tiles_(settings.data.tile > 0) {}
+      : quiet_(quiet), batch_(settings.of_d3ad() ? settings.training.batch : 1), tiles_(settings.data.tile > 0) {}
   TrainEvents events() {
     TrainEvents e;
     e.progress = [this](const char* stage, std::int64_t done, std::int64_t total, const std::string& text) {
@@ -36,7 +37,7 @@ class Console {
       if (stage_ != stage) {
         stage_ = stage;
         const bool by_batch = stage_ == "train" || stage_ == "adapt";
-        const bool by_tile = tiles_ && (by_batch || stage_ == "condition");
+        const bool by_tile = tiles_ && (by_batch || stage_ == "condition" || stage_ == "average");
         progress_.emplace(stage_, total, by_tile ? "tiles" : "images", by_batch ? batch_ : 1);
       }
       progress_->show(done, text);
@@ -113,16 +114,23 @@ void add_train(CLI::App& app, int&) {
   command->callback([o] {
     o->processes.apply(o->common);
     TrainRequest request;
-    request.settings = Settings::named(o->settings.preset().empty() ? "small" : o->settings.preset());
+    request.settings = o->settings.start();
     o->settings.apply(request.settings);
+    const MethodInfo& method = method_info(request.settings.method);
+    for (const auto& [option, given, needed] :
+         {std::tuple{"--vae", !o->vae.empty() || o->copy_vae, method.needs_vae},
+          std::tuple{"--extractor", !o->extractor.empty(), method.needs_extractor}})
+      D3AD_CHECK(needed || !given, option, " means nothing to the method ", method.name,
+                 ", which uses no such network");
     request.good = good_images(*o, request.category);
-    request.vae = o->vae.empty() ? shipped_network("vae.safetensors", "--vae") : fs::path(o->vae);
-    request.extractor =
-        o->extractor.empty() ? shipped_network("resnet34.safetensors", "--extractor") : fs::path(o->extractor);
+    if (method.needs_vae) request.vae = o->vae.empty() ? shipped_network("vae.safetensors", "--vae") : fs::path(o->vae);
+    if (method.needs_extractor)
+      request.extractor =
+          o->extractor.empty() ? shipped_network("resnet34.safetensors", "--extractor") : fs::path(o->extractor);
     request.model = o->model;
     request.copy_vae = o->copy_vae || o->vae.empty(), request.checkpoint_seconds = o->checkpoint_seconds;
     Console console(o->common.quiet, request.settings);
-    if (o->vae.empty() || o->extractor.empty())
+    if (method.needs_vae && method.needs_extractor && (o->vae.empty() || o->extractor.empty()))
       console.note(concat("networks: VAE ", request.vae.string(), ", extractor ", request.extractor.string()));
     on_device(o->common, [&]<class Device>(Context<Device>& ctx) {
       Trainer<Device>(ctx, std::move(request), console.events(), processes()).run();

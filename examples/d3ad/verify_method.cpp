@@ -103,7 +103,7 @@ void verify_anomaly_map(const ReferenceFile& reference, Comparisons& all) {
     const auto feature = anomaly::feature_map(ctx, seen, expected, size);
     reference.compare(all, "latent_map", latent.view(), allowed);
     reference.compare(all, "feature_map", feature.view(), allowed);
-    const auto ranges = anomaly::ranges_of(anomaly::to_host(latent, feature));
+    const auto ranges = anomaly::ranges_of(anomaly::to_host(std::vector{latent, feature}));
     const auto map = anomaly::combine(ctx, latent, feature, ranges, static_cast<float>(reference.number("lambda")),
                                       static_cast<float>(reference.number("sigma")));
     reference.compare(all, "anomaly_map", map.view(), allowed);

@@ -28,7 +28,7 @@ AblationResult result_of(const std::vector<std::string>& options, Value&& value)
   const auto points = grid.points(Settings());
   result.points = result.done = points.size();
   for (const auto& point : points)
-    for (const char* protocol : kAblationProtocols) {
+    for (const char* protocol : kProtocols) {
       auto& row = result.rows.emplace_back();
       row.values = point.values;
       row.metrics.protocol = protocol;
@@ -90,27 +90,27 @@ TEST_CASE("the best row of a table is marked, and the record gives back what it 
   const nlohmann::json belongs{{"model", "m"}, {"data", "d"}, {"numbers", "float"}};
   AblationRow row;
   row.metrics.category = "c", row.metrics.protocol = "paper", row.metrics.images = 3;
-  row.metrics.i_auroc = 1.0 / 3, row.T_hat = 0.1;
+  row.metrics.i_auroc = 1.0 / 3, row.means = {{.all = 0.1}};
   {
-    AblationRecord record(folder / "r.json", belongs);
+    AblationRecord record(folder / "r.json", belongs, {{.name = "T_hat"}});
     CHECK_FALSE(record.has("p"));
     record.set_left_out({"one"});
     record.add("p", {row});
   }
-  const AblationRecord record(folder / "r.json", belongs);
+  const AblationRecord record(folder / "r.json", belongs, {{.name = "T_hat"}});
   REQUIRE(record.has("p"));
   const auto back = record.rows("p");
   REQUIRE(back.size() == 1);
   CHECK(back[0].metrics.category == "c");
   CHECK(back[0].metrics.images == 3);
   CHECK(back[0].metrics.i_auroc == 1.0 / 3);
-  CHECK(back[0].T_hat == 0.1);
+  CHECK(back[0].means.front().all == 0.1);
   CHECK(std::isnan(back[0].metrics.pro));
   CHECK(record.left_out() == std::vector<std::string>{"one"});
   for (const char* key : {"model", "data", "numbers"}) {
     auto other = belongs;
     other[key] = "other";
-    CHECK(contains(test::refusal([&] { AblationRecord(folder / "r.json", other); }), "holds rows"));
+    CHECK(contains(test::refusal([&] { AblationRecord(folder / "r.json", other, {}); }), "holds rows"));
   }
 }
 

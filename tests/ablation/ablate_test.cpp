@@ -130,7 +130,7 @@ TEST_CASE("what enters before detection is the same as the stages alone") {
   Trainer<Cpu>(f.ctx, request, {}).calibrate();
   check_same(f.evaluate_with(copy, [](Settings&) {}), result, {"200", "1", "false"});
   for (const auto& row : result.rows)
-    if (row.values == Texts{"200", "1", "false"}) CHECK(row.T_hat == 200);
+    if (row.values == Texts{"200", "1", "false"}) CHECK(row.means.front().all == 200);
 
   // Models made on the way are there once: four calibrations, two of them with an adaptation before.
   std::set<std::string> kinds;

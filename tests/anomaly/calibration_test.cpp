@@ -18,23 +18,33 @@ namespace calibration_test {
 
 using namespace d3ad;
 using anomaly::Calibration;
-using anomaly::MapPair;
+using anomaly::RawMaps;
 
 namespace {
 
-std::vector<MapPair> nominal(int count) {
-  std::vector<MapPair> pairs;
+std::vector<RawMaps> nominal(int count) {
+  std::vector<RawMaps> all;
   for (int i = 0; i < count; ++i) {
     const auto maps = test::random({2, 24, 20, 1}, static_cast<std::uint64_t>(i) + 1);
-    pairs.push_back({24, 20, {maps.data(), maps.data() + 480}, {maps.data() + 480, maps.data() + 960}});
-    for (float& v : pairs.back().feature) v *= 0.1f * static_cast<float>(i + 1);
+    all.push_back({24, 20, {{maps.data(), maps.data() + 480}, {maps.data() + 480, maps.data() + 960}}});
+    for (float& v : all.back().maps[1]) v *= 0.1f * static_cast<float>(i + 1);
   }
-  return pairs;
+  return all;
 }
 
-Calibration calibrated(int count, anomaly::CalibrationOptions options = {}, int threads = 2) {
+anomaly::CalibrationOptions d3ad_options(float lambda = 0.85f, float sigma = 4, float rate = 0.05f) {
+  return {.maps = {"latent", "feature"}, .lambda = lambda, .sigma = sigma, .false_alarm_rate = rate};
+}
+
+Calibration calibrated(const std::vector<RawMaps>& images, const anomaly::CalibrationOptions& options,
+                       int threads = 2) {
   Context<Cpu> ctx({.threads = threads});
-  return anomaly::calibrate(ctx, nominal(count), options);
+  return anomaly::calibrate(images, options, [&](const RawMaps& raw, const anomaly::Ranges& ranges) {
+    return anomaly::scores(ctx, anomaly::combine(ctx, raw, ranges, options.lambda, options.sigma)).front();
+  });
+}
+Calibration calibrated(int count, const anomaly::CalibrationOptions& options = d3ad_options(), int threads = 2) {
+  return calibrated(nominal(count), options, threads);
 }
 
 }  // namespace
@@ -88,37 +98,37 @@ TEST_CASE("of new values of the same kind, no more than the promised share excee
 }
 
 TEST_CASE("calibrate takes ranges and threshold from the nominal images") {
-  const auto pairs = nominal(11);
-  const auto c = calibrated(11, {.false_alarm_rate = 0.2f});
+  const auto images = nominal(11);
+  const auto c = calibrated(11, d3ad_options(0.85f, 4, 0.2f));
   float lo = INFINITY, hi = -INFINITY;
-  for (const auto& p : pairs)
-    for (const float v : p.feature) lo = std::min(lo, v), hi = std::max(hi, v);
-  CHECK(c.ranges.feature.lo == lo);
-  CHECK(c.ranges.feature.hi == hi);
+  for (const auto& image : images)
+    for (const float v : image.maps[1]) lo = std::min(lo, v), hi = std::max(hi, v);
+  CHECK(c.ranges.at("feature").lo == lo);
+  CHECK(c.ranges.at("feature").hi == hi);
   CHECK(c.images == 11);
   REQUIRE(c.scores.size() == 11);
   CHECK(c.threshold == c.scores[9]);  // the 10th of 12 places
   CHECK(std::count_if(c.scores.begin(), c.scores.end(), [&](float s) { return anomaly::faulty(s, c.threshold); }) == 1);
-  const auto strict = calibrated(11, {.false_alarm_rate = 0});
+  const auto strict = calibrated(11, d3ad_options(0.85f, 4, 0));
   CHECK(strict.threshold == strict.scores.back());
-  CHECK(calibrated(11, {.lambda = 0.5f}).threshold != calibrated(11).threshold);
-  CHECK(calibrated(11, {.sigma = 2}).threshold != calibrated(11).threshold);
-  CHECK(calibrated(11, {}, 1).scores == calibrated(11, {}, 4).scores);
+  CHECK(calibrated(11, d3ad_options(0.5f)).threshold != calibrated(11).threshold);
+  CHECK(calibrated(11, d3ad_options(0.85f, 2)).threshold != calibrated(11).threshold);
+  CHECK(calibrated(11, d3ad_options(), 1).scores == calibrated(11, d3ad_options(), 4).scores);
   CHECK(calibrated(1).threshold == calibrated(1).scores[0]);
 
-  Context<Cpu> ctx;
-  CHECK_THROWS_AS(anomaly::calibrate(ctx, {}, {}), Error);
-  CHECK_THROWS_AS(anomaly::calibrate(ctx, pairs, {.false_alarm_rate = 1}), Error);
+  CHECK_THROWS_AS(calibrated({}, d3ad_options()), Error);
+  CHECK_THROWS_AS(calibrated(images, d3ad_options(0.85f, 4, 1)), Error);
+  CHECK_THROWS_AS(calibrated(images, {.maps = {"latent"}}), Error);  // they have two raw maps
 }
 
 TEST_CASE("a calibration comes back from its JSON text exactly") {
   const auto c = calibrated(7);
   const nlohmann::json j = c;
   const auto again = nlohmann::json::parse(j.dump(2)).get<Calibration>();
-  CHECK(again.ranges.latent.lo == c.ranges.latent.lo);
-  CHECK(again.ranges.latent.hi == c.ranges.latent.hi);
-  CHECK(again.ranges.feature.lo == c.ranges.feature.lo);
-  CHECK(again.ranges.feature.hi == c.ranges.feature.hi);
+  CHECK(again.ranges.at("latent").lo == c.ranges.at("latent").lo);
+  CHECK(again.ranges.at("latent").hi == c.ranges.at("latent").hi);
+  CHECK(again.ranges.at("feature").lo == c.ranges.at("feature").lo);
+  CHECK(again.ranges.at("feature").hi == c.ranges.at("feature").hi);
   CHECK(again.threshold == c.threshold);
   CHECK(again.false_alarm_rate == c.false_alarm_rate);
   CHECK(again.lambda == c.lambda);
@@ -138,12 +148,16 @@ TEST_CASE("a damaged calibration is refused with the field's name") {
     CAPTURE(item.key());
     auto j = good;
     j.erase(item.key());
-    CHECK_THROWS_WITH_AS(j.get<Calibration>(), doctest::Contains("is missing"), Error);
+    const auto with_ranges = [&] { j.get<Calibration>().ranges_of({"latent", "feature"}); };
+    CHECK_THROWS_WITH_AS(with_ranges(), doctest::Contains("is missing"), Error);
     refused(item.key().c_str(), nullptr, item.key().c_str());  // also what a NaN is written as
     refused(item.key().c_str(), "text", item.key().c_str());
     refused(item.key().c_str(), nlohmann::json::object(), item.key().c_str());
   }
-  refused("extra", 1, "'extra' is not known");
+  refused("extra", 1, "extra is not a pair of numbers");
+  CHECK_THROWS_WITH_AS(calibrated(3).ranges_of({"latent"}), doctest::Contains("'feature' is not known"), Error);
+  const auto in_order = calibrated(3).ranges_of({"feature", "latent"});
+  CHECK(in_order[1].hi == calibrated(3).ranges.at("latent").hi);
   refused("latent", {2, 1}, "latent");
   refused("latent", {0, 1, 2}, "latent");
   refused("feature", {0, 1e60}, "feature");

@@ -21,14 +21,6 @@ namespace autograd_training_test {
 
 using namespace d3ad;
 
-namespace {
-
-// Tolerances of METHOD.md, section 11: 1e-3 of the largest gradient for gradients and for the values that they change;
-// losses as a network's output.
-constexpr double kGradient = 1e-3, kNetwork = 1e-4;
-
-}  // namespace
-
 TEST_CASE("three training steps of the UNet equal the reference") {
   const test::Golden golden("train_unet");
   for (const bool checkpointing : {false, true}) {
@@ -56,16 +48,17 @@ TEST_CASE("three training steps of the UNet equal the reference") {
       Tape<Cpu> tape(ctx);
       auto loss = fn::mse(tape, unet(tape, x, t.view()), test::borrow(noise));
       const auto want = golden.tensor(concat("loss.", step));
-      const auto got = test::compare(loss.view(), want.view(), kNetwork);
+      const auto got = test::compare(loss.view(), want.view(), test::kTolerances.network);
       CHECK_MESSAGE(got.close, got);
       tape.backward(loss);
       if (step == 0)
-        test::check_parameters(golden, store, "grad.", kGradient,
+        test::check_parameters(golden, store, "grad.", test::kTolerances.steps,
                                [](Parameter<Cpu>& p) -> View<const float, Cpu> { return p.gradient(); });
       const double norm = optimizer.step(ctx, {});
-      if (step == 0) CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(kGradient));
+      if (step == 0)
+        CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(test::kTolerances.steps));
     }
-    test::check_parameters(golden, store, "after3.", kGradient,
+    test::check_parameters(golden, store, "after3.", test::kTolerances.steps,
                            [](Parameter<Cpu>& p) { return std::as_const(p).value(); });
   }
 }
@@ -80,7 +73,7 @@ TEST_CASE("the training golden tells a wrong optimizer from the right one") {
   const auto want = golden.tensor("after3.down.1.0.in_layers.2.weight");
   const auto* p = store.find("down.1.0.in_layers.2.weight");
   REQUIRE(p);
-  CHECK_FALSE(test::compare(std::as_const(*p).value(), want.view(), kGradient).close);
+  CHECK_FALSE(test::compare(std::as_const(*p).value(), want.view(), test::kTolerances.steps).close);
 }
 
 // On the reference device: an activation of 1.5e-6 decides here which way a ReLU goes and moves gradients by 2e-3 of
@@ -101,13 +94,13 @@ TEST_CASE("one adaptation step of the ResNet equals the reference") {
   const auto g = net.features(tape, imagenet_input(ctx, Value<double, Reference>::borrow(target.view())), true);
   auto loss = fn::cosine_loss(tape, f[0], g[0]);
   for (std::size_t i = 1; i < 3; ++i) loss = fn::add(tape, loss, fn::cosine_loss(tape, f[i], g[i]));
-  const auto got = test::compare(loss.view(), golden.tensor("loss").view(), kNetwork);
+  const auto got = test::compare(loss.view(), golden.tensor("loss").view(), test::kTolerances.network);
   CHECK_MESSAGE(got.close, got);
   tape.backward(loss);
-  test::check_parameters(golden, store, "grad.", kGradient,
+  test::check_parameters(golden, store, "grad.", test::kTolerances.steps,
                          [](Parameter<Reference>& p) -> View<const double, Reference> { return p.gradient(); });
   optimizer.step(ctx, {});
-  test::check_parameters(golden, store, "after1.", kGradient,
+  test::check_parameters(golden, store, "after1.", test::kTolerances.steps,
                          [](Parameter<Reference>& p) { return std::as_const(p).value(); });
 }
 

@@ -1,149 +1,22 @@
-// conv_block on a GPU in each activation type, against the reference device: with everything that may surround a
-// convolution, and with nothing; moments that are handed on; what it refuses.
+// conv_block on a GPU in each activation type, against the reference device, on the cases of
+// support/conv_block_cases.hpp; moments that are handed on; what it refuses.
 
 #include "d3ad/backend/cuda/conv_block.hpp"
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
+#include "support/conv_block_cases.hpp"
 #include "support/cuda_types.hpp"
 
 namespace cuda_conv_block_test {
 
 using namespace d3ad;
-using ops::Resample;
 
 namespace {
-
-// What the numbers of a test are as variances.
-template <class Device, class T>
-Tensor<Weight<Device>, Device> variances(View<T, Device> x) {
-  auto values = test::on_host(x);
-  for (auto& v : values) v = 1 + v / 2;
-  Tensor<Weight<Device>, Device> out(x.shape);
-  copy_from_host(out.view(), values.data());
-  return out;
-}
-
-struct Case {
-  Shape x, w;
-  ops::Conv2d config{.kernel = 1};
-  std::int64_t more = 0;  // channels
-  int groups = 0;         // 0: not normalised
-  Resample resample = Resample::none;
-  bool bias = false, batch_norm = false, shift = false, residual = false;
-  Resample residual_resample = Resample::none;
-  bool relu = false;
-
-  Shape convolved() const {
-    Shape both = x;
-    both.c += more;
-    return ops::resampled(both, resample);
-  }
-  Shape y() const { return ops::conv2d_shape(convolved(), w, config); }
-};
-
-const std::vector<Case> kCases{
-    {.x = {2, 9, 7, 16}, .w = {5, 3, 3, 16}, .config = {.kernel = 3, .pad = 1}, .bias = true},
-    {.x = {2, 9, 7, 16}, .w = {8, 3, 3, 16}, .config = {.kernel = 3, .pad = 1}},
-    {.x = {2, 12, 13, 24},
-     .w = {40, 3, 3, 24},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 4,
-     .bias = true,
-     .shift = true,
-     .residual = true},
-    {.x = {1, 6, 5, 32}, .w = {16, 3, 3, 32}, .config = {.kernel = 3, .pad = 1}, .groups = 8, .resample = Resample::up},
-    {.x = {2, 12, 8, 32},
-     .w = {24, 3, 3, 32},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 2,
-     .resample = Resample::down,
-     .bias = true,
-     .residual = true,
-     .residual_resample = Resample::down},
-    {.x = {2, 5, 6, 16},
-     .w = {17, 3, 3, 48},
-     .config = {.kernel = 3, .pad = 1},
-     .more = 32,
-     .groups = 3,
-     .bias = true,
-     .shift = true},
-    {.x = {1, 16, 8, 16},
-     .w = {32, 3, 3, 16},
-     .config = {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1},
-     .bias = true},
-    {.x = {1, 21, 20, 3},
-     .w = {8, 7, 7, 3},
-     .config = {.kernel = 7, .stride = 2, .pad = 3},
-     .batch_norm = true,
-     .relu = true},
-    {.x = {1, 14, 15, 16},
-     .w = {16, 3, 3, 16},
-     .config = {.kernel = 3, .pad = 1},
-     .batch_norm = true,
-     .residual = true,
-     .relu = true},
-    {.x = {2, 6, 6, 20}, .w = {48, 1, 1, 32}, .more = 12, .groups = 4, .bias = true},
-    {.x = {2, 6, 6, 24}, .w = {12, 1, 1, 24}, .bias = true},
-    {.x = {2, 6, 6, 24}, .w = {12, 1, 1, 24}, .bias = true, .relu = true},
-    {.x = {2, 6, 7, 16}, .w = {32, 1, 1, 16}, .config = {.kernel = 1, .stride = 2}, .batch_norm = true},
-    {.x = {1, 3, 5, 8},
-     .w = {19, 1, 1, 8},
-     .resample = Resample::up,
-     .shift = true,
-     .residual = true,
-     .residual_resample = Resample::up},
-};
-
-// Inputs: x, more, w, norm's scale and shift, bias, batch norm's scale, shift, mean and var, shift, residual.
-std::vector<Shape> inputs_of(const Case& c) {
-  Shape more = c.x, residual = c.y();
-  more.c = std::max<std::int64_t>(c.more, 1);
-  if (c.residual_resample == Resample::down) residual.h *= 2, residual.w *= 2;
-  if (c.residual_resample == Resample::up) residual.h /= 2, residual.w /= 2;
-  const Shape normal{.c = c.x.c + c.more}, channels{.c = c.y().c};
-  return {c.x,
-          more,
-          c.w,
-          normal,
-          normal,
-          channels,
-          channels,
-          channels,
-          channels,
-          channels,
-          {.n = c.y().n, .c = c.y().c},
-          residual};
-}
-
-// f(out, in, w) with the parts that a case asks for; y is not set.
-template <class Device, class Views, class F>
-void with_case(const Case& c, const Views& v, F f) {
-  const auto w = test::parameter(v[2]);
-  const auto norm_scale = test::weights(v[3]), norm_shift = test::weights(v[4]), bias = test::weights(v[5]),
-             scale = test::weights(v[6]);
-  const auto shift = test::weights(v[7]), mean = test::weights(v[8]), var = variances(v[9]);
-  ops::ConvBlockInput<Device> in{.x = v[0]};
-  ops::ConvBlockOutput<Device> out;
-  if (c.more) in.more = v[1];
-  if (c.groups) {
-    in.norm_scale = norm_scale.view(), in.norm_shift = norm_shift.view();
-    in.norm = {.groups = c.groups, .eps = 1e-5f, .silu = true};
-  }
-  in.resample = c.resample;
-  if (c.bias) out.bias = bias.view();
-  if (c.batch_norm) out.batch_norm = {scale.view(), shift.view(), mean.view(), var.view(), 1e-5f};
-  if (c.shift) out.shift = v[10];
-  if (c.residual) out.residual = v[11];
-  out.residual_resample = c.residual_resample, out.relu = c.relu;
-  f(out, in, w);
-}
 
 template <class T>
 struct Type {
@@ -159,31 +32,29 @@ void for_each_type(F f) {
 TEST_CASE("conv_block is that of the reference device, in each type") {
   for_each_type([](auto type) {
     using T = typename decltype(type)::type;
-    for (const auto& c : kCases) {
+    for (const auto& c : test::kConvBlockCases) {
       CAPTURE(c.x);
       CAPTURE(c.w);
       // What is normalised, and what the convolution gives, is rounded to T on its way.
-      test::same_in_type<T>(inputs_of(c), c.y(), 1e-5 + 2 * test::kRounding<T>, [&](auto& ctx, auto y, auto inputs) {
-        with_case<test::DeviceOf<decltype(ctx)>>(c, inputs, [&](auto out, const auto& in, const auto& w) {
-          out.y = y;
-          ops::conv_block(ctx, out, in, w, c.config);
-        });
+      test::same_in_type<T>(c.inputs(), c.y(), 1e-5 + 2 * test::kRounding<T>, [&](auto& ctx, auto y, auto inputs) {
+        test::ConvBlockOperands<test::DeviceOf<decltype(ctx)>> operands(c, inputs);
+        operands.out.y = y;
+        ops::conv_block(ctx, operands.out, operands.in, operands.w, c.config);
       });
       // The moments of what was written.
-      test::same_in_type<T>(inputs_of(c), ops::moments_shape(c.y()), 2e-5 + 2 * test::kRounding<T>,
+      test::same_in_type<T>(c.inputs(), ops::moments_shape(c.y()), 2e-5 + 2 * test::kRounding<T>,
                             [&](auto& ctx, auto result, auto inputs) {
                               using Device = test::DeviceOf<decltype(ctx)>;
-                              with_case<Device>(c, inputs, [&](auto out, const auto& in, const auto& w) {
-                                Tensor<Real<Device>, Device> y(c.y());
-                                Tensor<Weight<Device>, Device> moments(result.shape);
-                                out.y = y.view(), out.moments = moments.view();
-                                ops::conv_block(ctx, out, in, w, c.config);
-                                std::vector<Weight<Device>> host(static_cast<std::size_t>(moments.size()));
-                                copy_to_host<Weight<Device>, Device>(host.data(), moments.view());
-                                std::vector<Real<Device>> rounded;
-                                for (const auto v : host) rounded.push_back(static_cast<Real<Device>>(v));
-                                copy_from_host(result, rounded.data());
-                              });
+                              test::ConvBlockOperands<Device> operands(c, inputs);
+                              Tensor<Real<Device>, Device> y(c.y());
+                              Tensor<Weight<Device>, Device> moments(result.shape);
+                              operands.out.y = y.view(), operands.out.moments = moments.view();
+                              ops::conv_block(ctx, operands.out, operands.in, operands.w, c.config);
+                              std::vector<Weight<Device>> host(static_cast<std::size_t>(moments.size()));
+                              copy_to_host<Weight<Device>, Device>(host.data(), moments.view());
+                              std::vector<Real<Device>> rounded;
+                              for (const auto v : host) rounded.push_back(static_cast<Real<Device>>(v));
+                              copy_from_host(result, rounded.data());
                             });
     }
   });

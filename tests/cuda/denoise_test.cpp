@@ -20,7 +20,6 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kNetwork = 1e-4;
 constexpr int kImages = 2;  // of the golden's
 
 // The golden's UNet on a device.
@@ -101,7 +100,7 @@ TEST_CASE("CUDA: reconstruction equals the reference, step by step") {
       Tensor<float, Cpu> host(x.shape);
       copy_to_host(host.data(), x);
       const auto all = golden.tensor(step);
-      const auto c = test::compare(host.view(), all.view().images(0, kImages), kNetwork);
+      const auto c = test::compare(host.view(), all.view().images(0, kImages), test::kTolerances.reconstruction);
       CHECK_MESSAGE(c.close, c);
       ++compared;
     };
@@ -138,7 +137,8 @@ TEST_CASE("CUDA: recorded steps are replayed for other images, T_hat and batches
       this_round.first_image += static_cast<std::uint64_t>(round);
       const auto want = diffusion::reconstruct(host, plain.model(), test::borrow(start), T_hat, schedule, this_round);
       const auto got = loop(ctx, denoiser.model(), upload(ctx, start), T_hat, schedule, this_round);
-      const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(), want.view(), kNetwork);
+      const auto c = test::compare(test::from_cuda<float, float>(got.view()).view(), want.view(),
+                                   test::kTolerances.reconstruction);
       CHECK_MESSAGE(c.close, c);
     }
     // Made once and recorded once for all images, and made once for one image: replayed for the rest.

@@ -24,7 +24,7 @@ using test::contains, test::refusal;
 namespace {
 
 constexpr int kSize = 64;
-using Inputs = std::vector<std::vector<float>>;
+using Inputs = std::vector<Frame>;
 
 Image stripes(std::uint64_t seed) {
   Image image(kSize, kSize, 3);
@@ -37,6 +37,8 @@ Image stripes(std::uint64_t seed) {
     }
   return image;
 }
+
+Frame frame(std::uint64_t seed) { return {kSize, kSize, to_input(stripes(seed), kSize)}; }
 
 // A model of small networks that have learned next to nothing.
 fs::path train(const test::TemporaryFolder& folder) {
@@ -76,10 +78,9 @@ fs::path train(const test::TemporaryFolder& folder) {
 bool same(const std::vector<Detection>& a, const std::vector<Detection>& b) {
   bool all = a.size() == b.size();
   for (std::size_t i = 0; all && i < a.size(); ++i)
-    all = a[i].score == b[i].score && a[i].map == b[i].map && a[i].raw.latent == b[i].raw.latent &&
-          a[i].raw.feature == b[i].raw.feature && a[i].reconstruction == b[i].reconstruction &&
-          a[i].input == b[i].input && a[i].conditioning.distance == b[i].conditioning.distance &&
-          a[i].conditioning.bin == b[i].conditioning.bin && a[i].conditioning.T_hat == b[i].conditioning.T_hat;
+    all = a[i].score == b[i].score && a[i].map == b[i].map && a[i].raw.maps == b[i].raw.maps &&
+          a[i].reconstruction == b[i].reconstruction && a[i].input == b[i].input &&
+          a[i].attributes.values == b[i].attributes.values;
   return all;
 }
 
@@ -91,8 +92,7 @@ TEST_CASE("CUDA: a detector's batches travel while others are computed") {
   const auto model = train(folder);
   std::vector<Inputs> batches;
   for (std::uint64_t b = 0; b < 6; ++b)
-    batches.push_back(b == 4 ? Inputs{to_input(stripes(40), kSize)}
-                             : Inputs{to_input(stripes(10 + b), kSize), to_input(stripes(20 + b), kSize)});
+    batches.push_back(b == 4 ? Inputs{frame(40)} : Inputs{frame(10 + b), frame(20 + b)});
 
   Context<Cpu> host;
   Detector<Cpu> plain(host, model);
@@ -134,13 +134,13 @@ TEST_CASE("CUDA: a detector's batches travel while others are computed") {
   CHECK(contains(refusal([&] { detector.finish(); }), "no batch was begun"));
   detector.begin(batches[0]);
   CHECK(contains(refusal([&] { detector(batches[1]); }), "under way"));
-  CHECK(contains(refusal([&] { detector.begin({{1, 2, 3}}); }), "an input of 3 numbers"));
+  CHECK(contains(refusal([&] { detector.begin({{1, 1, {1, 2, 3}}}); }), "a frame of 1 x 1 with 3 numbers"));
   detector.begin(batches[1]);
   CHECK(contains(refusal([&] { detector.begin(batches[2]); }), "2 batches are under way"));
   CHECK(same(detector.finish(), want[0]));
   detector.abandon();
   Inputs broken = batches[2];
-  broken[1][7] = NAN;
+  broken[1].pixels[7] = NAN;
   detector.begin(broken);
   detector.begin(batches[2]);
   CHECK(contains(refusal([&] { detector.finish(); }), "image 2 are not finite"));

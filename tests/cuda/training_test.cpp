@@ -22,8 +22,6 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kGradient = 1e-3, kNetwork = 1e-4;  // METHOD.md, section 11
-
 Value<float, Cuda> upload(Context<Cuda>& ctx, const Tensor<float, Cpu>& x) {
   auto out = make_value<float>(ctx, x.shape());
   copy_from_host(out.view(), x.data());
@@ -61,15 +59,17 @@ TEST_CASE("CUDA: three training steps of the UNet equal the reference") {
     Tape<Cuda> tape(ctx);
     const auto loss = fn::mse(tape, unet(tape, x, View<const std::int32_t, Cuda>(times.view())), noise);
     const auto want = golden.tensor(concat("loss.", step)).data()[0];
-    CHECK(double{fn::item(loss)} == doctest::Approx(double{want}).epsilon(kNetwork));
+    CHECK(double{fn::item(loss)} == doctest::Approx(double{want}).epsilon(test::kTolerances.network));
     tape.backward(loss);
     if (step == 0)
-      test::check_parameters(golden, store, "grad.", kGradient,
+      test::check_parameters(golden, store, "grad.", test::kTolerances.steps,
                              [](auto& p) { return test::from_cuda<float>(p.gradient()); });
     const double norm = optimizer.step(ctx, {});
-    if (step == 0) CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(kGradient));
+    if (step == 0)
+      CHECK(norm == doctest::Approx(golden.tensor("grad_norm.0").data()[0]).epsilon(test::kTolerances.steps));
   }
-  test::check_parameters(golden, store, "after3.", kGradient, [](auto& p) { return test::from_cuda<float>(p.edit()); });
+  test::check_parameters(golden, store, "after3.", test::kTolerances.steps,
+                         [](auto& p) { return test::from_cuda<float>(p.edit()); });
 }
 
 TEST_CASE("CUDA: the trainer draws what the CPU's draws, and its losses are the CPU's") {

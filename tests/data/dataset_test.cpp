@@ -145,7 +145,7 @@ TEST_CASE("a list names good images beside itself or anywhere") {
   CHECK(contains(test::refusal([&] { open_dataset(folder / "good.txt", ""); }), "names no images"));
 }
 
-TEST_CASE("a check counts what is there and warns about what will hurt") {
+TEST_CASE("a check counts what is there and warns about problems") {
   const test::TemporaryFolder folder;
   const auto root = folder.path() / "nut";
   for (int i = 0; i < 22; ++i) put(root / "train/good" / (std::to_string(i) + ".png"), i);

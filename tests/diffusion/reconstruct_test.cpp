@@ -21,8 +21,6 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kNetwork = 1e-4;
-
 // The golden's run of its first images (each has its own, whatever is computed beside it) with `options` changed;
 // compares each step the golden holds. Returns how many were off.
 template <class Device, class Change>
@@ -62,7 +60,7 @@ int off(const std::string& name, std::int64_t images, int& compared, Change&& ch
     const auto step = done == 0 && golden.file.has("first") ? std::string("first") : concat("x.", done);
     if (!golden.file.has(step)) return;
     const auto all = golden.tensor(step);
-    const auto c = test::compare(x, all.view().images(0, images), kNetwork);
+    const auto c = test::compare(x, all.view().images(0, images), test::kTolerances.reconstruction);
     INFO(name, " after step ", done, ": ", c);
     wrong += !c.close;
     ++compared;
@@ -71,8 +69,9 @@ int off(const std::string& name, std::int64_t images, int& compared, Change&& ch
                                            View<const Real<Device>, Device>(noise.view()), on_step);
   if (golden.file.has("last")) {
     const auto all = golden.tensor("last");
-    wrong +=
-        !test::compare(View<const Real<Device>, Device>(last.view()), all.view().images(0, images), kNetwork).close;
+    wrong += !test::compare(View<const Real<Device>, Device>(last.view()), all.view().images(0, images),
+                            test::kTolerances.reconstruction)
+                  .close;
     ++compared;
   }
   return wrong;

@@ -12,10 +12,6 @@ namespace resnet_test {
 
 using namespace d3ad;
 
-namespace {
-constexpr double kNetwork = 1e-4;  // a network's output: METHOD.md, section 11
-}
-
 TEST_CASE("ResNet-34 equals the reference in evaluation and in training mode") {
   const test::Golden golden("resnet34");
   Context<Cpu> ctx;
@@ -27,16 +23,20 @@ TEST_CASE("ResNet-34 equals the reference in evaluation and in training mode") {
   const auto eval = net.features(ctx, test::borrow(x));
   const auto train = net.features(ctx, test::borrow(x), /*training=*/true);
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto e = test::compare(eval[i].view(), golden.tensor(concat("eval.layer", i + 1)).view(), kNetwork);
+    const auto e =
+        test::compare(eval[i].view(), golden.tensor(concat("eval.layer", i + 1)).view(), test::kTolerances.network);
     CHECK_MESSAGE(e.close, e);
-    const auto t = test::compare(train[i].view(), golden.tensor(concat("train.layer", i + 1)).view(), kNetwork);
+    const auto t =
+        test::compare(train[i].view(), golden.tensor(concat("train.layer", i + 1)).view(), test::kTolerances.network);
     CHECK_MESSAGE(t.close, t);
-    CHECK_FALSE(test::compare(eval[i].view(), golden.tensor(concat("train.layer", i + 1)).view(), kNetwork).close);
+    CHECK_FALSE(
+        test::compare(eval[i].view(), golden.tensor(concat("train.layer", i + 1)).view(), test::kTolerances.network)
+            .close);
   }
   for (const char* name : {"bn1.running_mean", "bn1.running_var", "layer2.0.downsample.1.running_var"}) {
     CAPTURE(name);
-    const auto got =
-        test::compare(std::as_const(*store.find(name)).value(), golden.tensor(concat("after.", name)).view(), kNetwork);
+    const auto got = test::compare(std::as_const(*store.find(name)).value(),
+                                   golden.tensor(concat("after.", name)).view(), test::kTolerances.network);
     CHECK_MESSAGE(got.close, got);
   }
 }

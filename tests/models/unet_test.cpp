@@ -14,8 +14,6 @@ using namespace d3ad;
 
 namespace {
 
-constexpr double kNetwork = 1e-4;  // a network's output: METHOD.md, section 11
-
 UNetConfig golden_config(const test::Golden& golden) {
   auto config = golden.config().get<UNetConfig>();
   config.channels = static_cast<int>(golden.tensor("x").shape().c);
@@ -32,7 +30,7 @@ test::Comparison run(const test::Golden& golden, UNetConfig config, int shift_t 
   auto t = golden.steps("t");
   for (std::int64_t i = 0; i < t.size(); ++i) t.data()[i] += shift_t;
   const auto got = unet(ctx, test::borrow(x), View<const std::int32_t, Cpu>(t.view()));
-  return test::compare(got.view(), eps.view(), kNetwork);
+  return test::compare(got.view(), eps.view(), test::kTolerances.network);
 }
 
 }  // namespace

@@ -16,10 +16,6 @@ namespace vae_test {
 
 using namespace d3ad;
 
-namespace {
-constexpr double kNetwork = 1e-4;  // a network's output: METHOD.md, section 11
-}
-
 TEST_CASE("VAE equals the reference") {
   for (const char* name : {"vae_small", "vae_paper"}) {
     CAPTURE(name);
@@ -32,15 +28,15 @@ TEST_CASE("VAE equals the reference") {
 
     const auto x = golden.tensor("x"), z = golden.tensor("z");
     auto [mean, logvar] = fn::halves(ctx, vae.encode(ctx, test::borrow(x)));
-    const auto m = test::compare(mean.view(), golden.tensor("mean").view(), kNetwork);
+    const auto m = test::compare(mean.view(), golden.tensor("mean").view(), test::kTolerances.network);
     CHECK_MESSAGE(m.close, m);
-    const auto l = test::compare(logvar.view(), golden.tensor("logvar").view(), kNetwork);
+    const auto l = test::compare(logvar.view(), golden.tensor("logvar").view(), test::kTolerances.network);
     CHECK_MESSAGE(l.close, l);
     const auto image = vae.decode(ctx, test::borrow(z));
-    const auto i = test::compare(image.view(), golden.tensor("image").view(), kNetwork);
+    const auto i = test::compare(image.view(), golden.tensor("image").view(), test::kTolerances.network);
     CHECK_MESSAGE(i.close, i);
     // The golden can fail: mean and log-variance are not interchangeable, nor is a shifted image.
-    CHECK_FALSE(test::compare(mean.view(), golden.tensor("logvar").view(), kNetwork).close);
+    CHECK_FALSE(test::compare(mean.view(), golden.tensor("logvar").view(), test::kTolerances.network).close);
   }
 }
 
@@ -54,9 +50,9 @@ TEST_CASE("tiny VAE equals the reference") {
   store.freeze();
 
   const auto x = golden.tensor("x"), latent = golden.tensor("latent"), image = golden.tensor("image");
-  const auto z = test::compare(vae.encode(ctx, test::borrow(x)).view(), latent.view(), kNetwork);
+  const auto z = test::compare(vae.encode(ctx, test::borrow(x)).view(), latent.view(), test::kTolerances.network);
   CHECK_MESSAGE(z.close, z);
-  const auto y = test::compare(vae.decode(ctx, test::borrow(latent)).view(), image.view(), kNetwork);
+  const auto y = test::compare(vae.decode(ctx, test::borrow(latent)).view(), image.view(), test::kTolerances.network);
   CHECK_MESSAGE(y.close, y);
 
   // The golden can fail: the pool branch counts, and so does what the last block makes of the latent.
@@ -64,8 +60,9 @@ TEST_CASE("tiny VAE equals the reference") {
   auto without_pool = config;
   without_pool.midblock_group_norm = false;
   const TinyVae<Cpu> plain(Params<Cpu>(plain_store, source), without_pool);
-  CHECK_FALSE(test::compare(plain.encode(ctx, test::borrow(x)).view(), latent.view(), kNetwork).close);
-  CHECK_FALSE(test::compare(plain.decode(ctx, test::borrow(latent)).view(), image.view(), kNetwork).close);
+  CHECK_FALSE(test::compare(plain.encode(ctx, test::borrow(x)).view(), latent.view(), test::kTolerances.network).close);
+  CHECK_FALSE(
+      test::compare(plain.decode(ctx, test::borrow(latent)).view(), image.view(), test::kTolerances.network).close);
 }
 
 TEST_CASE("group norm of a latent-sized map tells eps 1e-6 from 1e-5") {
@@ -83,8 +80,9 @@ TEST_CASE("group norm of a latent-sized map tells eps 1e-6 from 1e-5") {
   };
   const auto a = normed(1e-6f), b = normed(1e-5f);
   const Shape shape{.c = static_cast<std::int64_t>(a.size())};
-  CHECK_FALSE(
-      test::compare(View<const float, Cpu>(b.data(), shape), View<const float, Cpu>(a.data(), shape), kNetwork).close);
+  CHECK_FALSE(test::compare(View<const float, Cpu>(b.data(), shape), View<const float, Cpu>(a.data(), shape),
+                            test::kTolerances.network)
+                  .close);
 }
 
 TEST_CASE("VAE at the published size has 83.7 million parameters") {

@@ -1,6 +1,5 @@
-// conv_block by every algorithm (our kernels direct and by Winograd, oneDNN's parts) against the reference device: each
-// thing that may surround a convolution, and sizes that no tile and no vector divides. The plan that chooses between
-// the algorithms, and its files.
+// conv_block by every algorithm (our kernels direct and by Winograd, oneDNN's parts) against the reference device, on the
+// cases of support/conv_block_cases.hpp. The plan that chooses between the algorithms, and its files.
 
 #include "d3ad/autograd/conv_block.hpp"
 
@@ -15,6 +14,7 @@
 #include "d3ad/backend/reference/ops.hpp"
 #include "d3ad/core/parameter.hpp"
 #include "support/both_devices.hpp"
+#include "support/conv_block_cases.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace ops_conv_block_test {
@@ -34,140 +34,6 @@ Parameter<Device> parameter(View<T, Device> values) {
   copy_from_host(p.edit(), host.data());
   return p;
 }
-
-struct Case {
-  Shape x, w;
-  ops::Conv2d config{.kernel = 1};
-  std::int64_t more = 0;  // channels
-  int groups = 0;         // 0: not normalised
-  bool silu = false;
-  Resample resample = Resample::none;
-  bool bias = false, batch_norm = false, shift = false, residual = false;
-  Resample residual_resample = Resample::none;
-  bool relu = false;
-};
-
-const std::vector<Case> kCases{
-    {.x = {2, 9, 7, 16}, .w = {5, 3, 3, 16}, .config = {.kernel = 3, .pad = 1}, .bias = true},
-    {.x = {1, 4, 4, 32},
-     .w = {33, 3, 3, 32},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 4,
-     .silu = true,
-     .bias = true},
-    {.x = {2, 12, 13, 20},
-     .w = {40, 3, 3, 20},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 5,
-     .shift = true,
-     .residual = true},
-    {.x = {1, 6, 5, 32},
-     .w = {16, 3, 3, 32},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 8,
-     .silu = true,
-     .resample = Resample::up},
-    {.x = {2, 12, 8, 32},
-     .w = {24, 3, 3, 32},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 2,
-     .silu = true,
-     .resample = Resample::down,
-     .residual = true,
-     .residual_resample = Resample::down},
-    {.x = {1, 5, 6, 16},
-     .w = {17, 3, 3, 48},
-     .config = {.kernel = 3, .pad = 1},
-     .more = 32,
-     .groups = 3,
-     .silu = true,
-     .bias = true},
-    {.x = {3, 5, 6, 24},
-     .w = {16, 3, 3, 36},
-     .config = {.kernel = 3, .pad = 1},
-     .more = 12,
-     .groups = 4,
-     .shift = true},  // 24: in two
-                      // blocks
-    {.x = {1, 34, 35, 16},
-     .w = {16, 3, 3, 16},
-     .config = {.kernel = 3, .pad = 1},
-     .batch_norm = true,
-     .residual = true,
-     .relu = true},
-    {.x = {1, 7, 7, 16}, .w = {16, 3, 3, 16}, .config = {.kernel = 3}, .relu = true},
-    {.x = {1, 16, 8, 16},
-     .w = {32, 3, 3, 16},
-     .config = {.kernel = 3, .stride = 2, .pad = 0, .pad_end = 1},
-     .groups = 1,
-     .bias = true},
-    {.x = {1, 21, 20, 3},
-     .w = {8, 7, 7, 3},
-     .config = {.kernel = 7, .stride = 2, .pad = 3},
-     .bias = true,
-     .batch_norm = true,
-     .relu = true},
-    {.x = {2, 4, 4, 8},
-     .w = {6, 3, 3, 8},
-     .config = {.kernel = 3, .pad = 1},
-     .groups = 2,
-     .silu = true,
-     .resample = Resample::up},
-    {.x = {2, 6, 6, 20},
-     .w = {48, 1, 1, 32},
-     .config = {.kernel = 1},
-     .more = 12,
-     .groups = 4,
-     .silu = true,
-     .bias = true},
-    {.x = {2, 6, 7, 16}, .w = {32, 1, 1, 16}, .config = {.kernel = 1, .stride = 2}, .batch_norm = true},
-    {.x = {1, 3, 5, 8},
-     .w = {19, 1, 1, 8},
-     .config = {.kernel = 1},
-     .resample = Resample::up,
-     .shift = true,
-     .residual = true,
-     .residual_resample = Resample::up},
-    {.x = {1, 1, 1, 40}, .w = {9, 1, 1, 40}, .config = {.kernel = 1}, .bias = true},
-};
-
-// Inputs in the order that views() takes them.
-std::vector<Shape> inputs_of(const Case& c) {
-  Shape more = c.x, both = c.x;
-  more.c = std::max<std::int64_t>(c.more, 1), both.c += c.more;
-  const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
-  Shape residual = y;
-  if (c.residual_resample == Resample::down) residual.h *= 2, residual.w *= 2;
-  if (c.residual_resample == Resample::up) residual.h /= 2, residual.w /= 2;
-  const Shape channels{.c = y.c}, normal{.c = both.c};
-  return {c.x,     more, c.w, normal, normal, channels, channels, channels, channels, channels, {.n = y.n, .c = y.c},
-          residual};
-}
-
-template <class Device>
-struct Views {
-  ops::ConvBlockInput<Device> in;
-  ops::ConvBlockOutput<Device> out;
-
-  Views(const Case& c, const test::Views<Device>& v) {
-    in.x = v[0];
-    if (c.more) in.more = v[1];
-    if (c.groups)
-      in.norm_scale = v[3], in.norm_shift = v[4], in.norm = {.groups = c.groups, .eps = 1e-5f, .silu = c.silu};
-    in.resample = c.resample;
-    if (c.bias) out.bias = v[5];
-    if (c.batch_norm) {
-      std::vector<Real<Device>> variance(static_cast<std::size_t>(v[9].size()));
-      copy_to_host<Real<Device>, Device>(variance.data(), v[9]);
-      for (auto& value : variance) value = 1 + value / 2;
-      copy_from_host(v[9], variance.data());
-      out.batch_norm = {v[6], v[7], v[8], v[9], 1e-5f};
-    }
-    if (c.shift) out.shift = v[10];
-    if (c.residual) out.residual = v[11];
-    out.residual_resample = c.residual_resample, out.relu = c.relu;
-  }
-};
 
 template <class Device>
 void prefer(Context<Device>& ctx, Algorithm algorithm) {
@@ -193,31 +59,28 @@ bool has_bfloat16() {
 }  // namespace
 
 TEST_CASE("conv_block is that of the reference device, by every algorithm") {
-  for (const auto& c : kCases)
+  for (const auto& c : test::kConvBlockCases)
     for (const Algorithm algorithm : kAlgorithms) {
       CAPTURE(c.x);
       CAPTURE(c.w);
       CAPTURE(std::string(conv::name(algorithm)));
-      Shape both = c.x;
-      both.c += c.more;
-      const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
       const auto forward = [&](auto& ctx, auto out, auto in) {
         prefer(ctx, algorithm);
-        Views<DeviceOf<decltype(ctx)>> views(c, in);
-        views.out.y = out;
-        ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+        test::ConvBlockOperands<DeviceOf<decltype(ctx)>> operands(c, in);
+        operands.out.y = out;
+        ops::conv_block(ctx, operands.out, operands.in, operands.w, c.config);
       };
-      test::same_on_both(inputs_of(c), y, algorithm == Algorithm::winograd4 ? 2e-5 : 4e-6, forward);
+      test::same_on_both(c.inputs(), c.y(), algorithm == Algorithm::winograd4 ? 2e-5 : 4e-6, forward);
       // The moments of what was written.
       const auto moments = [&](auto& ctx, auto out, auto in) {
         using Device = DeviceOf<decltype(ctx)>;
         prefer(ctx, algorithm);
-        Views<Device> views(c, in);
-        Tensor<Real<Device>, Device> own(y);
-        views.out.y = own.view(), views.out.moments = out;
-        ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+        test::ConvBlockOperands<Device> operands(c, in);
+        Tensor<Real<Device>, Device> own(c.y());
+        operands.out.y = own.view(), operands.out.moments = out;
+        ops::conv_block(ctx, operands.out, operands.in, operands.w, c.config);
       };
-      test::same_on_both(inputs_of(c), ops::moments_shape(y), 2e-5, moments);
+      test::same_on_both(c.inputs(), ops::moments_shape(c.y()), 2e-5, moments);
     }
 }
 
@@ -227,22 +90,19 @@ TEST_CASE("with bfloat16 conv_block differs by the rounding of its operands, and
     CHECK_THROWS_WITH_AS(conv::plan_of(plain).use_bfloat16(), doctest::Contains("no instructions"), Error);
     return;
   }
-  for (const auto& c : kCases) {
+  for (const auto& c : test::kConvBlockCases) {
     CAPTURE(c.x);
     CAPTURE(c.w);
-    Shape both = c.x;
-    both.c += c.more;
-    const Shape y = ops::conv2d_shape(ops::resampled(both, c.resample), c.w, c.config);
-    const auto inputs = test::random_inputs(inputs_of(c));
+    const auto inputs = test::random_inputs(c.inputs());
     const auto compute = [&](Context<Cpu>& ctx) {
       std::vector<Tensor<float, Cpu>> copies;
       test::Views<Cpu> in;
       for (const auto& input : inputs) copies.push_back(test::copy(input));
       for (auto& input : copies) in.push_back(input.view());
-      Tensor<float, Cpu> out(y);
-      Views<Cpu> views(c, in);
-      views.out.y = out.view();
-      ops::conv_block(ctx, views.out, views.in, parameter(in[2]), c.config);
+      Tensor<float, Cpu> out(c.y());
+      test::ConvBlockOperands<Cpu> operands(c, in);
+      operands.out.y = out.view();
+      ops::conv_block(ctx, operands.out, operands.in, operands.w, c.config);
       return out;
     };
     Context<Cpu> one({.threads = 1}), two({.threads = 2});
@@ -251,7 +111,7 @@ TEST_CASE("with bfloat16 conv_block differs by the rounding of its operands, and
     // Of each product's two factors 2^-9 at most, and they do not all round the same way.
     const auto close = test::compare(rounded.view(), exact.view(), 8e-3);
     CHECK_MESSAGE(close.close, close);
-    CHECK(test::compare(rounded.view(), exact.view(), 1e-5).close == (both.c < 16));
+    CHECK(test::compare(rounded.view(), exact.view(), 1e-5).close == (c.convolved().c < 16));
     CHECK(test::compare(compute(two).view(), rounded.view(), 0).close);
   }
 }

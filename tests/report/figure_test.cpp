@@ -173,7 +173,7 @@ TEST_CASE("the grid shows what the detector finds") {
   CHECK(told == 5);
   CHECK(count(svg, "<image ") == 5 * 5 - 1 + 1);  // one image has no mask; the colours' bar
   CHECK(count(svg, ">none<") == 1);
-  const auto d = detector(read_input(samples[3].image, kSize));
+  const auto d = detector(read_image(samples[3].image));
   CHECK(contains(svg, embedded(to_image(d.input, kSize))));
   CHECK(contains(svg, embedded(to_image(d.reconstruction, kSize))));
   CHECK(contains(svg, embedded(draw::heat_map(d.map, kSize, 0, detector.brightest()))));
@@ -190,8 +190,8 @@ TEST_CASE("scaling and noising begin where denoising begins, and omega = 0 is wh
   Detector<Cpu> detector(ctx, place().model);
   const auto input = to_input(grey_image(90), kSize);
   const auto scaled = perturb(detector, input, 0), noised = perturb(detector, input, 1, 3);
-  const auto d = detector(input);
-  CHECK(scaled.T_hat == d.conditioning.T_hat);
+  const auto d = detector(std::vector{Frame{kSize, kSize, input}}).front();
+  CHECK(scaled.T_hat == d.attributes.at("T_hat"));
   CHECK(scaled.reconstruction == d.reconstruction);
   CHECK(scaled.map == d.map);
   CHECK(scaled.score == d.score);
@@ -200,10 +200,10 @@ TEST_CASE("scaling and noising begin where denoising begins, and omega = 0 is wh
   CHECK(contains(refusal([&] { perturb(detector, input, 1.5); }), "omega is 1.5"));
 
   // The start that is shown is the one that denoising reports of its step 0.
-  const auto method = detector.method();
+  const auto method = as_d3ad(detector.method()).algorithm();
   auto options = method.denoise_options(3);
   options.omega = 1;
-  const auto z0 = method.encode(ctx, detector.upload(std::vector<std::vector<float>>{input}), 3);
+  const auto z0 = method.encode(ctx, detector.upload(std::vector{Frame{kSize, kSize, input}}), 3);
   std::vector<float> seen(static_cast<std::size_t>(z0.shape().size())), start(seen.size());
   const std::vector<int> T_hat{noised.T_hat};
   diffusion::reconstruct(
@@ -244,9 +244,9 @@ TEST_CASE("bins count every image once, and are those that detection chooses") {
   CHECK(sum(counts.faulty) == 3);
   std::vector<std::int64_t> faulty(11, 0);
   for (const auto& s : dataset.test) {
-    const auto c = detector(read_input(s.image, kSize)).conditioning;
-    CHECK(counts.T_hat[static_cast<std::size_t>(c.bin)] == c.T_hat);
-    if (s.anomalous()) ++faulty[static_cast<std::size_t>(c.bin)];
+    const auto c = detector(read_image(s.image)).attributes;
+    CHECK(counts.T_hat[static_cast<std::size_t>(c.at("bin"))] == c.at("T_hat"));
+    if (s.anomalous()) ++faulty[static_cast<std::size_t>(c.at("bin"))];
   }
   CHECK(faulty == counts.faulty);
   CHECK(counts.T_hat[10] == 80);

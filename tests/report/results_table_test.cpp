@@ -104,7 +104,8 @@ TEST_CASE("results are read from what evaluate writes") {
   CHECK(contains(refusal([&] { read_results({folder / "none"}); }), "none"));
   CHECK(contains(refusal([&] { read_results({folder.path()}); }), "has no metrics.csv"));
   CHECK(contains(refusal([&] { read_results({folder / "a", folder / "a"}); }), "'bottle' come twice"));
-  CHECK(contains(refusal([&] { read_results({folder / "a"}, "baseline_vae"); }), "it has: paper, calibrated"));
+  CHECK(contains(refusal([&] { read_results({folder / "a"}, "paper", "vae_only"); }),
+                 "it has: d3ad, paper; d3ad, calibrated"));
   const auto with = [&](const std::string& text) {
     write_atomically(folder / "bad.csv", text);
     return refusal([&] { read_results({folder / "bad.csv"}); });
@@ -115,6 +116,28 @@ TEST_CASE("results are read from what evaluate writes") {
   CHECK(contains(with(kHeader + metrics_row("x", "all", "paper", "90,0.5,0.5")), "'90' is not a number from 0 to 1"));
   CHECK(contains(with(kHeader + metrics_row("x", "all", "paper", "inf,0.5,0.5")), "'inf'"));
   CHECK(contains(with(kHeader), "has no results under the protocol 'paper'"));
+}
+
+TEST_CASE("results of several methods are told apart; older files name baselines as protocols") {
+  const test::TemporaryFolder folder;
+  const auto i_auroc = [&](const std::string& text, const std::string& protocol, const std::string& method) {
+    write_atomically(folder / "metrics.csv", std::string_view(text));
+    return read_results({folder / "metrics.csv"}, protocol, method).at(0).score.i_auroc;
+  };
+  const std::string columns = "category,defect,method,protocol,images,i_auroc,p_auroc,pro\n";
+  const std::string now = columns + "x,all,vae_only,paper,3,0.5,0,0\nx,all,vae_only,calibrated,3,0.6,0,0\n" +
+                          "x,all,mean_image,paper,3,0.7,0,0\n";
+  CHECK(i_auroc(now, "paper", "") == doctest::Approx(50));  // of the first row's method
+  CHECK(i_auroc(now, "calibrated", "") == doctest::Approx(60));
+  CHECK(i_auroc(now, "paper", "mean_image") == doctest::Approx(70));
+  CHECK(contains(refusal([&] { i_auroc(now, "calibrated", "mean_image"); }), "no results of 'mean_image'"));
+  const std::string before = std::string(kHeader) + metrics_row("x", "all", "paper", "0.1,0,0") +
+                             metrics_row("x", "all", "baseline_mean_image", "0.2,0,0") +
+                             metrics_row("x", "all", "baseline_vae", "0.3,0,0");
+  CHECK(i_auroc(before, "paper", "") == doctest::Approx(10));
+  CHECK(i_auroc(before, "paper", "d3ad") == doctest::Approx(10));
+  CHECK(i_auroc(before, "paper", "mean_image") == doctest::Approx(20));
+  CHECK(i_auroc(before, "paper", "vae_only") == doctest::Approx(30));
 }
 
 TEST_CASE("the paper's numbers stand beside ours, averages are over the same categories") {

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "d3ad/core/check.hpp"
-#include "d3ad/pipeline/event_file.hpp"
+#include "d3ad/methods/event_file.hpp"
 
 namespace d3ad::test {
 

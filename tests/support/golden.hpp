@@ -5,16 +5,21 @@
 //   auto x = golden.tensor("x");                 // Tensor<float, Cpu>, axes turned
 //   auto t = golden.steps("t");                  // Tensor<int32_t, Cpu>
 //   golden.config()                              // the metadata's config, parsed
+//   test::compare(got, want, test::kTolerances.network)
 
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "d3ad/backend/cpu/memory.hpp"
+#include "d3ad/core/tolerance.hpp"
 #include "d3ad/core/value.hpp"
 #include "d3ad/weights/safetensors.hpp"
 
 namespace d3ad::test {
+
+// How far results in float may be from a golden file's.
+inline constexpr Tolerances kTolerances{};
 
 class Golden {
  public:

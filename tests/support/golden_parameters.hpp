@@ -1,7 +1,7 @@
 #pragma once
 // A network's parameters, or their gradients, against a golden file's tensors of their names.
 //
-//   test::check_parameters(golden, store, "grad.", 1e-3, [](auto& p) { return p.gradient(); });
+//   test::check_parameters(golden, store, "grad.", kTolerances.steps, [](auto& p) { return p.gradient(); });
 //
 // pick(parameter): a view of host memory, or a tensor there.
 

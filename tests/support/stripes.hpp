@@ -10,6 +10,10 @@
 #include <string>
 #include <utility>
 
+#include "d3ad/autograd/adamw.hpp"
+#include "d3ad/autograd/functions.hpp"
+#include "d3ad/autograd/tape.hpp"
+#include "d3ad/models/tiny_vae.hpp"
 #include "d3ad/pipeline/train.hpp"
 #include "support/temporary_folder.hpp"
 

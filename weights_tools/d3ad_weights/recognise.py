@@ -4,6 +4,8 @@
     found.network.name, found.spelling, found.tensors  # by the names they have in the file, prefix taken off
     found.own                                          # d3ad's name of each
     found.set_aside                                    # how many tensors of the file are of another network
+
+include/d3ad/models/recognise.hpp does the same in C++; tests/golden/recognise.json is the table on which both are tested.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 
 from . import architectures as known
 from .architectures import Network
-from .naming import Spelling, decoder_levels, is_square_attention, spelling_of, to_own
+from .naming import Spelling, decoder_levels, spelling_of, to_own
 from .refusal import Refusal, nearest, printable
 from .safetensors_file import Tensor, Tensors
 
@@ -62,10 +64,9 @@ def _resnet(at: Sizes) -> Network:
     for name, (is_bottleneck, counts, known_factor) in known.RESNETS.items():
         same = counts == blocks or (blocks[3] == 0 and counts[:3] == blocks[:3])
         if same and is_bottleneck == bottleneck and known_factor == factor:
-            # A reduced classifier (timm with num_classes=0, features only) has no fc.
-            classes = at("fc.weight", 0) if "fc.weight" in at.tensors else 1000
-            network = known.resnet(name, width, classes)
-            if "fc.weight" not in at.tensors:
+            # A reduced classifier (timm with num_classes=0, features only) has no fc, or no layer4 before it.
+            network = known.resnet(name, width, at("fc.weight", 0) if "fc.weight" in at.tensors else 1000)
+            if "fc.weight" not in at.tensors or blocks[3] == 0:
                 network.config["classes"] = 0
             return network
 
@@ -102,6 +103,8 @@ def _unet(at: Sizes) -> Network:
     nres = ends[0] if ends else ups - 1
     if nres < 1 or ups % (nres + 1):
         raise Refusal(f"'{at.source}' is a UNet of {ups} up blocks, an unknown architecture; the nearest is D3AD's UNet")
+    if base % 32:
+        raise Refusal(f"'{at.source}' is a UNet of base {base}, expected a multiple of 32 (32 groups are normalised)")
     mults, attn = [], []
     for level in range(ups // (nres + 1)):
         index = 1 + level * (nres + 1)
@@ -138,8 +141,10 @@ def _listed(names: list[str], others: list[str]) -> str:
     return shown + (f"; and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _same(have: tuple[int, ...], want: tuple[int, ...], name: str) -> bool:
-    return have == want or (have == (*want, 1, 1) and is_square_attention(name))
+def _same(have: tuple[int, ...], want: tuple[int, ...]) -> bool:
+    """Whether they are equal up to axes of length 1 at the end: a matrix may be stored as a 1x1 convolution."""
+    longer, shorter = sorted((have, want), key=len, reverse=True)
+    return longer == shorter + (1,) * (len(longer) - len(shorter))
 
 
 def check(network: Network, own: Mapping[str, Tensor], source: str) -> None:
@@ -149,7 +154,7 @@ def check(network: Network, own: Mapping[str, Tensor], source: str) -> None:
     missing = sorted(set(wanted) - set(own))
     extra = sorted(name for name in set(own) - set(wanted) if not name.endswith(".num_batches_tracked"))
     wrong = [f"'{n}' is {list(own[n].shape)}, expected {list(s)}" for n, s in wanted.items()
-             if n in own and not _same(own[n].shape, s, n)]  # fmt: skip
+             if n in own and not _same(own[n].shape, s)]  # fmt: skip
     parts = []
     if missing:
         parts.append(f"{len(missing)} tensors are missing: {_listed(missing, extra or sorted(own))}")

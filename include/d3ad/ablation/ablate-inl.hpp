@@ -23,14 +23,17 @@ Ablation<Device>::Ablation(Context<Device>& ctx, AblationRequest request, const 
   for (const auto& point : points_) keys_.push_back(models_.difference(point));
   result_.options = grid.options();
   result_.points = points_.size();
-  const nlohmann::json own = models_.config().settings;
+  result_.attributes = brief_attributes(method_info(models_.config().settings.method).attributes);
+  const nlohmann::json own = flat_settings(models_.config().settings);
   for (const auto& option : grid.options())
     result_.own.push_back(own.contains(option.name) ? Grid::text(own.at(option.name)) : "model");
   create_folders(request_.out);
   lock_ = FolderLock(request_.out, {"work"});
-  record_.emplace(request_.out / "ablation.json", nlohmann::json{{"model", file_sha256(request_.model / "config.json")},
-                                                                 {"data", checksum_of_images()},
-                                                                 {"numbers", request_.numbers}});
+  record_.emplace(request_.out / "ablation.json",
+                  nlohmann::json{{"model", file_sha256(request_.model / "config.json")},
+                                 {"data", checksum_of_images()},
+                                 {"numbers", request_.numbers}},
+                  result_.attributes);
 }
 
 template <class Device>
@@ -129,25 +132,26 @@ void Ablation<Device>::compute(const Group& group) {
   }
   if (!test_ || test_->tiling() != detector_->tiling()) {
     test_.emplace(dataset_, detector_->tiling());
-    judged_ = test_->judged();
+    labelled_ = test_->labels();
     record_->set_left_out(test_->skipped());
   }
-  std::vector<std::vector<int>> layers;
-  for (const std::size_t p : group.points) kind_of(layers, points_[p]);
+  std::vector<Kind> kinds;
+  for (const std::size_t p : group.points) kind_of(kinds, p);
   Sha256 hash;
-  hash.update(concat(group.key, nlohmann::json(layers).dump(), request_.batch));
+  hash.update(concat(group.key, request_.batch));
+  for (const auto& kind : kinds) hash.update(kind.options);
   const std::string name = "maps-" + hash.hex().substr(0, 12);
   remove_maps(name);
-  MapStore store(request_.out / "work" / name, layers.size());
-  reconstruct(first, layers, store);
+  MapStore store(request_.out / "work" / name, kinds.size(), detector_->method().info().maps.size());
+  reconstruct(first, kinds, store);
 
-  std::vector<std::optional<anomaly::Ranges>> ranges(layers.size());
+  std::vector<std::optional<anomaly::Ranges>> ranges(kinds.size());
   std::size_t scored = 0;
   events_.progress("score", 0, static_cast<std::int64_t>(group.points.size()), left(0));
   for (const std::size_t p : group.points) {
     const auto start = Clock::now();
     if (!record_->has(keys_[p])) {
-      const std::size_t kind = kind_of(layers, points_[p]);
+      const std::size_t kind = kind_of(kinds, p);
       if (!ranges[kind]) ranges[kind] = store.ranges(kind);
       record_->add(keys_[p], judge(points_[p], store, kind, *ranges[kind]));
     }
@@ -160,26 +164,31 @@ void Ablation<Device>::compute(const Group& group) {
 }
 
 template <class Device>
-std::size_t Ablation<Device>::kind_of(std::vector<std::vector<int>>& layers, const AblationPoint& point) {
-  const auto at = std::find(layers.begin(), layers.end(), point.settings.map.layers);
-  const auto kind = static_cast<std::size_t>(at - layers.begin());
-  if (at == layers.end()) layers.push_back(point.settings.map.layers);
+std::size_t Ablation<Device>::kind_of(std::vector<Kind>& kinds, std::size_t point) const {
+  auto settings = points_[point].settings;
+  std::string text;
+  for (const auto& option : options_of(settings))
+    if (option.stage() == Stage::map) text += concat(option.name(), '=', option.text(), ' ');
+  const auto at = std::find_if(kinds.begin(), kinds.end(), [&](const Kind& kind) { return kind.options == text; });
+  const auto kind = static_cast<std::size_t>(at - kinds.begin());
+  if (at == kinds.end()) kinds.push_back({text, point});
   return kind;
 }
 
 template <class Device>
-void Ablation<Device>::reconstruct(const AblationPoint& point, const std::vector<std::vector<int>>& layers,
-                                   MapStore& store) {
+void Ablation<Device>::reconstruct(const AblationPoint& point, const std::vector<Kind>& kinds, MapStore& store) {
   // Tiles are computed image by image.
   const auto batch = test_->tiling().on() ? std::size_t{1} : static_cast<std::size_t>(request_.batch);
   // Batches as they are in evaluate(), for the same bits.
   if (store.size() < test_->size()) store.keep(store.size() / batch * batch);
-  const auto base = detector_->method();
-  std::vector<Settings> settings(layers.size(), point.settings);
-  std::vector<Method<Device>> methods;
-  for (std::size_t k = 0; k < layers.size(); ++k) {
-    settings[k].map.layers = layers[k];
-    methods.push_back({base.vae, base.unet, base.extractor, base.schedule, settings[k], base.loop});
+  Methods methods;
+  for (const Kind& kind : kinds) {
+    Settings settings = point.settings;
+    auto of_kind = points_[kind.point].settings;
+    const OptionTable options = options_of(settings);
+    for (const auto& option : options_of(of_kind))
+      if (option.stage() == Stage::map) options.at(option.name()).set(option.name(), option.text());
+    methods.push_back(detector_->method().with(settings));
   }
   const auto& paths = test_->paths();
   const auto say = [&] {
@@ -210,63 +219,71 @@ void Ablation<Device>::reconstruct(const AblationPoint& point, const std::vector
 }
 
 template <class Device>
-void Ablation<Device>::add_whole(const std::vector<Method<Device>>& methods, const std::vector<Frame>& frames,
-                                 std::size_t first, MapStore& store) {
-  std::vector<std::vector<float>> inputs;
-  for (const auto& frame : frames) inputs.push_back(frame.pixels);
-  const auto x = detector_->upload(inputs);
-  const auto seen = methods[0].analyse(ctx_, x, detector_->conditioning_on_device(), first);
-  const auto conditioning = methods[0].chosen(detector_->conditioning(), seen);
-  std::vector<Value<float, Device>> features{seen.feature_map};
+void Ablation<Device>::add_whole(const Methods& methods, const std::vector<Frame>& frames, std::size_t first,
+                                 MapStore& store) {
+  const auto x = detector_->upload(frames);
+  const auto found = methods[0]->analyse(ctx_, x, {.first = first});
+  const auto attributes = attributes_of(*methods[0], found, frames.size());
+  const auto scores = own_scores(*methods[0], found, frames.size());
+  std::vector<std::vector<anomaly::RawMaps>> of_kinds{anomaly::to_host(found.maps)};
   for (std::size_t k = 1; k < methods.size(); ++k)
-    features.push_back(methods[k].feature_difference(ctx_, x, seen.repaired));
+    of_kinds.push_back(anomaly::to_host(methods[k]->compare_again(ctx_, x, found)));
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    std::vector<std::vector<float>> maps;
-    for (const auto& f : features) maps.push_back(Detector<Device>::host(f, i));
-    store.add(conditioning[i].T_hat, frames[i].height, frames[i].width, Detector<Device>::host(seen.latent_map, i),
-              maps);
+    std::vector<anomaly::RawMaps> of_image;
+    for (auto& kind : of_kinds) {
+      of_image.push_back(std::move(kind[i]));
+      of_image.back().score = scores[i];
+    }
+    store.add(attributes[i], of_image);
   }
 }
 
 template <class Device>
-void Ablation<Device>::add_tiles(const std::vector<Method<Device>>& methods, const Frame& frame, std::size_t first,
-                                 MapStore& store) {
-  auto seen = analyse_tiles(
-      ctx_, methods[0], frame, test_->tiling().grid(frame.width, frame.height),
-      {.batch = request_.batch, .first = first * kMostTiles, .progress = [this](int, int) { stop_here(); }},
-      [this](int) -> const ConditioningOn<Device>& { return detector_->conditioning_on_device(); },
-      {methods.begin() + 1, methods.end()});
-  seen.more_features.insert(seen.more_features.begin(), std::move(seen.raw.feature));
-  store.add(farthest(seen.tiles).T_hat, frame.height, frame.width, seen.raw.latent, seen.more_features);
+void Ablation<Device>::add_tiles(const Methods& methods, const Frame& frame, std::size_t first, MapStore& store) {
+  TileOptions options{.batch = request_.batch,
+                      .place = {.first = static_cast<std::uint64_t>(first) * static_cast<std::uint64_t>(kMostTiles)}};
+  options.progress = [&](int, int) { stop_here(); };
+  std::vector<Method<Device>*> others;
+  for (std::size_t k = 1; k < methods.size(); ++k) others.push_back(methods[k].get());
+  auto seen = analyse_tiles(ctx_, *methods[0], frame, test_->tiling().grid(frame.width, frame.height), options, others);
+  std::vector<anomaly::RawMaps> of_kinds{std::move(seen.raw)};
+  for (auto& raw : seen.compared) of_kinds.push_back(std::move(raw));
+  store.add(deciding_attributes(methods[0]->info(), seen.tiles), of_kinds);
 }
 
 template <class Device>
 std::vector<AblationRow> Ablation<Device>::judge(const AblationPoint& point, const MapStore& store, std::size_t kind,
                                                  const anomaly::Ranges& of_test_set) {
+  auto settings = point.settings;
+  const auto method = detector_->method().with(settings);
+  const auto& attributes = method->info().attributes;
   AblationRow row;
-  double sums[2] = {0, 0};
-  int counts[2] = {0, 0};
-  for (std::size_t i = 0; i < store.size(); ++i)
-    sums[test_->anomalous(i)] += store.T_hat(i), ++counts[test_->anomalous(i)];
-  if (counts[0]) row.T_hat_good = sums[0] / counts[0];
-  if (counts[1]) row.T_hat_faulty = sums[1] / counts[1];
-  row.T_hat = (sums[0] + sums[1]) / (counts[0] + counts[1]);
+  for (std::size_t a = 0; a < attributes.size(); ++a) {
+    if (!attributes[a].brief) continue;
+    double sums[2] = {0, 0};
+    int counts[2] = {0, 0};
+    for (std::size_t i = 0; i < store.size(); ++i)
+      sums[test_->anomalous(i)] += double{store.attributes(i)[a]}, ++counts[test_->anomalous(i)];
+    auto& mean = row.means.emplace_back();
+    if (counts[0]) mean.good = sums[0] / counts[0];
+    if (counts[1]) mean.faulty = sums[1] / counts[1];
+    mean.all = (sums[0] + sums[1]) / (counts[0] + counts[1]);
+  }
   std::vector<AblationRow> out;
-  for (const std::string protocol : kAblationProtocols) {
+  for (const std::string protocol : kProtocols) {
     stop_here();
-    const auto& ranges = protocol == "paper" ? of_test_set : detector_->calibration().ranges;
-    std::vector<const detail::Judged*> set;
+    const auto& ranges = protocol == "paper" ? of_test_set : detector_->ranges();
+    std::vector<const LabelledMap*> set;
     for (std::size_t i = 0; i < store.size(); ++i) {
-      auto& one = judged_[i];
-      one.map = Detector<Device>::host(
-          anomaly::combine(ctx_, store.pair(i, kind), ranges, static_cast<float>(point.settings.map.lambda),
-                           static_cast<float>(point.settings.map.sigma)),
-          0);
-      one.score = *std::max_element(one.map.begin(), one.map.end());
+      const auto raw = store.raw(i, kind);
+      auto& one = labelled_[i];
+      one.map = map_of(ctx_, *method, raw, ranges);
+      one.score = score_of(method->info(), raw, one.map);
       set.push_back(&one);
     }
-    row.metrics = detail::metric_row(set);
-    row.metrics.category = dataset_.category, row.metrics.defect = "all", row.metrics.protocol = protocol;
+    row.metrics = metric_row(set);
+    row.metrics.category = dataset_.category, row.metrics.defect = "all";
+    row.metrics.method = method->info().name, row.metrics.protocol = protocol;
     out.push_back(row);
   }
   return out;

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -31,6 +32,7 @@
 #include "d3ad/ablation/ablate_rows.hpp"
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/table.hpp"
+#include "d3ad/pipeline/evaluate.hpp"
 
 namespace d3ad {
 
@@ -69,15 +71,20 @@ class Ablation {
 
   void compute(const Group& group);
 
-  // The place of the point's layers among those of its group, where they are added if they are missing.
-  static std::size_t kind_of(std::vector<std::vector<int>>& layers, const AblationPoint& point);
+  // Ways to compare what is reconstructed once: the options of Stage::map of a point, and one point that has them.
+  struct Kind {
+    std::string options;
+    std::size_t point;
+  };
+  // The place of the point's kind among those of its group; it is added if it is missing.
+  std::size_t kind_of(std::vector<Kind>& kinds, std::size_t point) const;
 
+  using Methods = std::vector<std::unique_ptr<Method<Device>>>;
   // The raw maps of all test images, those an earlier run has not left in the store.
-  void reconstruct(const AblationPoint& point, const std::vector<std::vector<int>>& layers, MapStore& store);
+  void reconstruct(const AblationPoint& point, const std::vector<Kind>& kinds, MapStore& store);
 
-  void add_whole(const std::vector<Method<Device>>& methods, const std::vector<Frame>& frames, std::size_t first,
-                 MapStore& store);
-  void add_tiles(const std::vector<Method<Device>>& methods, const Frame& frame, std::size_t first, MapStore& store);
+  void add_whole(const Methods& methods, const std::vector<Frame>& frames, std::size_t first, MapStore& store);
+  void add_tiles(const Methods& methods, const Frame& frame, std::size_t first, MapStore& store);
 
   // The point's rows under both protocols.
   std::vector<AblationRow> judge(const AblationPoint& point, const MapStore& store, std::size_t kind,
@@ -112,7 +119,7 @@ class Ablation {
   std::size_t at_ = 0;  // of groups_: the one at work
   std::optional<Detector<Device>> detector_;
   std::optional<TestSet> test_;
-  std::vector<detail::Judged> judged_;
+  std::vector<LabelledMap> labelled_;
   AblationResult result_;
   struct {
     double detection = 0, scoring = 0;   // seconds

@@ -3,9 +3,9 @@
 // of them, so that memory holds one image's at a time and a stopped ablation goes on in the middle.
 //
 //   const TestSet test(dataset, detector.tiling());
-//   MapStore store("out/work/maps-0f3a", 2);          two kinds of feature maps
+//   MapStore store("out/work/maps-0f3a", 2, 2);       two ways to compare, with two raw maps each
 //   for (std::size_t i = store.size(); i < test.size(); ++i) store.add(test[i] ...);
-//   anomaly::MapPair pair = store.pair(i, /*kind=*/1);
+//   anomaly::RawMaps raw = store.raw(i, /*kind=*/1);
 //   store.remove();
 
 #include <algorithm>
@@ -18,8 +18,10 @@
 
 #include "d3ad/anomaly/map.hpp"
 #include "d3ad/core/compiled.hpp"
+#include "d3ad/data/dataset.hpp"
+#include "d3ad/data/tile.hpp"
 #include "d3ad/model/option.hpp"
-#include "d3ad/pipeline/evaluate.hpp"
+#include "d3ad/pipeline/metrics.hpp"
 #include "d3ad/weights/safetensors.hpp"
 
 namespace d3ad {
@@ -29,39 +31,36 @@ class TestSet {
  public:
   TestSet(const Dataset& dataset, const Tiling& tiling);
 
-  std::size_t size() const { return rows_.size(); }
+  std::size_t size() const { return labels_.size(); }
   const Tiling& tiling() const { return tiling_; }
   const std::vector<std::filesystem::path>& paths() const { return paths_; }
   const std::vector<std::string>& skipped() const { return skipped_; }
-  bool anomalous(std::size_t i) const { return rows_[i].anomalous; }
+  bool anomalous(std::size_t i) const { return labels_[i].anomalous; }
 
-  // For the metrics of all images; maps and scores are to be filled in. Refers to this object.
-  std::vector<detail::Judged> judged() const;
+  // For the metrics of all images; maps and scores are to be filled in.
+  const std::vector<LabelledMap>& labels() const { return labels_; }
 
  private:
   Tiling tiling_;
   std::vector<std::filesystem::path> paths_;
-  std::vector<ImageRow> rows_;
-  std::vector<std::vector<std::uint8_t>> masks_;
-  std::vector<bool> pixels_;
-  std::vector<std::pair<int, int>> sizes_;  // height and width of the maps
+  std::vector<LabelledMap> labels_;
   std::vector<std::string> skipped_;
 };
 
 // A file for each image, written whole or not at all; images are added in their order.
 class MapStore {
  public:
-  MapStore(std::filesystem::path folder, std::size_t kinds);
+  // kinds: ways to compare, of which each gives `maps` raw maps.
+  MapStore(std::filesystem::path folder, std::size_t kinds, std::size_t maps);
 
-  std::size_t size() const { return T_hat_.size(); }  // images added, those of an earlier run among them
-  void keep(std::size_t images) { T_hat_.resize(std::min(images, size())); }  // only the first ones
-  int T_hat(std::size_t image) const { return T_hat_[image]; }
+  std::size_t size() const { return attributes_.size(); }  // images added, those of an earlier run among them
+  void keep(std::size_t images) { attributes_.resize(std::min(images, size())); }  // only the first ones
+  const std::vector<float>& attributes(std::size_t image) const { return attributes_[image]; }
 
-  // latent, features[kind]: [h x w]
-  void add(int T_hat, std::int64_t h, std::int64_t w, const std::vector<float>& latent,
-           const std::vector<std::vector<float>>& features);
+  // of_kinds: an image's raw maps of each kind, all of one size.
+  void add(std::vector<float> attributes, const std::vector<anomaly::RawMaps>& of_kinds);
 
-  anomaly::MapPair pair(std::size_t image, std::size_t kind) const;
+  anomaly::RawMaps raw(std::size_t image, std::size_t kind) const;
 
   // Ranges over all images, as anomaly::ranges_of() has them.
   anomaly::Ranges ranges(std::size_t kind) const;
@@ -72,8 +71,8 @@ class MapStore {
   std::filesystem::path file(std::size_t image) const { return folder_ / concat(image, ".safetensors"); }
 
   std::filesystem::path folder_;
-  std::size_t kinds_;
-  std::vector<int> T_hat_;
+  std::size_t kinds_, maps_;
+  std::vector<std::vector<float>> attributes_;
 };
 
 }  // namespace d3ad

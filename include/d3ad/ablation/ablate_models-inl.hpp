@@ -39,7 +39,7 @@ template <class Device>
 std::string AblationModels<Device>::key(const AblationPoint& point, Stage upto) {
   nlohmann::json json = {{"vae", vae_of(point)}};
   if (upto >= Stage::adapt) json["extractor"] = extractor_of(point);
-  const nlohmann::json settings = point.settings;
+  const nlohmann::json settings = flat_settings(point.settings);
   for (const auto& item : settings.items())
     if (stage_of(item.key()) <= upto) json[item.key()] = item.value();
   return json.dump();
@@ -49,7 +49,7 @@ template <class Device>
 bool AblationModels<Device>::changes(const AblationPoint& point, Stage stage) {
   if (stage == Stage::train && vae_of(point) != config_.vae_sha256) return true;
   if (stage == Stage::adapt && extractor_of(point) != config_.extractor_source_sha256) return true;
-  const nlohmann::json own = config_.settings, wanted = point.settings;
+  const nlohmann::json own = flat_settings(config_.settings), wanted = flat_settings(point.settings);
   for (const auto& item : own.items())
     if (stage_of(item.key()) == stage && wanted.at(item.key()) != item.value()) return true;
   return false;
@@ -65,7 +65,7 @@ Stage AblationModels<Device>::changed(const AblationPoint& point) {
 template <class Device>
 std::string AblationModels<Device>::difference(const AblationPoint& point, Stage upto) {
   nlohmann::json json = nlohmann::json::object();
-  const nlohmann::json own = config_.settings, wanted = point.settings;
+  const nlohmann::json own = flat_settings(config_.settings), wanted = flat_settings(point.settings);
   for (const auto& item : own.items())
     if (stage_of(item.key()) <= upto && wanted.at(item.key()) != item.value()) json[item.key()] = wanted.at(item.key());
   if (vae_of(point) != config_.vae_sha256) json["vae"] = vae_of(point);
@@ -130,11 +130,13 @@ const std::string& AblationModels<Device>::checksum(const std::string& path, Com
 
 template <class Device>
 Settings AblationModels<Device>::settings(const AblationPoint& point, Stage upto) const {
-  nlohmann::json json = config_.settings;
-  const nlohmann::json wanted = point.settings;
-  for (const auto& item : wanted.items())
-    if (stage_of(item.key()) <= upto) json[item.key()] = item.value();
-  return json.get<Settings>();
+  Settings out = config_.settings;
+  Settings wanted = point.settings;
+  const OptionTable options = options_of(out);
+  for (const auto& option : options_of(wanted))
+    if (option.stage() <= upto) options.at(option.name()).set(option.name(), option.text());
+  if (Stage::train <= upto) out.preset = wanted.preset;
+  return out;
 }
 
 template <class Device>
@@ -152,7 +154,7 @@ void AblationModels<Device>::train(const AblationPoint& point, const std::filesy
   r.vae = !point.vae.empty() ? std::filesystem::path(point.vae) : copied ? model_ / config_.vae_path : config_.vae_path;
   r.copy_vae = copied && point.vae.empty();
   r.extractor = config_.extractor_source;
-  events_.note(concat("training the UNet for ", difference(point, Stage::train), " in '", to.string(),
+  events_.note(concat("training for ", difference(point, Stage::train), " in '", to.string(),
                       "', which takes as long as the model's own training"));
   Trainer<Device>(ctx_, std::move(r), events_).run();
 }
@@ -166,15 +168,16 @@ void AblationModels<Device>::later(const AblationPoint& point, Stage stage, cons
   std::error_code error;
   fs::remove_all(unfinished, error);
   create_folders(unfinished);
-  for (const char* name : {"unet.safetensors", "extractor.safetensors", "dic.safetensors", "calibration.json",
-                           "vae.safetensors", "loss.csv", "loss.png"}) {
+  auto config = ModelFolder(from).read();
+  std::vector<std::string> names{"vae.safetensors", "loss.csv", "loss.png"};
+  for (const auto& [name, checksum] : config.sha256) names.push_back(name);
+  for (const auto& name : names) {
     if (!fs::exists(from / name)) continue;
     // Not of a symbolic link: what replaces that one would replace the file behind it.
     fs::create_hard_link(fs::canonical(from / name), unfinished / name, error);
     if (error) fs::copy_file(from / name, unfinished / name, error);
     if (error) detail::fail_system("cannot write", unfinished / name, error.value());
   }
-  auto config = ModelFolder(from).read();
   if (stage == Stage::adapt && !point.extractor.empty()) {
     config.extractor_source = fs::absolute(point.extractor).string();
     config.extractor_source_sha256 = extractor_of(point);

@@ -18,7 +18,7 @@ class AblationPlot {
       std::vector<Metric> metrics;
     };
     std::vector<Panel> panels;  // row by row
-    for (const char* protocol : kAblationProtocols) {
+    for (const char* protocol : kProtocols) {
       if (!second_) panels.push_back({name_of(protocol), protocol, {std::begin(kDrawn), std::end(kDrawn)}});
       for (const Metric& m : kDrawn)
         if (second_) panels.push_back({concat(m.title, ", ", name_of(protocol)), protocol, {m}});

@@ -5,18 +5,27 @@
 
 namespace d3ad {
 
+D3AD_INLINE std::vector<Attribute> brief_attributes(const std::vector<Attribute>& all) {
+  std::vector<Attribute> brief;
+  for (const auto& a : all)
+    if (a.brief) brief.push_back(a);
+  return brief;
+}
+
 D3AD_INLINE std::string ablation_csv(const AblationResult& result) {
   std::vector<std::string> header{"category"};
   for (const auto& option : result.options) header.push_back(option.name);
   header.insert(header.end(), {"protocol", "images"});
-  for (const auto& mean : kAblationMeans) header.push_back(mean.key);
+  for (const auto& attribute : result.attributes)
+    for (const auto& mean : kAblationMeans) header.push_back(attribute.name + mean.suffix);
   for (const Metric& m : kMetrics) header.push_back(m.key);
   std::string out = csv_row(header);
   for (const auto& row : result.rows) {
     std::vector<std::string> fields{row.metrics.category};
     fields.insert(fields.end(), row.values.begin(), row.values.end());
     fields.insert(fields.end(), {row.metrics.protocol, std::to_string(row.metrics.images)});
-    for (const auto& mean : kAblationMeans) fields.push_back(number(row.*mean.value));
+    for (const auto& of : row.means)
+      for (const auto& mean : kAblationMeans) fields.push_back(number(of.*mean.value));
     for (const Metric& m : kMetrics) fields.push_back(number(row.metrics.*m.value));
     out += csv_row(fields);
   }
@@ -38,24 +47,22 @@ D3AD_INLINE std::string ablation_table(const AblationResult& result, const std::
       best = &row;
   std::vector<std::vector<std::string>> table{{""}};
   for (const auto& option : result.options) table.front().push_back(option.name);
-  table.front().push_back("T̂");
+  for (const auto& attribute : result.attributes) table.front().push_back(attribute.title);
   for (const Metric& m : kMetrics) table.front().push_back(m.title);
   for (const auto& row : result.rows) {
     if (row.metrics.protocol != protocol) continue;
     table.push_back({&row == best ? "*" : ""});
     table.back().insert(table.back().end(), row.values.begin(), row.values.end());
-    table.back().push_back(fixed(row.T_hat, 0));
+    for (std::size_t a = 0; a < row.means.size(); ++a)
+      table.back().push_back(fixed(row.means[a].all, result.attributes[a].whole ? 0 : 3));
     for (const Metric& m : kMetrics) table.back().push_back(percent(row.metrics.*m.value));
   }
   return align_columns(table);
 }
 
-}  // namespace d3ad
-
-namespace d3ad {
-
-D3AD_INLINE AblationRecord::AblationRecord(std::filesystem::path file, const nlohmann::json& belongs)
-    : file_(std::move(file)) {
+D3AD_INLINE AblationRecord::AblationRecord(std::filesystem::path file, const nlohmann::json& belongs,
+                                           std::vector<Attribute> attributes)
+    : file_(std::move(file)), attributes_(std::move(attributes)) {
   json_ = {{"format", 1},
            {"belongs", belongs},
            {"left_out", std::vector<std::string>()},
@@ -87,10 +94,13 @@ D3AD_INLINE std::vector<AblationRow> AblationRecord::rows(const std::string& poi
       row.metrics.category = j.at("category").get<std::string>(), row.metrics.defect = "all";
       row.metrics.protocol = j.at("protocol").get<std::string>();
       row.metrics.images = j.at("images").get<int>();
-      const auto value = [&j](const char* key) {
+      const auto value = [&j](const std::string& key) {
         return j.at(key).is_null() ? anomaly::kUnknown : j.at(key).get<double>();
       };
-      for (const auto& mean : kAblationMeans) row.*mean.value = value(mean.key);
+      for (const auto& attribute : attributes_) {
+        auto& of = row.means.emplace_back();
+        for (const auto& mean : kAblationMeans) of.*mean.value = value(attribute.name + mean.suffix);
+      }
       for (const Metric& m : kMetrics) row.metrics.*m.value = value(m.key);
     }
   } catch (const nlohmann::json::exception& error) {
@@ -105,7 +115,8 @@ D3AD_INLINE void AblationRecord::add(const std::string& point, const std::vector
   for (const auto& row : rows) {
     nlohmann::json j = {
         {"category", row.metrics.category}, {"protocol", row.metrics.protocol}, {"images", row.metrics.images}};
-    for (const auto& mean : kAblationMeans) j[mean.key] = known(row.*mean.value);
+    for (std::size_t a = 0; a < row.means.size(); ++a)
+      for (const auto& mean : kAblationMeans) j[attributes_[a].name + mean.suffix] = known(row.means[a].*mean.value);
     for (const Metric& m : kMetrics) j[m.key] = known(row.metrics.*m.value);
     list.push_back(std::move(j));
   }

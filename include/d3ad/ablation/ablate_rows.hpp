@@ -1,7 +1,7 @@
 #pragma once
 // What an ablation has found: a row for each point and protocol, kept on disk as they come, as CSV and as tables.
 //
-//   AblationRecord record("out/ablation.json", {{"model", sha}, {"data", sha}, {"numbers", "float"}});
+//   AblationRecord record("out/ablation.json", {{"model", sha}, {"data", sha}, {"numbers", "float"}}, attributes);
 //   if (!record.has(key)) record.add(key, rows);          replaced atomically: what is there is whole
 //   write_atomically("out/ablation.csv", ablation_csv(result));
 //   std::string text = ablation_table(result, "paper");   the best row has a *
@@ -21,38 +21,44 @@
 
 namespace d3ad {
 
+// The mean of an attribute over the test images: all, the good and the faulty ones. NaN if there are none.
+struct AblationMean {
+  double all = anomaly::kUnknown, good = anomaly::kUnknown, faulty = anomaly::kUnknown;
+};
+
 struct AblationRow {
   std::vector<std::string> values;  // of the grid's options
   MetricRow metrics;                // of the whole category, under one protocol
-  // Means of T̂ over the test images: all, the good and the faulty ones. NaN where there are none.
-  double T_hat = anomaly::kUnknown, T_hat_good = anomaly::kUnknown, T_hat_faulty = anomaly::kUnknown;
+  std::vector<AblationMean> means;  // of the method's brief attributes (T̂, for example)
 };
 
 struct AblationResult {
   std::vector<Grid::Option> options;
-  std::vector<std::string> own;      // the model's own values of them
-  std::vector<AblationRow> rows;     // of the finished points in the grid's order, each protocol's
-  std::size_t points = 0, done = 0;  // of the grid
-  std::size_t reconstructed = 0;     // images that were denoised to get there
-  std::vector<std::string> skipped;  // sentences about images that could not be read
+  std::vector<std::string> own;       // the model's own values of them
+  std::vector<Attribute> attributes;  // the method's brief ones
+  std::vector<AblationRow> rows;      // of the finished points in the grid's order, each protocol's
+  std::size_t points = 0, done = 0;   // of the grid
+  std::size_t reconstructed = 0;      // images that were analysed to get there
+  std::vector<std::string> skipped;   // sentences about images that could not be read
 };
 
-inline constexpr const char* kAblationProtocols[] = {"paper", "calibrated"};
-
-// A row's means of T̂ by name.
-struct AblationMean {
-  const char* key;
-  double AblationRow::*value;
+// The values of a mean, each with what its column's name adds to the attribute's.
+struct AblationMeanField {
+  const char* suffix;
+  double AblationMean::*value;
 };
-inline constexpr AblationMean kAblationMeans[] = {{"T_hat", &AblationRow::T_hat},
-                                                  {"T_hat_good", &AblationRow::T_hat_good},
-                                                  {"T_hat_faulty", &AblationRow::T_hat_faulty}};
+inline constexpr AblationMeanField kAblationMeans[] = {
+    {"", &AblationMean::all}, {"_good", &AblationMean::good}, {"_faulty", &AblationMean::faulty}};
+
+// Those of a method's attributes that stand beside each score.
+std::vector<Attribute> brief_attributes(const std::vector<Attribute>& all);
 
 // The rows that are finished, in a file that also says what they belong to.
 class AblationRecord {
  public:
   // belongs: texts by "model", "data" and "numbers". Throws d3ad::Error where the file's are others.
-  AblationRecord(std::filesystem::path file, const nlohmann::json& belongs);
+  // attributes: the brief ones of the method.
+  AblationRecord(std::filesystem::path file, const nlohmann::json& belongs, std::vector<Attribute> attributes);
 
   // Sentences about images that could not be read and count for no row; kept with the next one.
   void set_left_out(const std::vector<std::string>& sentences) { json_["left_out"] = sentences; }
@@ -64,6 +70,7 @@ class AblationRecord {
 
  private:
   std::filesystem::path file_;
+  std::vector<Attribute> attributes_;
   nlohmann::json json_;
 };
 

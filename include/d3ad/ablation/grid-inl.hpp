@@ -1,6 +1,7 @@
 #pragma once
 // Definitions of ablation/grid.hpp. Included by it unless they are compiled.
 
+#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "d3ad/ablation/grid.hpp"
@@ -8,11 +9,57 @@
 
 namespace d3ad {
 
+D3AD_INLINE nlohmann::json flat_settings(const Settings& settings) {
+  auto copy = settings;  // a table refers to what can be changed
+  nlohmann::json json = {{"preset", settings.preset}};
+  write_options(json, options_of(copy));
+  return json;
+}
+
+}  // namespace d3ad
+
+namespace d3ad::detail {
+
+// Every method's options, D3AD's first.
+inline const std::deque<std::pair<Settings, OptionTable>>& described_settings() {
+  static const auto all = [] {
+    std::deque<std::pair<Settings, OptionTable>> made;
+    std::vector<std::string> names{"d3ad"};
+    for (const auto& name : method_names())
+      if (name != "d3ad") names.push_back(name);
+    for (const auto& name : names) {
+      auto& [settings, table] = made.emplace_back(Settings::of_method(name), OptionTable());
+      table = options_of(settings);
+    }
+    return made;
+  }();
+  return all;
+}
+
+}  // namespace d3ad::detail
+
+namespace d3ad {
+
+namespace detail {
+
+// Settings of the first method that has this option.
+inline Settings settings_with(const std::string& option) {
+  for (const auto& [settings, table] : described_settings())
+    if (table.find(option)) return settings;
+  return {};
+}
+
+}  // namespace detail
+
+D3AD_INLINE const Option* find_described(const std::string& name) {
+  for (const auto& [settings, table] : detail::described_settings())
+    if (const auto* found = table.find(name)) return found;
+  return nullptr;
+}
+
 D3AD_INLINE Stage stage_of(const std::string& option) {
   if (option == "extractor") return Stage::adapt;
-  static Settings defaults;
-  static const OptionTable options = options_of(defaults);
-  const auto* found = options.find(option);
+  const auto* found = find_described(option);
   return found ? found->stage() : Stage::train;
 }
 
@@ -69,9 +116,10 @@ D3AD_INLINE Grid::Grid(const std::vector<std::string>& options) {
 D3AD_INLINE const std::vector<std::string>& Grid::names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names{"extractor", "vae"};
-    Settings settings;
-    for (const auto& option : options_of(settings))
-      if (option.stage() < Stage::threshold) names.push_back(option.name());
+    for (const auto& [settings, table] : detail::described_settings())
+      for (const auto& option : table)
+        if (option.stage() < Stage::threshold && std::find(names.begin(), names.end(), option.name()) == names.end())
+          names.push_back(option.name());
     return names;
   }();
   return kNames;
@@ -86,14 +134,15 @@ D3AD_INLINE std::string Grid::text(const nlohmann::json& value) {
 
 D3AD_INLINE std::vector<AblationPoint> Grid::points(const Settings& model) const {
   std::vector<AblationPoint> out{{{}, model, "", ""}};
-  std::vector<nlohmann::json> settings{nlohmann::json(model)};
+  auto own = model;
+  const OptionTable known = options_of(own);
   for (const auto& option : options_) {
+    D3AD_CHECK(option.name == "vae" || option.name == "extractor" || known.find(option.name), "grid: ", option.name,
+               ": the model's method, ", model.method, ", has no such option");
     std::vector<AblationPoint> longer;
-    std::vector<nlohmann::json> changed;
     for (std::size_t p = 0; p < out.size(); ++p)
       for (std::size_t v = 0; v < option.values.size(); ++v) {
         longer.push_back(out[p]);
-        changed.push_back(settings[p]);
         auto& point = longer.back();
         point.values.push_back(option.texts[v]);
         const std::string file = option.texts[v] == "model" ? "" : option.texts[v];
@@ -102,11 +151,11 @@ D3AD_INLINE std::vector<AblationPoint> Grid::points(const Settings& model) const
         else if (option.name == "extractor")
           point.extractor = file;
         else
-          changed.back()[option.name] = option.values[v];
+          set_option(options_of(point.settings).at(option.name), option.values[v]);
       }
-    out = std::move(longer), settings = std::move(changed);
+    out = std::move(longer);
   }
-  for (std::size_t p = 0; p < out.size(); ++p) out[p].settings = checked(std::move(settings[p]), model);
+  for (auto& point : out) point.settings = checked(std::move(point.settings), model);
   return out;
 }
 
@@ -138,7 +187,7 @@ D3AD_INLINE void Grid::add(const std::string& text) {
 
 D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const std::string& word) const {
   D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
-  Settings scratch;
+  auto scratch = detail::settings_with(option.name);
   const OptionTable settings = options_of(scratch);
   const d3ad::Option* setting = settings.find(option.name);  // null: a file
   std::vector<std::string> words{word};
@@ -159,12 +208,12 @@ D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const
   }
 }
 
-D3AD_INLINE Settings Grid::checked(nlohmann::json json, const Settings& model) const {
-  auto settings = json.get<Settings>();
+D3AD_INLINE Settings Grid::checked(Settings settings, const Settings& model) const {
   replace_length(settings, [&](const char* name) {
     return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
   });
   settings.check();
+  if (!settings.of_d3ad()) return settings;
   // What has no effect is as the model has it: its points are one.
   if (!settings.conditioning.dynamic) {
     settings.conditioning.k = model.conditioning.k;

@@ -29,6 +29,12 @@
 
 namespace d3ad {
 
+// All options of settings, those of the method's own among them, as one flat object; and the preset.
+nlohmann::json flat_settings(const Settings& settings);
+
+// An option of any method by its name, as its defaults are; null if there is none.
+const Option* find_described(const std::string& name);
+
 // Where an option of a grid enters: a setting as it is described, a network's file with what is made from it.
 Stage stage_of(const std::string& option);
 
@@ -68,7 +74,7 @@ class Grid {
   // A value, or a range of them.
   void add_values(Option& option, const std::string& said, const std::string& word) const;
 
-  Settings checked(nlohmann::json json, const Settings& model) const;
+  Settings checked(Settings settings, const Settings& model) const;
 
   std::vector<Option> options_;
 };

@@ -48,15 +48,23 @@ D3AD_INLINE float upper_limit(std::vector<float> values, double rate) {
   return std::isfinite(limit) ? std::max(values.back(), static_cast<float>(std::min(limit, 1e30))) : values.back();
 }
 
+D3AD_INLINE Ranges Calibration::ranges_of(const std::vector<std::string>& maps) const {
+  Ranges out;
+  for (const auto& name : maps) {
+    const auto at = ranges.find(name);
+    D3AD_CHECK(at != ranges.end(), "calibration: '", name, "' is missing");
+    out.push_back(at->second);
+  }
+  for (const auto& [name, range] : ranges)
+    D3AD_CHECK(std::find(maps.begin(), maps.end(), name) != maps.end(), "calibration: '", name, "' is not known");
+  return out;
+}
+
 D3AD_INLINE void to_json(nlohmann::json& j, const Calibration& c) {
-  j = {{"latent", {c.ranges.latent.lo, c.ranges.latent.hi}},
-       {"feature", {c.ranges.feature.lo, c.ranges.feature.hi}},
-       {"threshold", c.threshold},
-       {"false_alarm_rate", c.false_alarm_rate},
-       {"lambda", c.lambda},
-       {"sigma", c.sigma},
-       {"images", c.images},
-       {"scores", c.scores}};
+  j = {{"threshold", c.threshold}, {"false_alarm_rate", c.false_alarm_rate},
+       {"lambda", c.lambda},       {"sigma", c.sigma},
+       {"images", c.images},       {"scores", c.scores}};
+  for (const auto& [name, range] : c.ranges) j[name] = {range.lo, range.hi};
 }
 
 }  // namespace d3ad::anomaly
@@ -76,25 +84,21 @@ namespace d3ad::anomaly {
 
 D3AD_INLINE void from_json(const nlohmann::json& j, Calibration& out) {
   D3AD_CHECK(j.is_object(), "calibration: it is not a JSON object");
-  static constexpr const char* kFields[] = {"latent", "feature", "threshold", "false_alarm_rate",
-                                            "lambda", "sigma",   "images",    "scores"};
+  static constexpr const char* kFields[] = {"threshold", "false_alarm_rate", "lambda", "sigma", "images", "scores"};
   for (const char* field : kFields) D3AD_CHECK(j.contains(field), "calibration: '", field, "' is missing");
-  for (const auto& item : j.items())
-    D3AD_CHECK(std::find(std::begin(kFields), std::end(kFields), item.key()) != std::end(kFields), "calibration: '",
-               item.key(), "' is not known");
-
   constexpr double kLargest = std::numeric_limits<float>::max();
   const auto number = [&](const char* name, double least, double most) {
     return detail::calibration_number(j.at(name), name, least, most);
   };
-  const auto range = [&](const char* name) {
-    const auto& pair = j.at(name);
+  Calibration c;
+  for (const auto& item : j.items()) {  // whatever is none of the fields is the range of a map
+    const std::string& name = item.key();
+    const auto& pair = item.value();
+    if (std::find(std::begin(kFields), std::end(kFields), name) != std::end(kFields)) continue;
     D3AD_CHECK(pair.is_array() && pair.size() == 2, "calibration: ", name, " is not a pair of numbers");
     const float lo = detail::calibration_number(pair[0], name, -kLargest, kLargest);
-    return Range{lo, detail::calibration_number(pair[1], name, double{lo}, kLargest)};
-  };
-  Calibration c;
-  c.ranges = {range("latent"), range("feature")};
+    c.ranges[name] = {lo, detail::calibration_number(pair[1], name, double{lo}, kLargest)};
+  }
   c.threshold = number("threshold", -kLargest, kLargest);
   c.false_alarm_rate = number("false_alarm_rate", 0, 1);
   c.lambda = number("lambda", 0, 1);

@@ -79,7 +79,7 @@ D3AD_INLINE std::vector<Image> detection_panels(const std::vector<float>& input,
   Image photo = to_image(input, width, height), over = overlay(photo, map, 0, brightest, threshold);
   std::vector<Image> panels;
   panels.push_back(std::move(photo));
-  panels.push_back(to_image(reconstruction, width, height));
+  if (!reconstruction.empty()) panels.push_back(to_image(reconstruction, width, height));
   panels.push_back(heat_map(map, width, height, 0, brightest));
   panels.push_back(std::move(over));
   return panels;
@@ -89,6 +89,11 @@ D3AD_INLINE std::vector<Image> detection_panels(const std::vector<float>& input,
                                                 const std::vector<float>& reconstruction, const std::vector<float>& map,
                                                 int size, float brightest, float threshold) {
   return detection_panels(input, reconstruction, map, size, size, brightest, threshold);
+}
+
+D3AD_INLINE std::vector<std::string> panel_captions(bool reconstructed) {
+  if (!reconstructed) return {"input", "anomaly map", "overlay"};
+  return {"input", "as if good", "anomaly map", "overlay"};
 }
 
 D3AD_INLINE Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels) {

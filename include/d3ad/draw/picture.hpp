@@ -39,12 +39,16 @@ Image overlay(const Image& photo, const std::vector<float>& map, float lo, float
 Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold);
 
 // The pictures of one detection, in this order: the input and the reconstruction (both height x width x 3, in [-1, 1]),
-// then the anomaly map and the overlay, from 0 to `brightest`.
+// then the anomaly map and the overlay, from 0 to `brightest`. An empty reconstruction has
+// no panel.
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int width, int height, float brightest,
                                     float threshold);
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int size, float brightest, float threshold);
+
+// The captions of these panels.
+std::vector<std::string> panel_captions(bool reconstructed);
 
 // Panels in a row, each under its label.
 Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels);

@@ -10,20 +10,24 @@
 namespace d3ad {
 
 D3AD_INLINE nlohmann::json to_json_object(const ModelConfig& c) {
-  return {{"format", ModelConfig::kFormat},
-          {"category", c.category},
-          {"training_images", c.training_images},
-          {"held_back_images", c.held_back_images},
-          {"settings", c.settings},
-          {"unet", c.unet},
-          {"extractor", c.extractor},
-          {"extractor_source", {{"path", c.extractor_source}, {"sha256", c.extractor_source_sha256}}},
-          {"vae",
-           {{"config", nlohmann::json::parse(c.vae)},
-            {"path", c.vae_path.string()},
-            {"sha256", c.vae_sha256},
-            {"latent_scale", c.latent_scale}}},
-          {"files", c.sha256}};
+  nlohmann::json j = {{"format", ModelConfig::kFormat},
+                      {"method", c.settings.method},
+                      {"category", c.category},
+                      {"training_images", c.training_images},
+                      {"held_back_images", c.held_back_images},
+                      {"settings", c.settings},
+                      {"files", c.sha256}};
+  if (c.unet) j["unet"] = *c.unet;
+  if (c.extractor) {
+    j["extractor"] = *c.extractor;
+    j["extractor_source"] = {{"path", c.extractor_source}, {"sha256", c.extractor_source_sha256}};
+  }
+  if (!c.vae.empty())
+    j["vae"] = {{"config", nlohmann::json::parse(c.vae)},
+                {"path", c.vae_path.string()},
+                {"sha256", c.vae_sha256},
+                {"latent_scale", c.latent_scale}};
+  return j;
 }
 
 }  // namespace d3ad
@@ -59,15 +63,23 @@ D3AD_INLINE ModelConfig ModelFolder::read() const {
     c.training_images = json.at("training_images").get<int>();
     c.held_back_images = json.value("held_back_images", 0);
     c.settings = detail::settings_of(json.at("settings"), file);
-    c.unet = json.at("unet").get<UNetConfig>();
-    c.extractor = json.at("extractor").get<ResNetConfig>();
-    c.extractor_source = json.at("extractor_source").at("path").get<std::string>();
-    c.extractor_source_sha256 = json.at("extractor_source").at("sha256").get<std::string>();
-    const auto& vae = json.at("vae");
-    c.vae = vae.at("config").dump();
-    c.vae_path = vae.at("path").get<std::string>();
-    c.vae_sha256 = vae.at("sha256").get<std::string>();
-    c.latent_scale = vae.at("latent_scale").get<float>();
+    const bool d3ad = c.settings.of_d3ad();
+    const std::string method = json.value("method", "d3ad");
+    D3AD_CHECK(method == c.settings.method, "'", file.string(), "' is of the method '", method, "', its settings of '",
+               c.settings.method, "'");
+    if (d3ad) c.unet = json.at("unet").get<UNetConfig>();
+    if (d3ad || method_info(method).needs_extractor) {
+      c.extractor = json.at("extractor").get<ResNetConfig>();
+      c.extractor_source = json.at("extractor_source").at("path").get<std::string>();
+      c.extractor_source_sha256 = json.at("extractor_source").at("sha256").get<std::string>();
+    }
+    if (d3ad || method_info(method).needs_vae) {
+      const auto& vae = json.at("vae");
+      c.vae = vae.at("config").dump();
+      c.vae_path = vae.at("path").get<std::string>();
+      c.vae_sha256 = vae.at("sha256").get<std::string>();
+      c.latent_scale = vae.at("latent_scale").get<float>();
+    }
     c.sha256 = json.at("files").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& error) {
     fail("'", file.string(), "' is not a model's configuration (", error.what(), "); train the model again");

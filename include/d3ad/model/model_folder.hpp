@@ -2,21 +2,26 @@
 // What a model is on disk: a folder.
 //
 //   config.json              settings, networks' configurations, where the VAE is and its checksum; written last
-//   unet.safetensors         the trained UNet
-//   extractor.safetensors    the (adapted) ResNet
-//   dic.safetensors          features of the good images and the bins of their distances
+//   extractor.safetensors    the ResNet, fine-tuned if the method does so
 //   calibration.json         ranges of the maps and the threshold, learned on good images
-//   vae.safetensors          the VAE, where it was copied (else config.json says where it lies)
+//   vae.safetensors          the VAE, if it was copied (otherwise config.json says where it lies)
+//   work/                    what resuming needs; may be deleted once the model is finished
+//
+// and what the method keeps (MethodInfo::files). Of D3AD:
+//
+//   unet.safetensors         the trained UNet
+//   dic.safetensors          features of the good images and the bins of their distances
 //   loss.csv, loss.png       how training went
 //   events.out.tfevents.*    the same for TensorBoard, and how adaptation went
-//   work/                    latents and checkpoint, for resuming; may be deleted once the model is finished
 //
 // A folder without config.json is an unfinished training. Each file is replaced atomically, and config.json holds the
-// checksums of the others, so that a mixture of two trainings is noticed.
+// checksums of the others, so that a mixture of two trainings is noticed. A folder without a method in its config.json
+// is one of D3AD, from before there were others.
 
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,12 +40,12 @@ struct ModelConfig {
 
   std::string category;
   int training_images = 0, held_back_images = 0;
-  Settings settings;
-  UNetConfig unet;
-  ResNetConfig extractor;
+  Settings settings;               // the method among them
+  std::optional<UNetConfig> unet;  // these, if the method has them
+  std::optional<ResNetConfig> extractor;
   std::string extractor_source, extractor_source_sha256;
-  std::string vae;                 // the network's configuration, as JSON
-  std::filesystem::path vae_path;  // "vae.safetensors" where it was copied, else an absolute path
+  std::string vae;                 // the network's configuration, as JSON; empty: the method needs none
+  std::filesystem::path vae_path;  // "vae.safetensors" if it was copied, otherwise an absolute path
   std::string vae_sha256;
   float latent_scale = 1;
   std::map<std::string, std::string> sha256;  // of the folder's other files, by name
@@ -54,7 +59,7 @@ class ModelFolder {
   explicit ModelFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const char* name) const { return path_ / name; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   bool finished() const { return std::filesystem::exists(path_ / "config.json"); }
 
   // Reads config.json; every failure is a sentence that names the file and the field.

@@ -6,7 +6,7 @@
 
 namespace d3ad {
 
-D3AD_INLINE void DataSettings::describe(OptionTable& table) {
+D3AD_INLINE void DataSettings::describe(OptionTable& table, bool augmented) {
   table.group("Data", Stage::train);
   table.add(image_size, {.name = "image_size",
                          .help = "Side of the square that images are resized to",
@@ -25,10 +25,11 @@ D3AD_INLINE void DataSettings::describe(OptionTable& table) {
                            .least = 0,
                            .most = 0.75,
                            .also_at_detection = true});
-  table.add(augment, {.name = "augment",
-                      .help = "Augmentation of the good images for training: flip mirrors them left to right, "
-                              "dihedral turns and mirrors them in eight ways",
-                      .words = {"none", "flip", "dihedral"}});
+  if (augmented)
+    table.add(augment, {.name = "augment",
+                        .help = "Augmentation of the good images for training: flip mirrors them left to right, "
+                                "dihedral turns and mirrors them in eight ways",
+                        .words = {"none", "flip", "dihedral"}});
   table.add(held_back, {.name = "held_back",
                         .help = "Fraction of the good images that are held out of training; the maps' ranges and the "
                                 "threshold are learned from them",
@@ -187,16 +188,21 @@ D3AD_INLINE void MapSettings::describe(OptionTable& table) {
   table.add(
       lambda,
       {.name = "lambda", .help = "Weight of the latent map; the feature map has the rest", .least = 0, .most = 1});
-  table.add(sigma, {.name = "sigma",
-                    .help = "Standard deviation of the map's Gaussian blur",
-                    .most = 100,
-                    .above = 0,
-                    .unit = "pixels"});
+  describe_blur(table);
   table.stage(Stage::map);
   table.add(layers, {.name = "map_layers",
                      .help = "Layers of the feature extractor that the feature map compares, with commas between",
                      .least = 1,
                      .most = 3});
+}
+
+D3AD_INLINE void MapSettings::describe_blur(OptionTable& table) {
+  table.group("Anomaly map", Stage::mix);
+  table.add(sigma, {.name = "sigma",
+                    .help = "Standard deviation of the map's Gaussian blur",
+                    .most = 100,
+                    .above = 0,
+                    .unit = "pixels"});
 }
 
 D3AD_INLINE void ThresholdSettings::describe(OptionTable& table) {
@@ -208,16 +214,25 @@ D3AD_INLINE void ThresholdSettings::describe(OptionTable& table) {
 }
 
 D3AD_INLINE void Settings::describe(OptionTable& table) {
-  data.describe(table);
-  unet.describe(table);
-  training.describe(table);
-  adaptation.describe(table);
-  conditioning.describe(table);
-  denoising.describe(table);
-  map.describe(table);
+  bool networks = true;
+  data.describe(table, of_d3ad());
+  if (of_d3ad()) {
+    unet.describe(table);
+    training.describe(table);
+    adaptation.describe(table);
+    conditioning.describe(table);
+    denoising.describe(table);
+    map.describe(table);
+  } else {
+    const MethodInfo& info = method_info(method);
+    networks = info.needs_vae || info.needs_extractor;
+    own.describe(table);
+    map.describe_blur(table);
+  }
   threshold.describe(table);
   table.group("General", Stage::train);
   table.add(seed, {.name = "seed", .help = "Seed of everything that is random"});
+  if (!networks) return;
   table.stage(Stage::detect);
   table.add(weights, {.name = "weights",
                       .help = "Type in which detection keeps the networks' weights; bfloat16 halves their memory, is "
@@ -236,10 +251,19 @@ D3AD_INLINE Settings Settings::named(const std::string& preset) {
   if (preset == "paper") return paper();
   fail("preset '", preset, "' is not known; expected small or paper");
 }
+D3AD_INLINE Settings Settings::of_method(const std::string& method, const std::string& preset) {
+  if (method == "d3ad") return named(preset);
+  Settings s;
+  s.method = method, s.own = method_info(method).settings;
+  s.preset = named(preset).preset;
+  if (preset == "paper") options_of(s).set_paper();
+  return s;
+}
 
 D3AD_INLINE void Settings::check() const {
   auto copy = *this;  // a table refers to what can be changed
   options_of(copy).check();
+  if (!of_d3ad()) return;
   D3AD_CHECK((training.iterations > 0) != (training.epochs > 0),
              "one of iterations and epochs has to be more than 0 and the other 0; they are ", training.iterations,
              " and ", training.epochs);

@@ -8,6 +8,12 @@
 //
 // A field's default stands at the field, all else in its group's describe() (settings-inl.hpp). To add an option, add both;
 // JSON (settings_json.hpp), the command line and the ablation follow. A model keeps the settings it was made with.
+//
+// data, map.sigma, threshold, seed and weights are every method's. The other groups are D3AD's; another method has its
+// own options (model/method_info.hpp), and D3AD's mean nothing to it:
+//
+//   Settings s = Settings::of_method("vae_only");
+//   s.own.get<VaeOnlySettings>().layers = {1, 2};
 
 #include <cstdint>
 #include <string>
@@ -15,6 +21,7 @@
 
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/tile.hpp"
+#include "d3ad/model/method_info.hpp"
 #include "d3ad/model/option.hpp"
 
 namespace d3ad {
@@ -26,7 +33,8 @@ struct DataSettings {
   std::string augment = "none";
   double held_back = 0.2;
 
-  void describe(OptionTable& table);
+  // augmented: whether the method has a use for augmentation.
+  void describe(OptionTable& table, bool augmented = true);
 };
 
 struct UNetSettings {
@@ -88,6 +96,7 @@ struct MapSettings {
   std::vector<int> layers{2, 3};
 
   void describe(OptionTable& table);
+  void describe_blur(OptionTable& table);  // sigma alone
 };
 
 struct ThresholdSettings {
@@ -98,6 +107,7 @@ struct ThresholdSettings {
 
 struct Settings {
   std::string preset = "small";  // what the others started from; not an option of the table
+  std::string method = "d3ad";   // likewise
   DataSettings data;
   UNetSettings unet;
   TrainingSettings training;
@@ -108,11 +118,15 @@ struct Settings {
   MapSettings map;
   ThresholdSettings threshold;
   std::string weights = "float";
+  MethodSettings own;  // of a method other than d3ad
 
+  bool of_d3ad() const { return method == "d3ad"; }
   static Settings small() { return {}; }
   static Settings paper();
   // small or paper; an Error if it is another.
   static Settings named(const std::string& preset);
+  // Those of a method; an Error if it is not known.
+  static Settings of_method(const std::string& method, const std::string& preset = "small");
 
   void describe(OptionTable& table);
 
@@ -124,6 +138,7 @@ struct Settings {
 // whether it was.
 template <class Given>
 void replace_length(Settings& s, Given&& given) {
+  if (!s.of_d3ad()) return;
   const bool iterations = given("iterations"), epochs = given("epochs");
   if (iterations && !epochs && s.training.iterations != 0) s.training.epochs = 0;
   if (epochs && !iterations && s.training.epochs != 0) s.training.iterations = 0;

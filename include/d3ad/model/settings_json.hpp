@@ -1,5 +1,6 @@
 #pragma once
-// Settings as JSON: one flat object, as "settings" in a model's config.json has it.
+// Settings as JSON: one flat object, as "settings" in a model's config.json has it. The own options of a method other
+// than d3ad are an object of its name in that one.
 //
 //   nlohmann::json j = settings;           // {"T_max": 400, "preset": "small", ...}
 //   settings = j.get<Settings>();          // what j leaves out has its default; Error if a value is of another type

@@ -7,8 +7,12 @@ namespace d3ad::detail {
 
 // Where an autoencoder lies in a checkpoint of all of Stable Diffusion, or of a whole pipeline.
 inline std::string autoencoder_prefix(const Checkpoint& file) {
-  for (const char* prefix : {"first_stage_model.", "model.first_stage_model.", "module.first_stage_model.", "vae."})
-    if (file.has(std::string(prefix) + "encoder.conv_in.weight")) return prefix;
+  for (const char* wrapper : {"", "model.", "module."})
+    for (const char* part : {"first_stage_model.", "vae.", "autoencoder."}) {
+      const std::string prefix = concat(wrapper, part);
+      for (const char* probe : {"encoder.conv_in.weight", "encoder.14.weight", "encoder.layers.14.weight"})
+        if (file.has(prefix + probe)) return prefix;
+    }
   return "";
 }
 

@@ -6,6 +6,9 @@
 //   FileSource source(checkpoint, net.prefix);        // the prefix of an autoencoder within Stable Diffusion
 //   UNet<Cpu>(params, net.config.get<UNetConfig>());
 //
+// weights_tools/d3ad_weights/recognise.py does the same in Python; tests/golden/recognise.json is the table on which both
+// are tested.
+//
 // A UNet's weights do not show its number of heads: it is taken from the metadata's "config" if there is one; otherwise
 // it is 8, the published value.
 

@@ -10,23 +10,28 @@ Detector<Device>::Detector(Context<Device>& ctx, const std::filesystem::path& fo
                            const std::function<void(Settings&)>& change)
     : ctx_(ctx), folder_(folder) {
   config_ = folder_.read();
-  for (const char* name : {"unet.safetensors", "extractor.safetensors", "dic.safetensors", "calibration.json"})
-    folder_.check_file(config_, name);
-  vae_ = folder_.template load_vae<Device>(config_);
-  unet_ = load_unet<Device>(folder_ / "unet.safetensors", config_.unet);
-  extractor_ = load_extractor<Device>(folder_ / "extractor.safetensors");
-  D3AD_CHECK(unet_->config().channels == vae_->latent_channels(), "model '", folder.string(), "': its UNet denoises ",
-             unet_->config().channels, " channels, its VAE makes ", vae_->latent_channels());
+  const MethodInfo& info = method_info(config_.settings.method);
+  for (const auto& name : info.files) folder_.check_file(config_, name);
+  if (info.needs_extractor) folder_.check_file(config_, "extractor.safetensors");
+  folder_.check_file(config_, "calibration.json");
   change(config_.settings);
   config_.settings.check();
-  for (auto* store : {vae_.store.get(), unet_.store.get(), extractor_.store.get()}) {
+  auto networks = std::make_shared<PretrainedNetworks<Device>>();
+  if (info.needs_vae) networks->vae = folder_.template load_vae<Device>(config_);
+  if (info.needs_extractor) networks->extractor = load_extractor<Device>(folder_ / "extractor.safetensors");
+  method_ = make_method<Device>(info.name, networks, config_.settings);
+  method_->load(ctx, folder_, config_, Stage::detect);
+  auto stores = method_->stores();
+  if (info.needs_vae) stores.push_back(networks->vae.store.get());
+  if (info.needs_extractor) stores.push_back(networks->extractor.store.get());
+  for (auto* store : stores) {
     if (config_.settings.weights == "bfloat16")
       keep_narrow(ctx, *store);
     else
       store->freeze();
   }
-  conditioning_.emplace(folder_.read_conditioning(ctx.threads()));
   calibration_ = folder_.read_calibration();
+  ranges_ = calibration_.ranges_of(info.maps);
   brightest_ = 2 * calibration_.threshold;
 }
 
@@ -34,14 +39,6 @@ template <class Device>
 void Detector<Device>::set_tiles(int batch, std::function<void(int done, int total)> progress) {
   D3AD_CHECK(batch >= 1, "detector: a batch of ", batch, " tiles, expected 1 or more");
   tiles_.batch = batch, tiles_.progress = std::move(progress);
-}
-
-template <class Device>
-std::vector<Detection> Detector<Device>::operator()(const std::vector<std::vector<float>>& inputs,
-                                                    std::uint64_t first) {
-  check_idle();
-  begin(inputs, first);
-  return finish();
 }
 
 template <class Device>
@@ -72,36 +69,27 @@ std::vector<Detection> Detector<Device>::operator()(std::vector<Frame> frames, s
 }
 
 template <class Device>
-Detection Detector<Device>::operator()(std::vector<float> input) {
-  std::vector<std::vector<float>> one;
-  one.push_back(std::move(input));
-  return std::move((*this)(one).front());
-}
-
-template <class Device>
-void Detector<Device>::begin(std::vector<std::vector<float>> inputs, std::uint64_t first) {
-  const std::int64_t count = static_cast<std::int64_t>(inputs.size()), numbers = input_numbers();
-  check_inputs(inputs);
-  check_room();
-  auto& place = next_place(count * numbers, count);
-  float* host = place.inputs();
-  for (const auto& input : inputs) host = std::copy(input.begin(), input.end(), host);
-  const View<const float, Device> x(place.send(ctx_).data, {count, image_size(), image_size(), 3});
-  launch(place, Value<float, Device>::borrow(x), std::move(inputs), first);
-}
-
-template <class Device>
 void Detector<Device>::begin(std::vector<Frame> frames, std::uint64_t first) {
-  Batch batch;
+  D3AD_CHECK(!frames.empty(), "detect: there are no images");
   if (tiling().on()) {
-    D3AD_CHECK(!frames.empty(), "detect: there are no images");
     check_room();
+    Batch batch;
     for (auto& frame : frames) batch.found.push_back(detect_tiles(std::move(frame), first + batch.found.size()));
     under_way_.push_back(std::move(batch));
-  } else {
-    for (auto& frame : frames) batch.inputs.push_back(std::move(frame.pixels));
-    begin(std::move(batch.inputs), first);
+    return;
   }
+  check_squares(frames);
+  check_room();
+  const auto count = static_cast<std::int64_t>(frames.size());
+  auto& place = next_place(count * 3 * pixels(), count);
+  float* host = place.inputs();
+  std::vector<std::vector<float>> inputs;
+  for (auto& frame : frames) {
+    host = std::copy(frame.pixels.begin(), frame.pixels.end(), host);
+    inputs.push_back(std::move(frame.pixels));
+  }
+  const View<const float, Device> x(place.send(ctx_).data, {count, image_size(), image_size(), 3});
+  launch(place, Value<float, Device>::borrow(x), std::move(inputs), first);
 }
 
 template <class Device>
@@ -114,12 +102,14 @@ std::vector<Detection> Detector<Device>::finish() {
 }
 
 template <class Device>
-Value<float, Device> Detector<Device>::upload(const std::vector<std::vector<float>>& inputs) const {
-  const std::int64_t size = image_size(), count = static_cast<std::int64_t>(inputs.size());
-  check_inputs(inputs);
+Value<float, Device> Detector<Device>::upload(const std::vector<Frame>& frames) const {
+  const std::int64_t size = image_size(), count = static_cast<std::int64_t>(frames.size());
+  D3AD_CHECK(count > 0, "detect: there are no images");
+  check_whole();
+  check_squares(frames);
   auto x = make_value<float>(ctx_, {count, size, size, 3});
   for (std::int64_t i = 0; i < count; ++i)
-    copy_from_host(x.view().images(i, 1), inputs[static_cast<std::size_t>(i)].data());
+    copy_from_host(x.view().images(i, 1), frames[static_cast<std::size_t>(i)].pixels.data());
   return x;
 }
 
@@ -145,13 +135,6 @@ std::vector<float> Detector<Device>::host(const Value<float, Device>& value, std
   std::vector<float> out(static_cast<std::size_t>(view.size()));
   copy_to_host(out.data(), view);
   return out;
-}
-
-template <class Device>
-std::vector<float> Detector<Device>::map_with(const anomaly::MapPair& raw, const anomaly::Ranges& ranges) {
-  const auto map = anomaly::combine(ctx_, raw, ranges, static_cast<float>(settings().map.lambda),
-                                    static_cast<float>(settings().map.sigma));
-  return host(map, 0);
 }
 
 template <class Device>
@@ -182,20 +165,20 @@ void Detector<Device>::check_room() const {
 }
 
 template <class Device>
-void Detector<Device>::check_inputs(const std::vector<std::vector<float>>& inputs) const {
-  D3AD_CHECK(!inputs.empty(), "detect: there are no images");
-  check_whole();
-  for (const auto& input : inputs)
-    D3AD_CHECK(static_cast<std::int64_t>(input.size()) == input_numbers(), "detect: an input of ", input.size(),
+void Detector<Device>::check_squares(const std::vector<Frame>& frames) const {
+  for (const auto& frame : frames)
+    D3AD_CHECK(frame.width == image_size() && frame.height == image_size() &&
+                   static_cast<std::int64_t>(frame.pixels.size()) == 3 * pixels(),
+               "detect: a frame of ", frame.width, " x ", frame.height, " with ", frame.pixels.size(),
                " numbers, expected ", image_size(), " x ", image_size(), " x 3");
 }
 
 template <class Device>
 StagingPlace<Device>& Detector<Device>::next_place(std::int64_t inputs, std::int64_t count) {
   if (under_way_.empty())
-    for (auto& place : places_) place.reserve(ctx_, inputs, count * result_numbers());
+    for (auto& place : places_) place.reserve(ctx_, inputs, layout(count).numbers());
   auto& place = places_[turn_ % places_.size()];
-  place.reserve(ctx_, inputs, count * result_numbers());
+  place.reserve(ctx_, inputs, layout(count).numbers());
   return place;
 }
 
@@ -211,42 +194,46 @@ void Detector<Device>::launch(StagingPlace<Device>& place, Value<float, Device> 
 
 template <class Device>
 void Detector<Device>::compute(StagingPlace<Device>& place, Value<float, Device> x, std::uint64_t first) {
-  const auto seen = method().analyse(ctx_, std::move(x), *conditioning_, first);
-  const auto map = method().anomaly_map(ctx_, seen, calibration_.ranges);
-  const std::int64_t count = map.shape().n;
-  float* to = place.results().data;
-  ops::max_per_image(ctx_, View<float, Device>(to, {.n = count}), map.view());
-  to += count;
-  for (const auto* part : {&seen.conditioning.distance, &map, &seen.latent_map, &seen.feature_map, &seen.repaired}) {
-    ops::copy(ctx_, View<float, Device>(to, part->shape()), part->view());
-    to += part->shape().size();
-  }
+  const auto found = method_->analyse(ctx_, std::move(x), {.first = first});
+  const auto map = method_->anomaly_map(ctx_, found.maps, ranges_);
+  const ResultLayout at = layout(map.shape().n);
+  float* const results = place.results().data;
+  const auto put = [&](std::int64_t where, const Value<float, Device>& value) {
+    ops::copy(ctx_, View<float, Device>(results + where, value.shape()), value.view());
+  };
+  if (method_->info().scores)
+    put(at.scores(), found.score);
+  else
+    ops::max_per_image(ctx_, View<float, Device>(results + at.scores(), {.n = at.images}), map.view());
+  if (at.measured) put(at.measurements(), found.measured);
+  put(at.map(), map);
+  for (std::int64_t k = 0; k < at.maps; ++k) put(at.raw(k), found.maps[static_cast<std::size_t>(k)]);
+  if (at.reconstructs) put(at.reconstructions(), found.reconstruction);
 }
 
 template <class Device>
-std::vector<Detection> Detector<Device>::results_of(const float* found, std::vector<std::vector<float>> inputs) const {
-  const auto next = [&found](std::int64_t count) {
-    std::vector<float> part(found, found + count);
-    found += count;
-    return part;
+std::vector<Detection> Detector<Device>::results_of(const float* results,
+                                                    std::vector<std::vector<float>> inputs) const {
+  const ResultLayout at = layout(static_cast<std::int64_t>(inputs.size()));
+  // The numbers of image i that begin at `where`, `each` of every image.
+  const auto part = [&](std::int64_t where, std::size_t i, std::int64_t each) {
+    const float* const from = results + where + static_cast<std::int64_t>(i) * each;
+    return std::vector<float>(from, from + each);
   };
-  const auto count = static_cast<std::int64_t>(inputs.size());
-  const std::vector<float> scores = next(count);
-  const auto conditioning = method().chosen(conditioning_->host(), next(count));
-  anomaly::check_scores(scores);
+  anomaly::check_scores({results + at.scores(), results + at.scores() + at.images});
+  const float* const measured = results + at.measurements();
+  auto attributes = method_->attributes({measured, measured + at.images * at.measured}, inputs.size());
   std::vector<Detection> out(inputs.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i].score = scores[i];
-    out[i].faulty = anomaly::faulty(scores[i], calibration_.threshold);
-    out[i].conditioning = conditioning[i];
-    out[i].raw.h = out[i].raw.w = image_size();
-    out[i].input = std::move(inputs[i]);
-  }
-  for (Detection& d : out) d.map = next(pixels());
-  for (Detection& d : out) d.raw.latent = next(pixels());
-  for (Detection& d : out) d.raw.feature = next(pixels());
-  for (Detection& d : out) {
-    d.reconstruction = next(input_numbers());
+    Detection& d = out[i];
+    d.score = results[at.scores() + static_cast<std::int64_t>(i)];
+    d.faulty = anomaly::faulty(d.score, calibration_.threshold);
+    d.attributes = {&method_->info().attributes, std::move(attributes[i])};
+    d.map = part(at.map(), i, at.pixels);
+    d.raw = {.h = image_size(), .w = image_size(), .maps = {}, .score = d.score};
+    for (std::int64_t k = 0; k < at.maps; ++k) d.raw.maps.push_back(part(at.raw(k), i, at.pixels));
+    d.input = std::move(inputs[i]);
+    if (at.reconstructs) d.reconstruction = part(at.reconstructions(), i, 3 * at.pixels);
     for (float& v : d.reconstruction) v = std::clamp(v, -1.0f, 1.0f);
     d.width = d.height = image_size();
   }
@@ -261,18 +248,15 @@ Detection Detector<Device>::detect_tiles(Frame frame, std::uint64_t number) {
       "detect: a frame of ", frame.width, " x ", frame.height, " with ", frame.pixels.size(),
       " numbers, expected 3 for each pixel");
   TileOptions options = tiles_;
-  options.first = number * kMostTiles;
-  const auto good = [this](int) -> const ConditioningOn<Device>& { return *conditioning_; };
-  auto seen = analyse_tiles(ctx_, method(), frame, tiling().grid(frame.width, frame.height), options, good);
+  options.place.first = number * kMostTiles;
+  auto seen = analyse_tiles(ctx_, *method_, frame, tiling().grid(frame.width, frame.height), options);
+  const MethodInfo& info = method_->info();
   Detection d;
-  {
-    const auto map = anomaly::combine(ctx_, seen.raw, calibration_.ranges, static_cast<float>(settings().map.lambda),
-                                      static_cast<float>(settings().map.sigma));
-    d.score = anomaly::scores(ctx_, map).front();
-    d.map = host(map, 0);
-  }
+  d.map = map_with(seen.raw, ranges_);
+  d.score = score_of(info, seen.raw, d.map);
+  anomaly::check_scores({d.score});
   d.faulty = anomaly::faulty(d.score, calibration_.threshold);
-  d.conditioning = farthest(seen.tiles);
+  d.attributes = {&info.attributes, deciding_attributes(info, seen.tiles)};
   d.raw = std::move(seen.raw);
   d.width = frame.width, d.height = frame.height;
   d.input = std::move(frame.pixels), d.reconstruction = std::move(seen.reconstruction);

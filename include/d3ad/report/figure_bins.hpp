@@ -12,6 +12,7 @@
 
 #include "d3ad/core/compiled.hpp"
 #include "d3ad/data/image_loader.hpp"
+#include "d3ad/methods/d3ad/method.hpp"
 #include "d3ad/pipeline/detector.hpp"
 #include "d3ad/report/figure_panels.hpp"
 
@@ -25,7 +26,8 @@ struct BinCounts {
 
 template <class Device>
 BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int batch = 4, const FigureWork& work = {}) {
-  const ImplicitConditioning& conditioning = detector.conditioning();
+  const auto& d3ad = as_d3ad(detector.method());
+  const ImplicitConditioning& conditioning = d3ad.conditioning();
   const auto bins = static_cast<std::size_t>(conditioning.bins()) + 1;
   BinCounts out{.T_hat = std::vector<int>(bins, 0),
                 .training = std::vector<std::int64_t>(bins, 0),
@@ -50,7 +52,7 @@ BinCounts count_bins(Detector<Device>& detector, const Dataset& dataset, int bat
     auto x = make_value<float>(ctx, {static_cast<std::int64_t>(inputs.size()), tiling.size(), tiling.size(), 3});
     for (std::size_t i = 0; i < inputs.size(); ++i)
       copy_from_host(x.view().images(static_cast<std::int64_t>(i), 1), inputs[i].data());
-    const auto found = conditioning.query(detector.method().conditioning_features(ctx, std::move(x)));
+    const auto found = conditioning.query(d3ad.algorithm().conditioning_features(ctx, std::move(x)));
     for (std::size_t i = 0; i < found.size(); ++i)
       ++(samples[i]->anomalous() ? out.faulty : out.good)[static_cast<std::size_t>(found[i].bin)];
     inputs.clear();

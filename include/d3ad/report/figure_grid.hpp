@@ -29,8 +29,9 @@ template <class Device>
 draw::Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>& samples, const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
   const float threshold = detector.calibration().threshold;
-  PanelGrid grid{.cell = options.cell,
-                 .columns = {{"input"}, {"reconstruction"}, {"true mask"}, {"heat map"}, {"overlay"}}};
+  const bool reconstructs = detector.method().info().reconstructs;
+  PanelGrid grid{.cell = options.cell, .columns = {{"input"}, {"true mask"}, {"heat map"}, {"overlay"}}};
+  if (reconstructs) grid.columns.insert(grid.columns.begin() + 1, {"reconstruction"});
   for (std::size_t i = 0; i < samples.size(); ++i) {
     options.work.step(static_cast<std::int64_t>(i), static_cast<std::int64_t>(samples.size()));
     const Sample& sample = samples[i];
@@ -39,8 +40,10 @@ draw::Drawing grid_figure(Detector<Device>& detector, const std::vector<Sample>&
         draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, detector.brightest(), threshold);
     PanelGrid::Row row{
         sample_name(sample), "score " + fixed(double{d.score}, 3) + (d.faulty ? ", faulty" : ", good"), {}};
-    row.panels = {std::move(shown[0]), std::move(shown[1]), truth_panel(sample, d.width, d.height), std::move(shown[2]),
-                  std::move(shown[3])};
+    const std::size_t heat = reconstructs ? 2 : 1;  // after the input and, if there is one, the reconstruction
+    for (std::size_t p = 0; p < heat; ++p) row.panels.push_back(std::move(shown[p]));
+    row.panels.push_back(truth_panel(sample, d.width, d.height));
+    for (std::size_t p = heat; p < shown.size(); ++p) row.panels.push_back(std::move(shown[p]));
     grid.rows.push_back(std::move(row));
   }
   options.work.step(static_cast<std::int64_t>(samples.size()), static_cast<std::int64_t>(samples.size()));

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "d3ad/methods/d3ad/method.hpp"
 #include "d3ad/report/figure_grid.hpp"
 
 namespace d3ad {
@@ -35,18 +36,20 @@ Perturbed perturb(Detector<Device>& detector, const std::vector<float>& input, d
   Settings settings = detector.settings();
   settings.denoising.omega = omega;
   settings.check();
-  const Method<Device> own = detector.method();
-  const Method<Device> method{own.vae, own.unet, own.extractor, own.schedule, settings, own.loop};
-  const auto seen = method.analyse(ctx, detector.upload(std::vector<std::vector<float>>{input}),
-                                   detector.conditioning_on_device(), first);
-  const auto map = method.anomaly_map(ctx, seen, detector.calibration().ranges);
-  const std::vector<int> T_hat{method.chosen(detector.conditioning(), seen).front().T_hat};
-  const auto start = diffusion::start(ctx, seen.z0, T_hat, method.schedule, method.denoise_options(first));
+  const auto& d3ad = as_d3ad(detector.method());
+  const D3adAlgorithm<Device> own = d3ad.algorithm();
+  const D3adAlgorithm<Device> changed{own.vae, own.unet, own.extractor, own.schedule, settings, own.loop};
+  const int size = detector.image_size();
+  const auto seen = changed.analyse(ctx, detector.upload(std::vector{Frame{size, size, input}}),
+                                    d3ad.conditioning_on_device(), first);
+  const auto map = changed.anomaly_map(ctx, seen, detector.ranges());
+  const std::vector<int> T_hat{changed.chosen(d3ad.conditioning(), seen).front().T_hat};
+  const auto start = diffusion::start(ctx, seen.z0, T_hat, changed.schedule, changed.denoise_options(first));
   const auto clamped = [](std::vector<float> x) {
     for (float& v : x) v = std::clamp(v, -1.0f, 1.0f);
     return x;
   };
-  return {.start = clamped(detector.host(method.decode(ctx, start), 0)),
+  return {.start = clamped(detector.host(changed.decode(ctx, start), 0)),
           .reconstruction = clamped(detector.host(seen.repaired, 0)),
           .map = detector.host(map, 0),
           .score = anomaly::scores(ctx, map).front(),

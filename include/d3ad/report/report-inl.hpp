@@ -8,10 +8,18 @@
 namespace d3ad::detail {
 
 inline const char* protocol_name(const std::string& protocol) {
-  if (protocol == "paper") return "D3AD, paper's protocol";
-  if (protocol == "calibrated") return "D3AD, calibrated";
-  if (protocol == "baseline_mean_image") return "baseline: mean good image";
-  return "baseline: VAE alone";
+  return protocol == "paper" ? "paper's protocol" : "calibrated";
+}
+
+// "D3AD, calibrated"; a baseline has one protocol, which says nothing of it.
+inline std::string row_name(const std::string& method, const std::string& protocol, const std::string& of_model) {
+  const std::string title = method_info(method).title;
+  return method == of_model ? concat(title, ", ", protocol_name(protocol)) : "baseline: " + title;
+}
+
+// An attribute's value as a page and a terminal show it.
+inline std::string attribute_text(const Attribute& attribute, float value) {
+  return attribute.whole ? fixed(double{value}, 0) : fixed(double{value}, 4);
 }
 
 }  // namespace d3ad::detail
@@ -25,15 +33,15 @@ Report::Report(const Detector<Device>& detector)
       folder_(detector.folder()),
       largest_(detector.tiling().on() ? 640 : detector.image_size()),
       brightest_(detector.brightest()) {
-  for (const float d : detector.conditioning().state().distances) ++train_T_[detector.conditioning().at(d).T_hat];
+  learned_ = detector.method().learned_attributes();
 }
 
 D3AD_INLINE void Report::add(const Sample& sample, const Detection& d) {
-  static constexpr const char* kCaptions[] = {"input", "as if good", "anomaly map", "overlay"};
   const auto pictures =
       draw::detection_panels(d.input, d.reconstruction, d.map, d.width, d.height, brightest_, calibration_.threshold);
+  const auto captions = draw::panel_captions(!d.reconstruction.empty());
   std::string panels;
-  for (std::size_t i = 0; i < pictures.size(); ++i) panels += panel(kCaptions[i], pictures[i]);
+  for (std::size_t i = 0; i < pictures.size(); ++i) panels += panel(captions[i].c_str(), pictures[i]);
   if (sample.mask) panels += panel("truth", draw::to_rgb(resize(sample_mask(sample), d.width, d.height)));
   panels_.push_back(std::move(panels));
 }
@@ -73,7 +81,7 @@ D3AD_INLINE std::string Report::summary(const EvaluationResult& result) const {
   out += tile(concat(c.found, " of ", c.faulty), "faulty images found");
   out += tile(concat(c.alarms, " of ", c.good), "good images called faulty");
   for (const auto& r : result.rows)
-    if (r.defect == "all" && r.protocol == "calibrated")
+    if (r.defect == "all" && r.protocol == "calibrated" && r.method == config_.settings.method)
       out += tile(percent(r.i_auroc), "image AUROC, %") + tile(percent(r.p_auroc), "pixel AUROC, %");
   out += concat("</div>\n<p>Learned from ", config_.training_images, " good images. The threshold of ",
                 fixed(calibration_.threshold, 4), " was set on ", calibration_.images, " good images ",
@@ -89,20 +97,21 @@ D3AD_INLINE std::string Report::summary(const EvaluationResult& result) const {
   return out;
 }
 
-D3AD_INLINE std::string Report::metrics(const EvaluationResult& result) {
+D3AD_INLINE std::string Report::metrics(const EvaluationResult& result) const {
   std::string out = "<div class=\"wide\"><table><thead><tr><th>method</th><th>defect</th><th>images</th>";
   for (const Metric& m : kMetrics) out += concat("<th>", m.title, "</th>");
   out += "</tr></thead><tbody>";
   for (const auto& r : result.rows) {
-    out += concat(r.defect == "all" ? "<tr class=\"main\">" : "<tr>", "<td>", detail::protocol_name(r.protocol),
-                  "</td><td>", draw::html_escape(r.defect), "</td><td>", r.images, "</td>");
+    out += concat(r.defect == "all" ? "<tr class=\"main\">" : "<tr>", "<td>",
+                  draw::html_escape(detail::row_name(r.method, r.protocol, config_.settings.method)), "</td><td>",
+                  draw::html_escape(r.defect), "</td><td>", r.images, "</td>");
     for (const Metric& m : kMetrics) out += "<td>" + percent(r.*m.value) + "</td>";
     out += "</tr>";
   }
   return out +
          "</tbody></table></div>\n<p class=\"soft\">Percent. Calibrated: ranges and threshold come from good "
          "images, as when a single image is judged. The paper's protocol scales all maps by the range of the "
-         "whole test set. The baselines use no diffusion.</p>\n";
+         "whole test set.</p>\n";
 }
 
 template <class Draw>
@@ -126,7 +135,7 @@ D3AD_INLINE std::string Report::charts(const EvaluationResult& result) const {
   const auto curves = [&](anomaly::Curve CurveRow::*which, const char* title, const char* y, double to) {
     std::vector<draw::Series> series;
     for (const auto& c : result.curves)
-      if (!(c.*which).x.empty()) series.push_back({short_name(c.protocol), (c.*which).x, (c.*which).y});
+      if (!(c.*which).x.empty()) series.push_back({short_name(c), (c.*which).x, (c.*which).y});
     if (!series.empty())
       out += line_chart(series, {.title = title,
                                  .x = {.label = "false positive rate", .from = 0, .to = to},
@@ -135,15 +144,13 @@ D3AD_INLINE std::string Report::charts(const EvaluationResult& result) const {
   curves(&CurveRow::image_roc, "Images: ROC", "faulty ones found", 1);
   curves(&CurveRow::pixel_roc, "Pixels: ROC", "faulty ones found", 1);
   curves(&CurveRow::pro, "Regions: overlap (PRO)", "mean overlap", anomaly::kProLimit);
-  out += score_histogram(result) + T_histogram(result) + training_curve();
+  out += score_histogram(result) + attribute_histograms(result) + training_curve();
   return out;
 }
 
-D3AD_INLINE const char* Report::short_name(const std::string& protocol) {
-  return protocol == "paper"                 ? "paper's"
-         : protocol == "calibrated"          ? "calibrated"
-         : protocol == "baseline_mean_image" ? "mean image"
-                                             : "VAE alone";
+D3AD_INLINE std::string Report::short_name(const CurveRow& row) const {
+  if (row.method != config_.settings.method) return method_info(row.method).title;
+  return row.protocol == "paper" ? "paper's" : "calibrated";
 }
 
 D3AD_INLINE std::string Report::score_histogram(const EvaluationResult& result) const {
@@ -167,24 +174,31 @@ D3AD_INLINE std::string Report::score_histogram(const EvaluationResult& result) 
                     .mark_label = "threshold"});
 }
 
-D3AD_INLINE std::string Report::T_histogram(const EvaluationResult& result) const {
-  std::map<int, double> good, faulty;
-  std::set<int> values;
-  for (const auto& i : result.images) ++(i.anomalous ? faulty : good)[i.T_hat], values.insert(i.T_hat);
-  for (const auto& [T, count] : train_T_) values.insert(T);
-  std::vector<draw::Bars> sets{{"training", {}}, {"good tests", {}}, {"faulty tests", {}}};
-  std::vector<std::string> names;
-  for (const int T : values) {
-    const auto of = [T](const auto& counts) {
-      const auto at = counts.find(T);
-      return at == counts.end() ? 0.0 : at->second;
-    };
-    names.push_back(std::to_string(T));
-    sets[0].heights.push_back(of(train_T_)), sets[1].heights.push_back(of(good)), sets[2].heights.push_back(of(faulty));
+D3AD_INLINE std::string Report::attribute_histograms(const EvaluationResult& result) const {
+  std::string out;
+  for (std::size_t a = 0; a < result.attributes.size(); ++a) {
+    const Attribute& attribute = result.attributes[a];
+    if (!attribute.brief || !attribute.whole) continue;
+    std::map<float, double> learned, good, faulty;
+    std::set<float> values;
+    for (const auto& one : learned_) ++learned[one[a]], values.insert(one[a]);
+    for (const auto& i : result.images)
+      ++(i.anomalous ? faulty : good)[i.attributes[a]], values.insert(i.attributes[a]);
+    std::vector<draw::Bars> sets{{"training", {}}, {"good tests", {}}, {"faulty tests", {}}};
+    std::vector<std::string> names;
+    for (const float value : values) {
+      const auto of = [value](const auto& counts) {
+        const auto at = counts.find(value);
+        return at == counts.end() ? 0.0 : at->second;
+      };
+      names.push_back(detail::attribute_text(attribute, value));
+      sets[0].heights.push_back(of(learned)), sets[1].heights.push_back(of(good)),
+          sets[2].heights.push_back(of(faulty));
+    }
+    out +=
+        bar_chart(sets, names, {.title = attribute.caption, .x = {.label = attribute.title}, .y = {.label = "images"}});
   }
-  return bar_chart(
-      sets, names,
-      {.title = "Perturbation T̂ by distance to the good images", .x = {.label = "T̂"}, .y = {.label = "images"}});
+  return out;
 }
 
 D3AD_INLINE std::string Report::training_curve() const {
@@ -221,14 +235,19 @@ D3AD_INLINE std::string Report::gallery(const EvaluationResult& result) const {
   for (const std::size_t i : order) {
     const ImageRow& r = result.images[i];
     const bool right = r.faulty == r.anomalous;
+    std::string brief;
+    for (std::size_t a = 0; a < result.attributes.size(); ++a)
+      if (result.attributes[a].brief)
+        brief += concat("<span>", result.attributes[a].title, ' ',
+                        detail::attribute_text(result.attributes[a], r.attributes[a]), "</span>");
     const std::string file = draw::html_escape(r.file);
     out += concat("<article class=\"item", right ? "" : " wrong", "\" tabindex=\"0\" data-kind=\"",
                   draw::html_escape(r.defect), "\" data-right=\"", right ? "yes" : "no", "\" data-score=\"",
                   number(r.score), "\" data-file=\"", file, "\"><header><span class=\"",
-                  r.faulty ? "faulty\">faulty" : "good\">good", "</span><span>score ", fixed(r.score, 4),
-                  "</span><span>T̂ ", r.T_hat, "</span><span>truth: ", draw::html_escape(r.defect),
-                  right ? "" : " (wrong)", "</span><span class=\"file soft\">", file,
-                  "</span></header><div class=\"panels\">", panels_[i], "</div></article>\n");
+                  r.faulty ? "faulty\">faulty" : "good\">good", "</span><span>score ", fixed(r.score, 4), "</span>",
+                  brief, "<span>truth: ", draw::html_escape(r.defect), right ? "" : " (wrong)",
+                  "</span><span class=\"file soft\">", file, "</span></header><div class=\"panels\">", panels_[i],
+                  "</div></article>\n");
   }
   return out + "</div>\n";
 }

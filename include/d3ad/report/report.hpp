@@ -6,7 +6,7 @@
 //   auto result = evaluate(detector, dataset, options);
 //   write_atomically("report.html", report.html(result, {.program = "d3ad 0.1.0", .data = "mvtec"}));
 //
-// Metrics with the baselines beside, curves, histograms of scores and of T̂, the training curve, and for every image the
+// Metrics with the baselines beside, curves, histograms of scores and attributes (T̂), the training curve, and for every image the
 // input, the image as it would be if good, the anomaly map, the overlay and the truth. Pictures are JPEG at the model's
 // size (with tiles at most 640 pixels wide and high); all maps have one colour scale, so that a good part looks good.
 
@@ -49,7 +49,7 @@ class Report {
   static std::string tile(const std::string& value, const char* what);
   std::string summary(const EvaluationResult& result) const;
 
-  static std::string metrics(const EvaluationResult& result);
+  std::string metrics(const EvaluationResult& result) const;
 
   // A chart of the page's size.
   template <class Draw>
@@ -59,11 +59,12 @@ class Report {
                                const draw::Axes& axes);
 
   std::string charts(const EvaluationResult& result) const;
-  static const char* short_name(const std::string& protocol);
+  std::string short_name(const CurveRow& row) const;
 
   std::string score_histogram(const EvaluationResult& result) const;
 
-  std::string T_histogram(const EvaluationResult& result) const;
+  // Of the whole attributes that stand beside each score.
+  std::string attribute_histograms(const EvaluationResult& result) const;
 
   std::string training_curve() const;
 
@@ -76,7 +77,7 @@ class Report {
   std::filesystem::path folder_;
   int largest_;  // side of a picture
   float brightest_;
-  std::map<int, double> train_T_;  // training images of each T̂
+  std::vector<std::vector<float>> learned_;  // attributes of the good images
   std::vector<std::string> panels_;
 };
 

@@ -14,7 +14,8 @@ D3AD_INLINE double metric_field(const std::string& text, const std::string& wher
   return value;
 }
 
-D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& file, const std::string& protocol) {
+D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& file, const std::string& protocol,
+                                                const std::string& method) {
   const auto lines = read_lines(file);
   D3AD_CHECK(!lines.empty(), "'", file.string(), "' is empty; make it with d3ad evaluate");
   const auto header = csv_fields(lines.front());
@@ -27,15 +28,27 @@ D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& fil
   const std::size_t category = column("category"), defect = column("defect"), way = column("protocol"),
                     images = column("images"), i_auroc = column("i_auroc"), p_auroc = column("p_auroc"),
                     pro = column("pro");
+  const auto by = std::find(header.begin(), header.end(), "method");
+  // Method and protocol of a row. Files from before there was a column for the method name baselines as protocols.
+  const auto way_of = [&](const std::vector<std::string>& f) -> std::pair<std::string, std::string> {
+    if (by != header.end()) return {f[static_cast<std::size_t>(by - header.begin())], f[way]};
+    if (f[way] == "baseline_mean_image") return {"mean_image", "paper"};
+    if (f[way] == "baseline_vae") return {"vae_only", "paper"};
+    return {"d3ad", f[way]};
+  };
+  std::string wanted = method;
   std::vector<ResultRow> out;
-  std::vector<std::string> protocols;
+  std::vector<std::string> ways;
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const std::string where = concat("'", file.string(), "', line ", i + 1);
     const auto f = csv_fields(lines[i]);
     D3AD_CHECK(f.size() == header.size(), where, ": ", f.size(), " fields, expected ", header.size());
     if (f[defect] != "all" || f[category] == "mean") continue;  // means are made anew, over all files
-    if (std::find(protocols.begin(), protocols.end(), f[way]) == protocols.end()) protocols.push_back(f[way]);
-    if (f[way] != protocol) continue;
+    const auto [of_method, of_protocol] = way_of(f);
+    if (wanted.empty()) wanted = of_method;
+    const std::string text = concat(of_method, ", ", of_protocol);
+    if (std::find(ways.begin(), ways.end(), text) == ways.end()) ways.push_back(text);
+    if (of_method != wanted || of_protocol != protocol) continue;
     ResultRow row{f[category], 0, {}};
     const auto [end, error] = std::from_chars(f[images].data(), f[images].data() + f[images].size(), row.images);
     D3AD_CHECK(error == std::errc() && end == f[images].data() + f[images].size() && row.images >= 0, where, ": '",
@@ -45,9 +58,9 @@ D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& fil
     out.push_back(std::move(row));
   }
   std::string known;
-  for (const auto& p : protocols) known += (known.empty() ? "" : ", ") + printable(p);
-  D3AD_CHECK(!out.empty(), "'", file.string(), "' has no results under the protocol '", protocol, "'",
-             known.empty() ? "" : "; it has: " + known);
+  for (const auto& w : ways) known += (known.empty() ? "" : "; ") + printable(w);
+  D3AD_CHECK(!out.empty(), "'", file.string(), "' has no results ", method.empty() ? "" : concat("of '", method, "' "),
+             "under the protocol '", protocol, "'", known.empty() ? "" : "; it has: " + known);
   return out;
 }
 
@@ -56,7 +69,7 @@ D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& fil
 namespace d3ad {
 
 D3AD_INLINE std::vector<ResultRow> read_results(const std::vector<std::filesystem::path>& paths,
-                                                const std::string& protocol) {
+                                                const std::string& protocol, const std::string& method) {
   D3AD_CHECK(!paths.empty(), "table: no results were given");
   std::vector<ResultRow> out;
   for (const auto& path : paths) {
@@ -64,7 +77,7 @@ D3AD_INLINE std::vector<ResultRow> read_results(const std::vector<std::filesyste
     const bool folder = std::filesystem::is_directory(path, ignored);
     D3AD_CHECK(!folder || std::filesystem::exists(path / "metrics.csv", ignored), "'", path.string(),
                "' has no metrics.csv; give a folder that d3ad evaluate wrote with --out");
-    for (auto& row : detail::read_metrics(folder ? path / "metrics.csv" : path, protocol)) {
+    for (auto& row : detail::read_metrics(folder ? path / "metrics.csv" : path, protocol, method)) {
       const bool again = std::any_of(out.begin(), out.end(), [&](const auto& r) { return r.category == row.category; });
       D3AD_CHECK(!again, "table: results of category '", row.category, "' come twice, again in '", path.string(), "'");
       out.push_back(std::move(row));

@@ -37,13 +37,15 @@ namespace detail {
 
 double metric_field(const std::string& text, const std::string& where);
 
-std::vector<ResultRow> read_metrics(const std::filesystem::path& file, const std::string& protocol);
+std::vector<ResultRow> read_metrics(const std::filesystem::path& file, const std::string& protocol,
+                                    const std::string& method);
 
 }  // namespace detail
 
-// paths: folders that d3ad evaluate wrote, or their metrics.csv. A category may come once.
+// paths: folders that evaluation wrote, or their metrics.csv. A category may come once. method: whose results; empty:
+// those of the file's first row, which is the model's own method.
 std::vector<ResultRow> read_results(const std::vector<std::filesystem::path>& paths,
-                                    const std::string& protocol = "paper");
+                                    const std::string& protocol = "paper", const std::string& method = "");
 
 struct ResultsTable {
   struct Row {

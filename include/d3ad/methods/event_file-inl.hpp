@@ -1,7 +1,7 @@
 #pragma once
-// Definitions of pipeline/event_file.hpp. Included by it unless they are compiled.
+// Definitions of methods/event_file.hpp. Included by it unless they are compiled.
 
-#include "d3ad/pipeline/event_file.hpp"
+#include "d3ad/methods/event_file.hpp"
 
 namespace d3ad {
 

@@ -71,5 +71,5 @@ class EventFile {
 }  // namespace d3ad
 
 #if D3AD_DEFINITIONS
-#include "d3ad/pipeline/event_file-inl.hpp"
+#include "d3ad/methods/event_file-inl.hpp"
 #endif

@@ -22,7 +22,7 @@
 #include "d3ad/core/file.hpp"
 #include "d3ad/data/table.hpp"
 #include "d3ad/draw/chart.hpp"
-#include "d3ad/pipeline/event_file.hpp"
+#include "d3ad/methods/event_file.hpp"
 
 namespace d3ad {
 
@@ -70,5 +70,5 @@ class TrainingLog {
 }  // namespace d3ad
 
 #if D3AD_DEFINITIONS
-#include "d3ad/pipeline/training_log-inl.hpp"
+#include "d3ad/methods/training_log-inl.hpp"
 #endif

@@ -1,7 +1,7 @@
 // Logs of training: event files byte by byte against TensorBoard's own writer, cut anywhere, followed while they grow;
 // a log that is stopped and goes on.
 
-#include "d3ad/pipeline/training_log.hpp"
+#include "d3ad/methods/training_log.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 #pragma once
-// Definitions of pipeline/training_log.hpp. Included by it unless they are compiled.
+// Definitions of methods/training_log.hpp. Included by it unless they are compiled.
 
 #include <nlohmann/json.hpp>
 
-#include "d3ad/pipeline/training_log.hpp"
+#include "d3ad/methods/training_log.hpp"
 
 namespace d3ad {
 
