@@ -38,7 +38,7 @@ const float* blur_weights(Context<CudaOf<T>>& ctx, float sigma, int radius) {
     return weights;
   };
   const BlurKey key{std::bit_cast<std::uint32_t>(sigma), radius};
-  return ctx.template kept<PlanCache<Weights, BlurKey>>().get(key, make).data();
+  return ctx.template kept<KeyedCache<Weights, BlurKey>>().get(key, make).data();
 }
 
 // out = x blurred along one axis; out is not x.

@@ -49,7 +49,7 @@ const Table<T>& table(Context<CudaOf<T>>& ctx, const std::vector<AdamWTensor<Cud
     if (t.gradient.size())
       list.push_back({t.w.data, t.m.data, t.v.data, t.gradient.data, t.average.data, t.gradient.size()});
   const FirstTensor key{list.empty() ? 0 : reinterpret_cast<std::uintptr_t>(list.front().w)};
-  auto& table = ctx.template kept<PlanCache<Table<T>, FirstTensor>>().get(key, [] { return Table<T>(); });
+  auto& table = ctx.template kept<KeyedCache<Table<T>, FirstTensor>>().get(key, [] { return Table<T>(); });
   if (table.made_for != list) table.make(list);
   return table;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# d3ad ablate as a user meets it: rows that are evaluate's, Ctrl-C and going on, what it refuses.
+# Tests d3ad ablate: its rows are equal to those of evaluate; it resumes after Ctrl-C; it refuses wrong input.
 #
-#   tests/ablate.sh PROGRAM EXAMPLE      as tests/program.sh, which calls it
+#   tests/ablate.sh PROGRAM EXAMPLE      arguments as of tests/program.sh, which calls this script
 
 set -uo pipefail
 program=$(realpath "$1")
@@ -16,7 +16,7 @@ model=$example/model
 of=(--model "$model" --data "$example/data" --category board)
 ablate=(ablate "${of[@]}" --quiet --out)
 
-# ---- a row is what evaluate writes with its options ----
+# ---- a row has what evaluate writes with the same options ----
 runs 0 "${ablate[@]}" swept --grid eta2=0,4 --grid lambda=0.5:1:0.25
 counts "$(wc -l <swept/ablation.csv)" 13 "lines of ablation.csv"
 counts "$(grep -c "^\*" out)" 3 "marked rows, and what the mark means"
@@ -31,14 +31,14 @@ for protocol in paper calibrated; do
 done
 cp swept/ablation.csv whole.csv
 
-# ---- the same command has nothing left to do; another grid takes over the points there are ----
+# ---- the same command has nothing left to do; another grid uses the points that exist ----
 "$program" ablate "${of[@]}" --out swept --grid eta2=0,4 --grid lambda=0.5:1:0.25 >out.txt 2>err || wrong "again: $(cat err)"
 says "6 points, 6 of them done before" err
 cmp -s swept/ablation.csv whole.csv || wrong "the second run changed ablation.csv"
 runs 0 "${ablate[@]}" swept --grid lambda=1 --grid eta2=4 --grid sigma=4
 counts "$(wc -l <swept/ablation.csv)" 3 "lines of a smaller grid"
 
-# ---- Ctrl-C, and the same command goes on ----
+# ---- Ctrl-C, then the same command resumes ----
 grid=(--grid "eta2=0,4" --grid "lambda=0.5:1:0.25")
 # At the first image's map, and when there are rows.
 for when in 'compgen -G "stopped/work/maps-*/*.safetensors" >/dev/null' \
@@ -50,7 +50,7 @@ for when in 'compgen -G "stopped/work/maps-*/*.safetensors" >/dev/null' \
   cmp -s stopped/ablation.csv whole.csv || wrong "an ablation stopped when '$when' ended in other rows"
 done
 
-# ---- models made on the way ----
+# ---- points that need a model of their own ----
 "$program" ablate "${of[@]}" --out made --grid T-max=60,80 --grid dynamic=false >out.txt 2>err || wrong "T-max: $(cat err)"
 says "2 calibrations" err
 counts "$(find made/work -name config.json | wc -l)" 2 "calibrated models"

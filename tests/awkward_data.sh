@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Datasets as they come: without good or test images, masks that do not fit, one kind of defect, names in any script,
-# thousands of files, damaged ones among them. Each has a result, or one line that says what to do.
+# Tests unusual datasets: without good or test images, with wrong masks, with one kind of defect, with names in any
+# script, with thousands of files, with damaged files. Each gives a result, or one line that says what to do.
 #
 #   tests/awkward_data.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/board, model/)
 
@@ -14,13 +14,13 @@ cd "$work" || exit 1
 . "$tests/expect.sh"
 
 tiny=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --iterations 2)
-train() { # NAME: a model of NAME, learned from data/NAME
+train() { # NAME: a model, trained on data/NAME
   runs 0 train --data "data/$1" --model "models/$1" "${tiny[@]}" --quiet
 }
 evaluate() { # CODE NAME
   runs "$1" evaluate --data "data/$2" --model "models/$2" --out "results/$2" --baselines --quiet
 }
-# set_of NAME: a small dataset to spoil: 4 good to learn from, 2 good, 2 scratched and 2 stained to test
+# set_of NAME: a small dataset: 4 good images for training; 2 good, 2 scratched and 2 stained ones for the test
 set_of() {
   local to=data/$1 i defect
   mkdir -p "$to/train/good" "$to/test/good" "$to"/{test,ground_truth}/{scratch,stain}
@@ -43,7 +43,7 @@ refuses "holds no good images" train --data data/no_good --model models/no_good 
 refuses "holds no good images" data data/no_good --quiet
 [ ! -e models/no_good/config.json ] || wrong "a model was made from nothing"
 
-# No test images: learning and detection do without, evaluation says what it needs.
+# No test images: training and detection work, evaluation says what it needs.
 set_of no_test && rm -r data/no_test/test data/no_test/ground_truth
 train no_test
 runs 0 data data/no_test --quiet
@@ -51,7 +51,7 @@ says "there are no test images"
 refuses "has no test images" evaluate --data data/no_test --model models/no_test --out results/no_test --quiet
 runs 0 detect --model models/no_test --threshold 1e9 data/no_test/train/good --quiet
 
-# Masks of another size, of other names, none at all.
+# Masks of another size, masks with other names, no masks.
 set_of masks
 "$(dirname "$program")/make-sample" other --category board --size 64 --train 1 --good 0 --faulty 1 >out || wrong make-sample
 cp other/board/ground_truth/scratch/000_mask.png data/masks/ground_truth/scratch
@@ -69,7 +69,7 @@ evaluate 0 masks
 finite "$(metric masks 6)" "I-AUROC without masks"
 unknown "$(metric masks 7)" "P-AUROC without masks"
 
-# Empty masks: nothing of those images counts as faulty.
+# Empty masks: no pixel of these images counts as faulty.
 set_of empty
 runs 0 detect --model "$model" --threshold 1e9 --mask --out black --quiet data/empty/test/good/000.png
 for mask in data/empty/ground_truth/*/*.png; do cp black/000.mask.png "$mask"; done
@@ -80,7 +80,7 @@ evaluate 0 empty
 finite "$(metric empty 6)" "I-AUROC with empty masks"
 unknown "$(metric empty 7)" "P-AUROC with empty masks"
 
-# One kind of defect; then no good test images beside it.
+# One kind of defect; then the same without good test images.
 set_of one_kind && rm -r data/one_kind/{test,ground_truth}/stain
 train one_kind
 evaluate 0 one_kind
@@ -106,7 +106,8 @@ says "Kratzer &amp; &quot;Risse&quot;" "results/Prüfstück 検査/report.html"
 runs 0 detect --model "models/Prüfstück 検査" --threshold 1e9 --json --overlay --out bilder "$name/test/stain" --quiet
 [ -s "bilder/пятно <1>.overlay.png" ] || wrong "no picture with a name in any script"
 
-# Unreadable files among good ones: named before anything is learned; passed over, and told, where it is only judged.
+# Unreadable files among readable ones: training names them before it starts; detection and evaluation report them and
+# go on.
 set_of damaged
 head -c 500 data/damaged/train/good/001.png >data/damaged/train/good/002.png
 refuses "002.png" train --data data/damaged --model models/damaged "${tiny[@]}" --quiet
@@ -121,7 +122,7 @@ finite "$(metric damaged 7)" "P-AUROC beside damaged images"
 runs 2 data data/damaged --quiet
 says "cannot be used"
 
-# Thousands of files, most of them the same: counted and told in a moment.
+# Thousands of files, most of them equal: counted and reported within seconds.
 set_of many
 for i in $(seq 3000); do ln data/many/train/good/000.png "data/many/train/good/copy$i.png"; done
 start=$SECONDS

@@ -1,7 +1,7 @@
-# Files of weights that are of another network, incomplete, cut short or changed, and disks that are full: a sentence each,
-# and what was there before stays. Sourced by tests/program.sh, which has trained models.
+# Tests files of weights that belong to another network, are incomplete, truncated or changed, and full disks: each gives
+# one sentence, and existing files stay as they are. Sourced by tests/program.sh, which has trained models.
 
-spoilt() { # FROM TO FILE: its header with other names, as long as those that were, in spoilt.safetensors
+spoilt() { # FROM TO FILE: replaces FROM by TO, of the same length, in its header; writes spoilt.safetensors
   LC_ALL=C sed "s/$1/$2/g" "$3" >spoilt.safetensors
   checks=$((checks + 1))
   [ "$(stat -c %s spoilt.safetensors)" -eq "$(stat -c %s "$3")" ] && ! cmp -s "$3" spoilt.safetensors || wrong "$3 has no $1"
@@ -12,7 +12,7 @@ one_tensor() { # NAME FILE
 }
 never=(train --data "$data" --category board --quiet --model never)
 
-# ---- another network, an unknown one, one that is known and not supported ----
+# ---- another network, an unknown one, one that is known but not supported ----
 refuses "holds ResNet; expected an AutoencoderKL" "${never[@]}" --vae "$extractor"
 refuses "holds UNet (guided diffusion); expected a ResNet-18" "${never[@]}" --extractor whole/unet.safetensors
 one_tensor features.0.weight other.safetensors
@@ -29,7 +29,7 @@ refuses "OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE), which 
 runs 0 inspect consistency
 says "network: OpenAI's consistency decoder (diffusers' ConsistencyDecoderVAE), which is not supported"
 
-# ---- tensors that are missing or too many, each with the name most like it ----
+# ---- missing and unknown tensors, each with the most similar name ----
 spoilt 'layer2\.0\.bn1\.bias' 'layer2.0.bn1.bais' "$extractor"
 refuses "1 tensor is missing: 'layer2.0.bn1.bias' [64] (the nearest is 'layer2.0.bn1.bais'); 1 of its" \
   "${never[@]}" --extractor spoilt.safetensors
@@ -41,7 +41,7 @@ refuses "tensors are missing: 'encoder.down_blocks.0.resnets.0.norm1.bias'" "${n
 says "(the nearest is 'encoder.down_blocks.0.resnets.0.norm1.bais')" err
 says "tensors were not used: 'decoder." err
 
-# ---- files that are cut short, anywhere ----
+# ---- files that are truncated anywhere ----
 size=$(stat -c %s "$extractor")
 for length in 0 7 8 100 5000 $((size / 2)) $((size - 1)); do
   head -c "$length" "$extractor" >cut.safetensors
@@ -71,7 +71,7 @@ rm changed/unet.safetensors
 refuses "unet.safetensors" detect --model changed --quiet "$good/000.png"
 rm -r changed
 
-# ---- disks without space, played by a limit on file sizes: the model is what it was ----
+# ---- full disks, simulated by a limit on file sizes: the model is unchanged ----
 no_space() { # BLOCKS ARGUMENTS...: exit code 2 and one line that names the limit
   local blocks=$1 got=0
   shift

@@ -1,6 +1,6 @@
-# Wrong options end every program of the project alike: one line on stderr, exit code 2. Sourced by tests/program.sh.
+# Tests wrong options of every program of the project: one line on stderr, exit code 2. Sourced by tests/program.sh.
 
-wrong_options() { # PROGRAM TEXT ARGUMENTS...: refused with the text and a way to help
+wrong_options() { # PROGRAM TEXT ARGUMENTS...: refused with the text and a hint at --help
   local program=$1 text=$2
   shift 2
   refuses "$text" "$@"
@@ -33,7 +33,7 @@ if [ -x "$folder/pretrain" ]; then
   wrong_options "$folder/pretrain" "--steps" vae --out v.safetensors --steps many
   wrong_options "$folder/pretrain" "frobnicate" vae --out v.safetensors --frobnicate
 fi
-# The measurements, where they are built.
+# The measurements, if they were built.
 if [ -x "$folder/memory" ]; then
   helps "$folder/memory"
   wrong_options "$folder/memory" "IMAGES" three

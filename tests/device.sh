@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The program on a GPU: the same trainings and detections with --device cuda as on the CPU, and what it refuses.
+# Tests the program on a GPU: training and detection with --device cuda agree with those on the CPU; wrong input is
+# refused.
 #
 #   tests/device.sh PROGRAM MAKE-SAMPLE          PROGRAM: built with CUDA; on a machine with a GPU, or for the emulated one
-#   tests/device.sh PROGRAM                      without a GPU: built with CUDA or without, it says that there is none
+#   tests/device.sh PROGRAM                      without a GPU: a program with or without CUDA says that there is none
 
 set -uo pipefail
 program=$(realpath "$1")
@@ -31,7 +32,7 @@ if [ -z "$sample" ]; then
   exit
 fi
 
-# Reference files: of the small networks, the map, and one that is computed on the host.
+# Reference files of the small networks, of the map, and of something that is computed on the host.
 reference=()
 for name in unet_small tiny_vae anomaly_map schedule; do reference+=("$tests/golden/$name.safetensors"); done
 allowed() { # PRECISION NETWORK MAP: the tolerances that are printed
@@ -59,7 +60,7 @@ runs 0 train --data data --category board --model device --device cuda "${small[
 runs 0 train --data data --category board --model in_half --device cuda --precision half "${small[@]}"
 runs 0 train --data data --category board --model in_bfloat16 --device cuda --precision bfloat16 "${small[@]}"
 
-# close FILE FILE TOLERANCE: as many numbers in both, pairwise that close to each other, relative to the larger.
+# close FILE FILE TOLERANCE: both have as many numbers, whose pairs differ by at most TOLERANCE times the larger one.
 close() {
   checks=$((checks + 1))
   paste "$1" "$2" | awk -v tolerance="$3" 'NF != 2 { bad = 1 } {

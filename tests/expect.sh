@@ -1,4 +1,4 @@
-# What the tests of the program d3ad are written in: . tests/expect.sh with $program set.
+# Functions for the tests of the program d3ad. Set $program, then:  . tests/expect.sh
 
 failures=0 checks=0
 

@@ -1,6 +1,7 @@
-# Every ResNet as the extractor, from training to detection, at an eighth of its width. Sourced by tests/program.sh.
+# Tests every ResNet as the extractor, from training to detection, at an eighth of its width. Sourced by
+# tests/program.sh.
 
-extractor_layers() { # ARCHITECTURE -> layers that condition and make the map, another choice for each
+extractor_layers() { # ARCHITECTURE -> layers of the conditioning and of the map, different ones for each
   case $1 in
   resnet18) echo 1 1 ;;
   resnet34) echo 2 2,3 ;;
@@ -23,7 +24,7 @@ if python3 -c 'import sys; assert sys.version_info >= (3, 9)' 2>/dev/null; then
     runs 0 detect --model $architecture --threshold 1e9 --format csv "$good/000.png"
     scores=$(tail -1 out)
     [[ $scores =~ ,[0-9.e+-]+,good, ]] || wrong "$architecture: no score in '$scores'"
-    if [ $architecture = resnet50 ]; then # the later stages alone, too
+    if [ $architecture = resnet50 ]; then # adapt and evaluate without train, too
       runs 0 adapt --data "$data" --category board --model $architecture --gamma 2 --map-layers 3 --quiet
       runs 0 detect --model $architecture --threshold 1e9 --format csv "$good/000.png"
       [ "$(tail -1 out)" != "$scores" ] || wrong "another adaptation and another layer give the same score"

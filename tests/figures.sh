@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figures and tables of the program d3ad: every one in every format, and what they refuse.
+# Tests figures and tables of the program d3ad: each in every format, and with wrong input.
 #
 #   tests/figures.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/board, model/)
 
@@ -65,7 +65,7 @@ says ">PRO<" omega.svg
 says "11 test images" omega.svg  # two of each kind, and stain/003
 runs 0 figure omega "${model[@]}" --quiet --out omega.png --values 0.5 --tests 1
 is_png omega.png
-# Settings reach the method: another guidance, another reconstruction; a file gives options to a part of a command.
+# Settings have an effect: another guidance gives another reconstruction; a file may give some options of a command.
 runs 0 figure grid "${model[@]}" --quiet --out other.svg --image scratch/000 --image good/001.png --cell 64 --eta2 9
 cmp -s one.svg other.svg && wrong "--eta2 changed nothing"
 echo '{"eta2": 9, "cell": 64}' >options.json
@@ -74,7 +74,7 @@ cmp -s other.svg same.svg || wrong "options in a file give another figure"
 echo '{"colour": 9}' >typo.json
 refuses "d3ad figure grid has no option 'colour'" figure grid "${model[@]}" --out x.svg --config typo.json
 
-# ---- bad input: a sentence, and no file ----
+# ---- wrong input: one sentence and no file ----
 refuses "has to end in .png or .svg" figure grid "${model[@]}" --out x.jpg
 refuses "has to end in .png or .svg" figure noising "$photo" --out x
 refuses "--out" figure bins "${model[@]}"
@@ -96,7 +96,7 @@ refuses "nowhere.png" figure noising nowhere.png --out x.png
 mkdir folder.png
 refuses "is a folder" figure noising "$photo" --size 32 --out folder.png
 counts "$(find . -name 'x*' | wc -l)" 0 "figures that were not to be"
-# An image that cannot be read is reported, the others count.
+# An image that cannot be read is reported; the others are used.
 cp -r "$data" spoilt
 head -c 200 "$photo" >spoilt/board/test/good/000.png
 runs 2 figure bins --model "$example/model" --data spoilt --category board --quiet --out fewer.svg

@@ -1,6 +1,7 @@
 # What holds between headers: the one include rule (a header includes only from its own folder or one to its left; a
 # folder without a place in the order is an error too), every backend has a file for every operation and includes it in
-# its ops.hpp, and d3ad.hpp includes all headers except those of the backends, which backend/ops.hpp chooses.
+# its ops.hpp, d3ad.hpp includes all headers except those of the backends, which backend/ops.hpp chooses, and a folder
+# opens only its own namespaces (include/d3ad/README.md).
 # The CUDA backend's operations are in backend/cuda or in kernels; d3ad.hpp leaves it to the target d3ad::cuda.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
 set(order core ops backend parallel autograd weights nn models data draw diffusion anomaly model methods pipeline report ablation)
@@ -30,6 +31,40 @@ foreach(header IN LISTS headers)
 endforeach()
 if(broken)
   message(FATAL_ERROR "include rule (${order}) broken:${broken}")
+endif()
+
+# The namespaces of each folder; `detail` may be in any of them.
+set(namespaces_core d3ad border)
+set(namespaces_ops ops)
+set(namespaces_backend/cpu d3ad ops conv kernels onednn simd)
+set(namespaces_backend/cuda d3ad ops cuda)
+set(namespaces_backend/reference d3ad ops)
+set(namespaces_parallel d3ad parallel nccl)
+set(namespaces_autograd d3ad fn)
+set(namespaces_nn nn)
+set(namespaces_models d3ad nn)
+set(namespaces_draw draw)
+set(namespaces_diffusion d3ad diffusion)
+set(namespaces_anomaly anomaly)
+set(namespaces_report d3ad report_page)
+set(wrong "")
+foreach(header IN LISTS headers)
+  string(REGEX MATCH "^(backend/)?[^/]+" folder ${header})
+  set(allowed d3ad)
+  if(DEFINED namespaces_${folder})
+    set(allowed ${namespaces_${folder}})
+  endif()
+  file(STRINGS ${ROOT}/include/d3ad/${header} opened REGEX "^ *(inline )?namespace [a-z0-9_:]+ {")
+  foreach(line IN LISTS opened)
+    string(REGEX REPLACE "^.*namespace (d3ad::)?([a-z0-9_]+).*$" "\\2" name "${line}")
+    list(FIND allowed ${name} place)
+    if(place EQUAL -1 AND NOT name STREQUAL "detail")
+      string(APPEND wrong "\n  ${header} opens ${name}; its folder has ${allowed}")
+    endif()
+  endforeach()
+endforeach()
+if(wrong)
+  message(FATAL_ERROR "namespaces that are not their folder's (include/d3ad/README.md):${wrong}")
 endif()
 
 # The backends mirror each other: ops/NAME.hpp is the contract, backend/*/NAME.hpp its implementations.

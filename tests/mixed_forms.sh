@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A program of both forms of the library, header-only and compiled, does not link, and neither does one of two versions:
-# the linker says so by the name of a symbol (include/d3ad/core/compiled.hpp).
+# Tests that object files of both forms of the library, header-only and compiled, do not link, nor those of two versions.
+# The linker's error names a symbol that says why (include/d3ad/core/compiled.hpp).
 #
 #   tests/mixed_forms.sh INSTALLED WORK
 

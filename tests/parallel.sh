@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The program d3ad on several processes: what one to four of them learn and judge is the same; stopped, killed and
-# failing ones; resuming with another number of them. MpiGroup by itself (tests/parallel/mpi_group.cpp).
+# Tests the program d3ad with several processes: one to four of them train and evaluate the same; some are stopped, killed
+# or fail; training resumes with another number of them. Also tests MpiGroup alone (tests/parallel/mpi_group.cpp).
 #
 #   tests/parallel.sh PROGRAM MAKE_SAMPLE MPI_GROUP [MPIRUN]      PROGRAM: d3ad, built with MPI
 #
-# Every run has a time limit: a hang is a failure. Exit code 77: skipped, there is no mpirun.
+# Every run has a time limit, so that a hang is a failure. Exit code 77: skipped, because there is no mpirun.
 
 set -uo pipefail
 tests=$(cd "$(dirname "$0")" && pwd)
@@ -37,7 +37,7 @@ on() {
   checks=$((checks + 1))
   [ "$got" -eq "$code" ] || { wrong "$count processes: d3ad $* ended with $got, expected $code"; cat out err >&2; }
 }
-# own_lines: how many lines of stderr are d3ad's; mpirun adds its own
+# own_lines: the number of d3ad's lines on stderr; mpirun adds others
 own_lines() { grep -c '^d3ad: ' err; }
 # fails N TEXT ARGUMENTS...: exit code 2 and one line of d3ad's that holds the text
 fails() {
@@ -47,9 +47,9 @@ fails() {
   says "$text" err
   counts "$(own_lines)" 1 "lines of d3ad's on stderr with $count processes ($text)"
 }
-# The numbers of a safetensors file, one a line; its header comes first, with its length before.
+# The numbers of a safetensors file, one in each line; the file begins with the length of its header and the header.
 numbers() { od -An -v -w4 -t f4 -j $((8 + $(od -An -t u8 -N 8 "$1"))) "$1"; }
-# near A B MOST: the numbers of two safetensors files differ, but by MOST at most
+# near A B MOST: the numbers of two safetensors files differ, by at most MOST
 near() {
   checks=$((checks + 1))
   paste <(numbers "$1") <(numbers "$2") | awk -v most="$3" -v a="$1" -v b="$2" '
@@ -66,7 +66,7 @@ losses() {
     END { exit !(NR > 5 && !bad) }' || wrong "losses of $1 and $2: $(head -3 "$1/loss.csv" "$2/loss.csv")"
   same_length "$1" "$2" events.out.tfevents.1.unet
 }
-# Event files have records of the same lengths: each is there once, whatever the number of processes.
+# Event files have records of the same lengths: each is written once, for every number of processes.
 same_length() {
   checks=$((checks + 1))
   [ -s "$1/$3" ] && [ "$(stat -c %s "$1/$3")" -eq "$(stat -c %s "$2/$3")" ] || wrong "lengths of $3 in $1 and $2"
@@ -74,7 +74,7 @@ same_length() {
 same() { checks=$((checks + 1)); cmp -s "$1" "$2" || wrong "$1 and $2 differ"; }
 differ() { checks=$((checks + 1)); cmp -s "$1" "$2" && wrong "$1 and $2 are the same"; }
 
-# ---- the group by itself ----
+# ---- the group alone ----
 # by_itself N CODE [PART]: tests/parallel/mpi_group.cpp on N processes ends with that code, and soon
 by_itself() {
   local began=$SECONDS got=0
@@ -94,14 +94,15 @@ train=(train --data data --category board --image-size 64 --base 32 --multiplier
   --k 2 --steps 2 --threads 1 --quiet)
 all=("${train[@]}" --iterations 8 --gamma 2 --augment flip --ema 0.9 --clip 1)
 
-# ---- training: the same by one to four ----
+# ---- training: the same with one to four processes ----
 on 0 0 "${all[@]}" --model m0
 for n in 1 2 3 4; do on $n 0 "${all[@]}" --model m$n; done
 for file in unet.safetensors extractor.safetensors dic.safetensors calibration.json; do same m0/$file m1/$file; done
 for n in 2 3 4; do
   same m0/work/latents.safetensors m$n/work/latents.safetensors
   losses m0 m$n
-  # Adam's first steps are a gradient over its own size: where that is rounding alone, a weight may move by the rate.
+  # Adam's first steps are a gradient divided by its size: if it consists of rounding errors, a weight may change by the
+  # learning rate.
   near m0/unet.safetensors m$n/unet.safetensors 1e-3
   counts "$(find m$n -name '*.tmp*' | wc -l)" 0 "temporary files"
 done
@@ -109,13 +110,13 @@ on 4 0 "${all[@]}" --model again
 same m4/unet.safetensors again/unet.safetensors # the same number of processes: the same bits
 same m4/calibration.json again/calibration.json
 on 0 0 "${all[@]}" --seed 1 --model other
-# The comparisons tell another training from the same.
+# The comparisons can distinguish another training from the same one.
 checks=$((checks + 2))
 [ "$(failures=0; losses m0 other 2>/dev/null; echo $failures)" -eq 1 ] || wrong "the losses of another seed pass for the same"
 [ "$(failures=0; near m0/unet.safetensors other/unet.safetensors 1e-3 >/dev/null 2>&1; echo $failures)" -eq 1 ] ||
   wrong "the weights of another seed pass for the same"
 
-# The stages after the UNet do nothing but what one process does: on the same UNet they give the same bits.
+# The stages after the UNet compute what one process computes: with the same UNet they give the same bits.
 for n in 2 4; do
   cp -r m0 later$n
   on $n 0 adapt --data data --category board --model later$n --gamma 2 --threads 1 --quiet
@@ -132,7 +133,7 @@ on 0 0 calibrate --data data --category board --model later0 --T-max 60 --thread
 for file in dic.safetensors calibration.json config.json; do same later0/$file later4/$file; done
 differ m0/calibration.json later0/calibration.json
 
-# ---- evaluation: the same files and words, to the bit ----
+# ---- evaluation: the same files and output, to the bit ----
 evaluate=(evaluate --model m0 --data data --category board --threads 1 --batch 2 --heat-maps --baselines --quiet)
 on 0 0 "${evaluate[@]}" --out e0
 cp out words
@@ -145,7 +146,7 @@ done
 counts "$(find e4 -type f | wc -l)" 16 "files of an evaluation"
 on 0 0 "${evaluate[@]}" --lambda 0.1 --out other_setting
 differ e0/scores.csv other_setting/scores.csv
-# With images that cannot be read: batches, words and exit code are those of one process.
+# With images that cannot be read: batches, output and exit code are those of one process.
 cp -r data spoilt
 head -c 200 data/board/test/good/001.png >spoilt/board/test/good/001.png
 : >spoilt/board/test/scratch/000.png
@@ -157,7 +158,7 @@ diff -r s0 s3 >differences || wrong "with unreadable images: $(cat differences)"
 counts "$(own_lines)" 2 "images that were left out"
 same words <(grep '^d3ad: ' err)
 
-# ---- tiles: the same, where images take turns ----
+# ---- tiles: the same, with images distributed in turn ----
 tiles=("${train[@]}" --tile 48 --iterations 2 --gamma 1 --held-back 0.3)
 on 0 0 "${tiles[@]}" --model t0
 on 3 0 "${tiles[@]}" --model t3
@@ -170,7 +171,7 @@ on 0 0 "${evaluate[@]}" --out te0
 on 3 0 "${evaluate[@]}" --out te3
 checks=$((checks + 1))
 diff -r te0 te3 >differences || wrong "3 processes evaluate tiles differently: $(cat differences)"
-# With none held back each tile is compared with all tiles but itself.
+# Without held-out images, each tile is compared with all tiles except itself.
 on 3 0 "${tiles[@]}" --held-back 0 --model t5
 cp -r t5 t6
 on 0 0 calibrate --data data --category board --model t5 --threads 1 --quiet
@@ -178,11 +179,11 @@ on 3 0 calibrate --data data --category board --model t6 --threads 1 --quiet
 for file in dic.safetensors calibration.json config.json; do same t5/$file t6/$file; done
 
 # ---- resuming with another number of processes, stopped and killed ----
-# stop SIGNAL TARGET N MODEL OPTIONS...: training on N processes gets the signal once it has written a checkpoint; TARGET
-# is mpirun or the number of a process. All of it has to end soon. Returns mpirun's exit code.
-# Its steps are slow enough that it does not end before mpirun has passed a signal on, seconds later, on a fast machine either.
+# stop SIGNAL TARGET N MODEL OPTIONS...: sends the signal to a training with N processes after it has written a checkpoint;
+# TARGET is mpirun or the number of a process. All processes have to end soon. Returns mpirun's exit code. The steps are so
+# slow that, even on a fast machine, the training does not end in the seconds until mpirun has forwarded the signal.
 long=("${train[@]}" --batch 144 --gamma 0 --checkpoint-seconds 0)
-await() { # MODEL: a new row of losses, written with every checkpoint
+await() { # MODEL: waits for a new row of losses, which is written with every checkpoint
   local before
   before=$(cat "$1/loss.csv" 2>/dev/null)
   for _ in $(seq 3000); do
@@ -194,7 +195,7 @@ await() { # MODEL: a new row of losses, written with every checkpoint
 stop() {
   local signal=$1 target=$2 count=$3 model=$4 launcher process
   shift 4
-  local patience=1 # seconds until mpirun tells the others, and again until it kills them; for Ctrl-C's checkpoint more
+  local patience=1 # seconds until mpirun informs the others, and again until it kills them; more for Ctrl-C's checkpoint
   [ "$signal" != INT ] || patience=3
   timeout -k 5 100 "$mpirun" --oversubscribe "${root[@]}" --mca odls_base_sigkill_timeout $patience -n "$count" \
     "$program" "${long[@]}" --model "$work/$model" "$@" >out 2>err &
@@ -212,7 +213,7 @@ stop() {
   return $code
 }
 steps() { head -c 100000 "$1/work/checkpoint.safetensors" | grep -ao '"step":"[0-9]*"' | tr -dc 0-9; }
-# onward BEFORE STEP: a training of 400 steps has got on from one checkpoint to another
+# onward BEFORE STEP: a training of 400 steps has continued from one checkpoint to a later one
 onward() {
   checks=$((checks + 1))
   [ "${1:-0}" -le "${2:-0}" ] && [ "${2:-0}" -gt 0 ] && [ "${2:-0}" -lt 400 ] ||
@@ -223,7 +224,8 @@ killed() { # CODE: of a training that lost a process
   [ "$1" -ne 0 ] && [ "$1" -ne 124 ] || wrong "a killed process ended the training with $1: $(cat err)"
 }
 
-# What one process began three go on with, then four and two who lose one, and two end; it comes to what one alone makes.
+# One process begins; three continue; then four and two, of which one is killed; two finish. The result is that of one
+# process alone.
 on 0 0 "${long[@]}" --iterations 400 --model whole
 timeout -k 5 100 "$program" "${long[@]}" --iterations 400 --model relay >/dev/null 2>&1 &
 waiter=$!
@@ -248,10 +250,10 @@ onward "$third" "$(steps relay)"
 on 2 0 "${long[@]}" --iterations 400 --model relay
 near whole/unet.safetensors relay/unet.safetensors 1e-2
 cp relay/unet.safetensors done.safetensors
-on 3 0 "${long[@]}" --iterations 400 --model relay # all is done: nothing changes
+on 3 0 "${long[@]}" --iterations 400 --model relay # the training is complete: nothing changes
 same done.safetensors relay/unet.safetensors
 
-# ---- errors: one line, exit code 2, all processes gone ----
+# ---- errors: one line, exit code 2, all processes end ----
 fails 2 "'nowhere' is not there" "${all[@]}" --data nowhere --model x
 fails 4 "choose a batch that is a multiple of 4" "${all[@]}" --batch 6 --model x
 fails 2 "batch / accumulate that is a multiple of 2" "${all[@]}" --accumulate 4 --model x
@@ -262,9 +264,9 @@ fails 2 "checkpoint of a training with other" "${all[@]}" --iterations 9 --model
 on 2 0 --version
 counts "$(wc -l <out)" 1 "lines of --version"
 cp -r data damaged
-head -c 300 data/board/train/good/007.png >damaged/board/train/good/007.png # one of them comes to it
+head -c 300 data/board/train/good/007.png >damaged/board/train/good/007.png # one of them reads it
 for n in 1 2 4; do fails $n "damaged/board/train/good/007.png' is damaged" "${all[@]}" --data damaged --model y; done
-# Another command line in one of them.
+# One process has another command line.
 checks=$((checks + 2))
 "${launch[@]}" -n 1 "$program" "${all[@]}" --model z : -n 1 "$program" "${all[@]}" --seed 3 --model z >out 2>err
 counts $? 2 "the exit code of processes with different settings"
@@ -274,7 +276,7 @@ counts "$(own_lines)" 1 "lines about different settings"
 counts $? 2 "the exit code where one process fails"
 says "'nowhere' is not there" err
 counts "$(own_lines)" 1 "lines about the process that failed"
-# One that stands still, which mpirun does not see.
+# One process is stopped, which mpirun does not notice.
 for n in 2 3; do
   stop STOP $((n - 2)) $n still --iterations 100000 --wait-seconds 2
   counts $? 2 "the exit code where one of $n processes stands still"

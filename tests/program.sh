@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The program d3ad as a user meets it: exit codes, output, pictures, configuration files, interrupted training, bad input.
+# Tests the program d3ad from the outside: exit codes, output, pictures, configuration files, interrupted training, wrong
+# input.
 #
 #   tests/program.sh PROGRAM EXAMPLE      EXAMPLE: what examples/quickstart.sh made (data/board, model/)
 
@@ -25,7 +26,7 @@ for command in train adapt calibrate detect evaluate ablate figure table data ve
   grep -q -- --help help || wrong "$command --help says nothing"
 done
 "$program" train --help >help
-# The settings that a model of the program has, each with an option.
+# Each setting of a model has an option.
 sed -n '/^  "settings": {/,/^  }/s/^    "\([A-Za-z0-9_]*\)": .*/\1/p' "$model/config.json" >settings
 [ "$(wc -l <settings)" -ge 30 ] || wrong "config.json has $(wc -l <settings) settings"
 while read -r setting; do
@@ -59,7 +60,7 @@ first=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/n
 again=$("$program" detect --model "$model" --format csv "$good/000.png" 2>/dev/null)
 [ "$first" = "$again" ] || wrong "two runs differ: $first, $again"
 
-# A bad image among good ones is reported, the others are processed.
+# An unreadable image among readable ones is reported; the others are processed.
 mkdir -p mixed/folder.png
 cp "$good/000.png" mixed/a.png
 head -c 300 "$good/001.png" >mixed/b.png
@@ -77,7 +78,7 @@ refuses "eta2" detect --model "$model" --eta2=-1 "$good/000.png"
 refuses "lambda" detect --model "$model" --lambda 2 "$good/000.png"
 refuses "holds no images" detect --model "$model" "$data/board"
 
-# ---- colour: on a terminal only, and not where NO_COLOR is set ----
+# ---- colour: on a terminal only, and not if NO_COLOR is set ----
 red=$(printf '\033[1;31m')
 on_terminal() { script -qc "$(printf '%q ' env "$@")" /dev/null; }
 judge=("$program" detect --model "$model" --threshold -1 "$good/000.png")
@@ -170,7 +171,7 @@ counts "$(grep -c '^{"file":' out)" 1 "detect --json"
 refuses "there are: board" evaluate --model "$model" --data "$data" --category boards --out results --quiet
 refuses "is not there" evaluate --model "$model" --data nowhere --out results --quiet
 
-# ---- train: stopped by Ctrl-C, killed, resumed; the same in the end ----
+# ---- train: stopped by Ctrl-C, killed, resumed; the result is the same ----
 train=(train --data "$data" --category board "${small[@]}" --threads 1)
 runs 0 "${train[@]}" --model whole --iterations 40
 stops INT 130 "[ -e stopped/work/checkpoint.safetensors ]" \
@@ -212,11 +213,11 @@ cp "$program" alone
 checks=$((checks + 1))
 ./alone train --data "$data" --category board --model x 2>err && wrong "a program without its networks trained"
 says "give --vae" err
-# With networks of one's own the model only refers to the VAE, unless --copy-vae is given.
+# With the user's own networks, the model only refers to the VAE, unless --copy-vae is given.
 runs 0 "${train[@]}" --model own --iterations 2 --vae "$vae" --extractor "$extractor"
 [ ! -e own/vae.safetensors ] || wrong "the VAE was copied"
 cmp -s whole/vae.safetensors "$vae" || wrong "the VAE that comes with d3ad was not copied into the model"
-# A whole pipeline of diffusers' as it is, copied into the model; other layers of the extractor.
+# A complete diffusers pipeline, copied into the model; other layers of the extractor.
 mkdir -p pipeline/vae
 echo '{}' >pipeline/model_index.json
 echo '{"norm_num_groups": 8}' >pipeline/vae/config.json
@@ -228,7 +229,7 @@ runs 0 "${train[@]}" --model piped --iterations 2 --vae pipeline --copy-vae --di
 rm -r pipeline
 runs 0 detect --model piped --threshold 1e9 "$good/000.png"
 grep -q '"dic_layer": 3' piped/config.json || wrong "the model does not say which layer conditions it"
-# A full disk, played by a limit on file sizes: a sentence, no half-written file, and the same command goes on.
+# A full disk, simulated by a limit on file sizes: one sentence, no partial file, and the same command resumes.
 checks=$((checks + 1))
 (
   ulimit -f 64
@@ -268,7 +269,7 @@ runs 1 verify changed.safetensors
 says "OVER"
 refuses "does not say 'kind'" verify "$vae"
 
-# ---- ablate: a program of its own ----
+# ---- ablate: tested by another script ----
 checks=$((checks + 1))
 "$repository/tests/ablate.sh" "$program" "$example" || wrong "tests/ablate.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The report in a real browser (headless Chromium): its pictures load, sorting, filters and the keyboard work, it is
-# light or dark as the reader prefers, and nothing is fetched.
+# Tests the report in a browser (headless Chromium): its pictures load; sorting, filters and the keyboard work; it is
+# light or dark as the reader prefers; and it fetches nothing.
 #
 #   tests/report_browser.sh REPORT.html [SCREENSHOTS]     SCREENSHOTS: a folder for light.png, dark.png, narrow.png
 
@@ -16,11 +16,12 @@ wrong() {
   echo "FAILED: $*" >&2
   failures=$((failures + 1))
 }
-# Without a network, so that whatever the page would fetch fails; errors are the browser's own (no D-Bus, no GPU).
+# Without a network, so that everything that the page would fetch fails. Errors are those of the browser (no D-Bus, no
+# GPU).
 browse() { timeout 120 chromium --headless --no-sandbox --disable-gpu --no-first-run --user-data-dir="$work/profile" \
   --host-resolver-rules="MAP * ~NOTFOUND" --virtual-time-budget=8000 "$@" 2>/dev/null; }
 
-# The page with a script at its end that uses it as a reader would and writes down what it saw.
+# The page with a script at its end, which uses the page as a reader would and writes down the results.
 {
   cat "$report"
   cat <<'PROBE'

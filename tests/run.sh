@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The tests, from a fresh clone: installs what is missing (Debian, Ubuntu) and builds what it tests.
+# Runs the tests, from a fresh clone: installs what is missing (Debian, Ubuntu) and builds what it tests.
 #
 #   tests/run.sh                 what every change has to pass: about 25 minutes on two cores
-#   tests/run.sh --everything    all there is: before a release, and before a large change is called done
-#   D3AD_JOBS=4 tests/run.sh
+#   tests/run.sh --everything    all tests: before a release, and at the end of a large change
+#   D3AD_JOBS=4 tests/run.sh     with four jobs at a time instead of one for each core
 #
-# Every change: format, g++ with warnings as errors, a test program a folder, operations on the CPU and on an emulated
-# GPU, the program on the reference files and from end to end, the installed package in a project of its own, header-only
-# and compiled, clang for library and program, ASan and UBSan for readers, core and operations.
-# Everything adds: the CUDA device on an emulated GPU, nvcc for all GPU architectures, what cuDNN has for each
-# (cuda_plans/), the program on the emulated GPU and on several processes, benchmarks, figures, awkward datasets, the
-# report in a browser, every consumer, AArch64, every header alone, all tests with clang and all under the sanitizers.
+# Every change: format; g++ with warnings as errors; a test program for each folder; operations on the CPU and on an
+# emulated GPU; the program on the reference files and from end to end; the installed package in a project of its own,
+# header-only and compiled; clang for library and program; ASan and UBSan for readers, core and operations.
+# --everything adds: the CUDA device on an emulated GPU; nvcc for all GPU architectures; cuDNN's engines for each of them
+# (cuda_plans/); the program on the emulated GPU and on several processes; benchmarks; figures; unusual datasets; the
+# report in a browser; every consumer; AArch64; every header alone; all tests with clang, and all under the sanitizers.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ case "${1:-}" in
   *) echo "tests/run.sh: expected --everything or nothing, got $1" >&2; exit 2 ;;
 esac
 step() { printf '\n=== %s (%s s)\n' "$1" "$SECONDS"; }
-# Several files are compiled as one, which instantiates what they share once.
+# Several files are compiled as one, so that templates that they share are instantiated once.
 configure() { cmake -S . -B "$1" -G Ninja -DCMAKE_UNITY_BUILD=ON "${@:2}"; }
 build() { cmake --build "$1" -j "$jobs" "${@:2}"; }
 . cmake/need.sh
@@ -48,7 +48,7 @@ step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
 
 step "weights_tools, the part that needs no PyTorch"
-python=$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3)  # the one the packages are for
+python=$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || command -v python3)  # the one for which packages are installed
 (cd weights_tools && "$python" -m pytest -q -p no:cacheprovider tests && "$python" -m mypy --cache-dir=/dev/null .)
 
 step "the example from end to end, on small data"
@@ -94,7 +94,7 @@ if [ "$everything" = yes ]; then
     -DD3AD_MPI=ON -DD3AD_TESTS_FLAGS=-O1 -DD3AD_BENCH_FLAGS=-O0
   build build/all
   ctest --test-dir build/all --output-on-failure -j "$jobs" -E '^test_([^c]|core)'
-  [ ! -x build/all/tests/unit_cuda ] || build/all/tests/unit_cuda | tail -1  # how many comparisons want a GPU
+  [ ! -x build/all/tests/unit_cuda ] || build/all/tests/unit_cuda | tail -1  # the number of comparisons that need a GPU
 
   step "everything: the GPU's benchmark from end to end, with stand-ins for what is not here"
   (cd bench/gpu && "$python" -B -m pytest -q -p no:cacheprovider report_test.py)

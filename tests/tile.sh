@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Models of tiles (train --tile) on rectangular images, from training to the report; latents of 64, images of 512.
+# Tests models of tiles (train --tile) with rectangular images, from training to the report; and images of 512 pixels, with
+# latents of 64.
 #
 #   tests/tile.sh PROGRAM
 
@@ -13,7 +14,7 @@ cd "$work" || exit 1
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 
 # picture FILE WIDTH HEIGHT SEED [KIND]: a BMP of noisy stripes; "dot": with a white square of 12 pixels at (100, 60);
-# "mask": black but for that square
+# "mask": black except for that square
 picture() {
   LC_ALL=C awk -v w="$2" -v h="$3" -v seed="$4" -v kind="${5:-}" '
     function word(v, n) { for (; n > 0; --n) { printf "%c", v % 256; v = int(v / 256) } }
@@ -46,7 +47,7 @@ for i in 0 1; do
   picture data/wide/test/dot/$i.bmp 151 90 2$i dot
   picture data/wide/ground_truth/dot/${i}_mask.bmp 151 90 0 mask
 done
-picture data/wide/test/good/2.bmp 30 20 12  # smaller than a tile both ways
+picture data/wide/test/good/2.bmp 30 20 12  # smaller than a tile in both directions
 good=data/wide/test/good/0.bmp dot=data/wide/test/dot/0.bmp
 net=(--image-size 64 --base 32 --multipliers 1,1 --attention 2 --heads 2 --batch 2 --k 2 --steps 2 --threads 1)
 train=(train --data data --category wide "${net[@]}" --gamma 1)
@@ -98,7 +99,7 @@ awk -v a="$dot_score" -v b="$(tail -1 out | cut -d, -f2)" 'BEGIN { d = a - b; ex
   wrong "alone and in batches of one tile the score is $(tail -1 out), not $dot_score"
 runs 1 detect --model model --threshold -1 --format csv --tile-overlap 0.75 --heat --out dense $dot
 fits dense/0.heat.png 151x90
-# The image at half its size: so is the map.
+# With the image at half its size, the map is half as large.
 runs 0 "${train[@]}" --model half --tile 128 --iterations 2 --quiet
 runs 0 detect --model half --threshold 1e9 --heat --out half_pictures $dot
 fits half_pictures/0.heat.png 76x45
@@ -113,7 +114,7 @@ fits results/wide/dot/0.png 791x112
 counts "$(grep -o '<article' results/report.html | wc -l)" 5 "images in the report"
 refuses "baselines compare whole images" evaluate --model model --data data --category wide --out x --baselines --quiet
 
-# ---- ablation and figures of it ----
+# ---- its ablation and figures ----
 of=(--model model --data data --category wide)
 runs 0 ablate "${of[@]}" --grid lambda=0.5,0.85 --grid map_layers=2,2+3 --out swept --quiet
 for protocol in paper calibrated; do

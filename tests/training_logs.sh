@@ -1,5 +1,5 @@
-# What training writes of itself: loss.csv and event files for TensorBoard, the same stopped or not. Sourced by
-# tests/program.sh, which has trained whole/ (adapted after) and stopped/.
+# Tests the logs of training: loss.csv and event files for TensorBoard are the same if training was interrupted. Sourced by
+# tests/program.sh, which has trained whole/ (and adapted it) and stopped/.
 
 unet=events.out.tfevents.1.unet adapt=events.out.tfevents.2.adapt
 exists "whole/$unet"

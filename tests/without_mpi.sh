@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A program d3ad that was built without MPI: several of it refuse to work over each other, one works as ever.
+# Tests a program d3ad that was built without MPI: several processes refuse to run, because they would overwrite each
+# other's files; one process runs.
 #
 #   tests/without_mpi.sh PROGRAM
 

@@ -24,7 +24,7 @@ struct NumberKey {
 template <class Device>
 View<const Weight<Device>, Device> on_device(Context<Device>& ctx, std::int64_t number) {
   using Number = Tensor<Weight<Device>, Device>;
-  return ctx.template kept<PlanCache<Number, NumberKey>>()
+  return ctx.template kept<KeyedCache<Number, NumberKey>>()
       .get(NumberKey{number},
            [&] {
              Number made(Shape{});

@@ -71,7 +71,7 @@ int run(const DataOptions& o) {
       table.push_back({c.category, name(c.layout), std::to_string(c.train), std::to_string(c.good_tests),
                        std::to_string(c.faulty_tests), std::to_string(c.masks),
                        std::to_string(c.defects.size() - c.defects.count("good")), sizes_text(c)});
-    fmt::print("{}", paint_table(align(table), stdout));
+    fmt::print("{}", paint_table(align_columns(table), stdout));
     for (const auto& c : found) {
       for (const auto& u : c.unreadable)
         fmt::print("{}: {}\n", c.category, paint(Tone::bad, "cannot be used: " + u, stdout));

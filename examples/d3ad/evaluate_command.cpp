@@ -81,7 +81,8 @@ void print_tables(const std::vector<MetricRow>& rows, const std::string& of_mode
       table.push_back({r.category, r.defect, std::to_string(r.images)});
       for (const Metric& m : kMetrics) table.back().push_back(percent(r.*m.value));
     }
-    fmt::print("{}\n{}\n", paint(Tone::heading, title(first, of_model), stdout), paint_table(align(table), stdout));
+    fmt::print("{}\n{}\n", paint(Tone::heading, title(first, of_model), stdout),
+               paint_table(align_columns(table), stdout));
   }
 }
 

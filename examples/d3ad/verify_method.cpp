@@ -74,7 +74,7 @@ void verify_dic(const ReferenceFile& reference, Comparisons& all) {
   const auto doubles = [](const auto& values) { return std::vector<double>(values.begin(), values.end()); };
   all.add("train_mean_distance", doubles(state.distances), reference.doubles("train_mean_distance"), kOnHost);
   all.add("edges", doubles(state.edges), reference.doubles("edges"), kOnHost);
-  all.add("histogram", doubles(histogram(state.distances, state.edges)), reference.doubles("histogram"), 0);
+  all.add("histogram", doubles(diffusion::histogram(state.distances, state.edges)), reference.doubles("histogram"), 0);
   std::vector<double> distance, bin, T_hat;
   for (const auto& c : conditioning.query(rows("test"))) {
     distance.push_back(c.distance);

@@ -75,7 +75,7 @@ TEST_CASE("a parameter in bfloat16 gives up its floats") {
   p.adopt_narrow(std::move(half));
   CHECK(p.narrow());
   CHECK_FALSE(p.has_plain());
-  CHECK_THROWS_WITH_AS(p.value(), doctest::Contains("plain float value was given up (bfloat16)"), Error);
+  CHECK_THROWS_WITH_AS(p.value(), doctest::Contains("plain float value was freed (bfloat16)"), Error);
   Context<Cpu> ctx({.threads = 1});
   CHECK(plain_weights(ctx, p).data()[3] == 1.5f);
 }

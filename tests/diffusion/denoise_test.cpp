@@ -115,10 +115,10 @@ TEST_CASE("the timetable: ten steps whatever T̂, from T̂ - step down to 0") {
 }
 
 TEST_CASE("coefficients: DDIM without eta, and the last step lands on alpha_bar 1") {
-  const auto plan = diffusion::plan(kSchedule, {80});
-  REQUIRE(plan.steps.size() == 10);
-  const auto first = plan.steps.front().coefficients[0], last = plan.steps.back().coefficients[0];
-  CHECK(plan.steps.front().t[0] == 72);
+  const auto timetable = diffusion::denoise_steps(kSchedule, {80});
+  REQUIRE(timetable.steps.size() == 10);
+  const auto first = timetable.steps.front().coefficients[0], last = timetable.steps.back().coefficients[0];
+  CHECK(timetable.steps.front().t[0] == 72);
   CHECK(first.alpha_bar == kSchedule.alpha_bar(72));
   CHECK(first.alpha_bar_next == kSchedule.alpha_bar(64));
   CHECK(first.c1 == 0.0f);
@@ -126,7 +126,7 @@ TEST_CASE("coefficients: DDIM without eta, and the last step lands on alpha_bar 
   CHECK(last.alpha_bar == kSchedule.alpha_bar(0));
   CHECK(last.alpha_bar_next == 1.0f);
   CHECK(last.c2 == 0.0f);
-  const auto noisy = diffusion::plan(kSchedule, {80}, 10, 1.0f).steps.front().coefficients[0];
+  const auto noisy = diffusion::denoise_steps(kSchedule, {80}, 10, 1.0f).steps.front().coefficients[0];
   const double a = kSchedule.alpha_bar(72), b = kSchedule.alpha_bar(64);
   CHECK(noisy.c1 == doctest::Approx(std::sqrt((1 - a / b) * (1 - b) / (1 - a))));
   CHECK(noisy.c1 * noisy.c1 + noisy.c2 * noisy.c2 == doctest::Approx(1 - b));

@@ -57,7 +57,7 @@ TEST_CASE("conditioning equals the reference: distances, edges, histogram, bins,
   const auto& file = golden().file;
   CHECK(largest_error(good.state().distances, file.floats("train_mean_distance")) < 1e-6);
   CHECK(largest_error(good.state().edges, file.floats("edges")) < 1e-6);
-  CHECK(histogram(good.state().distances, good.state().edges) == file.ints("histogram"));
+  CHECK(diffusion::histogram(good.state().distances, good.state().edges) == file.ints("histogram"));
 
   const auto seen = good.query(rows(golden(), "test"));
   const auto distance = file.floats("test_mean_distance");
@@ -136,14 +136,14 @@ TEST_CASE("bins: numpy's digitize with right = true, at and between the edges") 
 }
 
 TEST_CASE("round10 rounds to the nearest ten, 5 up") {
-  CHECK(round10(0) == 0);
-  CHECK(round10(4.9) == 0);
-  CHECK(round10(5) == 10);
-  CHECK(round10(14.999) == 10);
-  CHECK(round10(64) == 60);
-  CHECK(round10(0.7 * 50) == 40);
+  CHECK(diffusion::round10(0) == 0);
+  CHECK(diffusion::round10(4.9) == 0);
+  CHECK(diffusion::round10(5) == 10);
+  CHECK(diffusion::round10(14.999) == 10);
+  CHECK(diffusion::round10(64) == 60);
+  CHECK(diffusion::round10(0.7 * 50) == 40);
   for (int p = 1; p <= 10; ++p)
-    for (int T = 10; T <= 1000; T += 10) CHECK(round10(p / 10.0 * T) == (p * T + 50) / 100 * 10);
+    for (int T = 10; T <= 1000; T += 10) CHECK(diffusion::round10(p / 10.0 * T) == (p * T + 50) / 100 * 10);
 }
 
 TEST_CASE("identical images: the range is widened by 0.5 and every T̂ is the least") {
@@ -153,7 +153,7 @@ TEST_CASE("identical images: the range is widened by 0.5 and every T̂ is the le
   CHECK(good.state().edges.front() == -0.5f);
   CHECK(good.state().edges[5] == 0.0f);
   CHECK(good.state().edges.back() == 0.5f);
-  CHECK(histogram(good.state().distances, good.state().edges) ==
+  CHECK(diffusion::histogram(good.state().distances, good.state().edges) ==
         std::vector<std::int64_t>{0, 0, 0, 0, 0, 12, 0, 0, 0, 0});
   const auto seen = good.query({std::vector<float>(40, 0.25f), std::vector<float>(40, 1.0f)});
   CHECK(seen[0].bin == 5);  // numpy's own answer: not above the middle edge

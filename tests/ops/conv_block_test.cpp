@@ -324,12 +324,12 @@ TEST_CASE("conv_block refuses what does not fit") {
 
 TEST_CASE("a tuned plan has tried every algorithm that can, and stays with its choice") {
   const conv::Layer layer{.x = {1, 8, 8, 16}, .w = {16, 3, 3, 16}, .pad = 1, .pad_end = 1};
-  const auto tries = [&](conv::Plan& plan) {
+  const auto tries = [&](conv::AlgorithmPlan& plan) {
     std::map<Algorithm, int> tried;
     plan.run(layer, [&](Algorithm a) { ++tried[a]; });
     return tried;
   };
-  conv::Plan plan;
+  conv::AlgorithmPlan plan;
   CHECK(tries(plan).size() == 1);
   plan.tune();
   CHECK(tries(plan).size() == 4);
@@ -337,11 +337,11 @@ TEST_CASE("a tuned plan has tried every algorithm that can, and stays with its c
   REQUIRE(again.size() == 1);
   CHECK(again.begin()->first == plan.algorithm(layer));
   CHECK(again.begin()->second == 1);
-  conv::Plan told;
+  conv::AlgorithmPlan told;
   told.set(layer, Algorithm::winograd2);
   told.tune();
   CHECK(tries(told) == std::map<Algorithm, int>{{Algorithm::winograd2, 1}});
-  conv::Plan lean;
+  conv::AlgorithmPlan lean;
   lean.allow_winograd(false);
   lean.tune();
   CHECK(tries(lean).size() == 2);
@@ -351,7 +351,7 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
   const conv::Layer large{.x = {1, 64, 64, 256}, .w = {256, 3, 3, 256}, .pad = 1, .pad_end = 1};
   const conv::Layer small{.x = {1, 4, 4, 256}, .w = {256, 3, 3, 256}, .pad = 1, .pad_end = 1};
   const conv::Layer strided{.x = {1, 64, 64, 256}, .w = {256, 3, 3, 256}, .stride = 2, .pad = 1, .pad_end = 1};
-  conv::Plan plan;
+  conv::AlgorithmPlan plan;
   CHECK(plan.algorithm(large) == Algorithm::winograd4);
   CHECK(plan.algorithm(small) == Algorithm::direct);
   CHECK(plan.algorithm(strided) == Algorithm::onednn);
@@ -369,12 +369,12 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
   plan.set(large, Algorithm::winograd2);
   CHECK(plan.algorithm(large) == Algorithm::winograd2);
   plan.save(file);
-  conv::Plan other;
+  conv::AlgorithmPlan other;
   other.load(file);
   CHECK(other.algorithm(large) == Algorithm::winograd2);
   CHECK(other.algorithm(small) == Algorithm::direct);
 
-  conv::Plan lean;
+  conv::AlgorithmPlan lean;
   lean.allow_winograd(false);
   CHECK(lean.algorithm(large) == Algorithm::direct);
   lean.prefer(Algorithm::winograd4);
@@ -384,7 +384,7 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
   using doctest::Contains;
   const auto refuses = [&](const char* text, const char* why) {
     std::ofstream(file) << text << '\n';
-    CHECK_THROWS_WITH_AS(conv::Plan().load(file), Contains(why), Error);
+    CHECK_THROWS_WITH_AS(conv::AlgorithmPlan().load(file), Contains(why), Error);
   };
   refuses("block n1 h64 w64 c256 o256 k3 s1 p1 e1 fastest", "is not like");
   refuses("block n1 h64 w64 c256 o256 k3 s1 p1 winograd4", "is not like");
@@ -392,7 +392,7 @@ TEST_CASE("a plan chooses by shapes, is told otherwise, and comes back from its 
   refuses("block n1 h64 w64 c256 o256 k3 s1 p1 e1 more winograd4", "is not like");
   refuses("block n0 h64 w64 c256 o256 k3 s1 p1 e1 direct", "not the shape");
   refuses("block n1 h64 w64 c256 o256 k3 s2 p1 e1 winograd4", "computes 3x3");
-  CHECK_THROWS_AS(conv::Plan().load(folder.path() / "none.plan"), Error);
+  CHECK_THROWS_AS(conv::AlgorithmPlan().load(folder.path() / "none.plan"), Error);
 }
 
 }  // namespace ops_conv_block_test

@@ -24,14 +24,14 @@ using namespace d3ad;
 
 namespace {
 
-struct Found {
+struct NearestResult {
   std::vector<float> mean;
   std::vector<std::int32_t> bin;
 };
 
 template <class Device>
-Found nearest(Context<Device>& ctx, const Tensor<float, Cpu>& distances, const std::vector<float>& edges,
-              ops::Nearest config) {
+NearestResult nearest(Context<Device>& ctx, const Tensor<float, Cpu>& distances, const std::vector<float>& edges,
+                      ops::Nearest config) {
   using Number = Weight<Device>;
   const auto there = [](const float* host, Shape shape) {
     const std::vector<Number> numbers(host, host + shape.size());
@@ -44,8 +44,8 @@ Found nearest(Context<Device>& ctx, const Tensor<float, Cpu>& distances, const s
   Tensor<std::int32_t, Device> bin(each);
   ops::nearest_mean(ctx, mean.view(), bin.view(), there(distances.data(), distances.shape()).view(),
                     there(edges.data(), {.c = static_cast<std::int64_t>(edges.size())}).view(), config);
-  Found found{std::vector<float>(static_cast<std::size_t>(each.n)),
-              std::vector<std::int32_t>(static_cast<std::size_t>(each.n))};
+  NearestResult found{std::vector<float>(static_cast<std::size_t>(each.n)),
+                      std::vector<std::int32_t>(static_cast<std::size_t>(each.n))};
   std::vector<Number> means(found.mean.size());
   copy_to_host<Number, Device>(means.data(), mean.view());
   std::transform(means.begin(), means.end(), found.mean.begin(), [](Number v) { return static_cast<float>(v); });

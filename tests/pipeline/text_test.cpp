@@ -29,8 +29,8 @@ TEST_CASE("CSV fields are quoted where they have to be") {
 }
 
 TEST_CASE("columns are in line, by characters and not by bytes") {
-  CHECK(align({{"name", "n"}, {"x", "100"}, {"T̂", "5"}}) == "name    n\nx     100\nT̂      5\n");
-  CHECK(align({}) == "");
+  CHECK(align_columns({{"name", "n"}, {"x", "100"}, {"T̂", "5"}}) == "name    n\nx     100\nT̂      5\n");
+  CHECK(align_columns({}) == "");
 }
 
 TEST_CASE("the first Ctrl-C sets a flag, and the handler goes with its guard") {

@@ -57,7 +57,7 @@ D3AD_INLINE std::string ablation_table(const AblationResult& result, const std::
       table.back().push_back(fixed(row.means[a].all, result.attributes[a].whole ? 0 : 3));
     for (const Metric& m : kMetrics) table.back().push_back(percent(row.metrics.*m.value));
   }
-  return align(table);
+  return align_columns(table);
 }
 
 D3AD_INLINE AblationRecord::AblationRecord(std::filesystem::path file, const nlohmann::json& belongs,

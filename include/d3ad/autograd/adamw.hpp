@@ -1,9 +1,9 @@
 #pragma once
-// AdamW over all trainable parameters of a network, with what surrounds a step: gradient clipping, the learning rate's
-// warm-up and cosine decay, an exponential moving average of the weights.
+// AdamW over all trainable parameters of a network, with gradient clipping, warm-up and cosine decay of the learning
+// rate, and an exponential moving average of the weights.
 //
 //   AdamW<Cpu> optimizer(store.parameters(), {.lr = 1e-4f});
-//   optimizer.zero_gradients();
+//   optimizer.zero_gradients(ctx);
 //   tape.backward(loss);
 //   const double norm = optimizer.step(ctx, {.lr_factor = 1, .clip = 1.0});
 //
@@ -22,7 +22,8 @@
 
 namespace d3ad {
 
-// Linear from 0 over `warmup` steps, then 1 or, with decay, half a cosine to 0 at `total`. step counts from 0.
+// Rises linearly over `warmup` steps. Then it is 1 or, with cosine_decay, half a cosine that is 0 at `total`. Steps
+// count from 0.
 inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup, bool cosine_decay) {
   if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
   if (!cosine_decay || total <= warmup) return 1.0;
@@ -35,10 +36,10 @@ class AdamW {
  public:
   struct StepOptions {
     double lr_factor = 1.0;
-    double clip = 0.0;            // largest norm of all gradients together, 0: none
-    double ema = 0.0;             // decay of the average, 0: none is kept
-    double gradient_scale = 1.0;  // what the parameters' gradients are multiplied by before all else
-    bool may_overflow = false;  // a gradient that is not finite is no Error: nothing changes (autograd/loss_scale.hpp)
+    double clip = 0.0;            // largest norm of all gradients together; 0: no clipping
+    double ema = 0.0;             // decay of the average; 0: no average
+    double gradient_scale = 1.0;  // factor of the parameters' gradients, applied before anything else
+    bool may_overflow = false;    // a gradient that is not finite skips the step instead of throwing (loss_scale.hpp)
   };
 
   AdamW(std::vector<Parameter<Device>*> parameters, ops::AdamW config) : config_(config) {
@@ -53,8 +54,8 @@ class AdamW {
     for (auto& s : states_) ops::fill(ctx, s.parameter->gradient(), 0.0f);
   }
 
-  // One update. Returns the norm of the gradient before clipping; with may_overflow, where it is not finite, there was
-  // none.
+  // Takes one step. Returns the norm of the gradient before clipping. With may_overflow, no step was taken if this norm
+  // is not finite.
   double step(Context<Device>& ctx, StepOptions options) {
     std::vector<ops::AdamWTensor<Device>> tensors;
     for (auto& s : states_)
@@ -69,7 +70,7 @@ class AdamW {
     ++steps_;
     ops::AdamW config = config_;
     config.lr = static_cast<float>(double{config_.lr} * options.lr_factor);
-    // Early on the average follows faster, so that it forgets where training started.
+    // In the first steps the decay is smaller, so that the initial weights soon lose their influence.
     const double warm = (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_));
     ops::adamw_all(ctx, tensors, config, steps_, static_cast<float>(scale),
                    static_cast<float>(warm < options.ema ? warm : options.ema));
@@ -86,13 +87,14 @@ class AdamW {
   std::int64_t steps() const { return steps_; }
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
-  // Puts the averages in the parameters' place (the end of a training with EMA).
+  // Replaces the parameters by their averages, at the end of a training that has them.
   void take_averages(Context<Device>& ctx) {
     for (auto& s : states_)
       if (!s.average.empty()) ops::copy(ctx, s.parameter->edit(), s.average.view());
   }
 
-  // Every tensor of the state: f(name, parameter, tensor), names "m.<parameter>", "v.<..>", "ema.<..>".
+  // Calls f(name, parameter, tensor) for every tensor of the state. Names are "m.<parameter>", "v.<parameter>" and
+  // "ema.<parameter>".
   template <class F>
   void each_state(F&& f) {
     for (auto& s : states_) {
@@ -102,7 +104,7 @@ class AdamW {
     }
   }
   bool has_averages() const { return !states_.empty() && !states_.front().average.empty(); }
-  // Makes room for averages before a state with them is read.
+  // Allocates the averages, before a state that has them is read.
   void allocate_averages() {
     for (auto& s : states_) s.average = zeros(s.parameter->shape());
   }

@@ -1,10 +1,10 @@
 #pragma once
-// Between the type a device keeps activations in (Real) and the one it keeps all else in (Weight): images and latents
-// on their way into a network, and what comes out of it.
+// Conversion between the type of a device's activations (Real) and the type of everything else (Weight): for images and
+// latents that enter a network, and for its results.
 //
 //   auto eps = fn::to_weight(ctx, unet(ctx, fn::to_real(ctx, x), t));
 //
-// Where both are one type, as on the CPU, nothing happens. Outside of tapes only.
+// If both are the same type, as on the CPU, nothing is copied. For use outside of tapes.
 
 #include <type_traits>
 #include <utility>

@@ -3,12 +3,13 @@
 //
 //   auto y = fn::conv2d(run, x, weight, &bias, {.kernel = 3, .pad = 1});
 //
-// `run` is a Context (computes) or a Tape (computes and remembers). Results are new Values from the context's arena;
-// where a runner does not record and the caller moved in the only reference to an input, element-wise results take its
-// memory. Shapes and formulas are those of ops/. Losses return one number as a Value; item() reads it.
+// `run` is a Context, which computes, or a Tape, which computes and records. Results are new Values from the context's
+// arena. If the runner does not record and the caller moved in the only reference to an input, an element-wise
+// operation writes its result over this input. Shapes and formulas are those of ops/. A loss is one number as a Value;
+// item() reads it.
 //
-// A function computes its result and returns it through recorded() or recorded_for(), which on a tape keep its way back
-// and on a context do nothing.
+// A function computes its result and returns it through recorded() or recorded_for(), which record its backward pass on
+// a tape and do nothing on a context.
 
 #include <cstdint>
 #include <utility>
@@ -26,10 +27,10 @@ using WeightOf = Value<Weight<typename Run::device>, typename Run::device>;
 template <class Run>
 using ParameterOf = Parameter<typename Run::device>;
 
-// ---- what functions are written with ----
+// ---- what the functions below are made of ----
 
-// `out` as the result of a step whose `backward(tape, dy)` hands gradients on. Recorded on a tape, if `wanted`: something
-// that takes a gradient leads to it. `backward` keeps by value what it needs.
+// Returns `out`. On a tape, if `wanted` (an input or a parameter takes a gradient), it is recorded as the result of a
+// step whose `backward(tape, dy)` adds to the gradients of its inputs. `backward` captures by value what it needs.
 template <class Run, class Backward>
 ValueOf<Run> recorded(Run& run, ValueOf<Run> out, bool wanted, Backward backward) {
   if constexpr (is_tape<Run>) {
@@ -39,7 +40,7 @@ ValueOf<Run> recorded(Run& run, ValueOf<Run> out, bool wanted, Backward backward
   return out;
 }
 
-// The same for a step of one input: `gradient(ctx, dx, dy)` writes dx, a view of new memory, from the Value dy.
+// The same for a step with one input x: `gradient(ctx, dx, dy)` writes dx, a view of new memory, from the Value dy.
 template <class Run, class Gradient>
 ValueOf<Run> recorded_for(Run& run, ValueOf<Run> out, GradientSlot x, Gradient gradient) {
   return recorded(run, std::move(out), static_cast<bool>(x), [x, gradient = std::move(gradient)](auto& tape, auto& dy) {
@@ -49,17 +50,17 @@ ValueOf<Run> recorded_for(Run& run, ValueOf<Run> out, GradientSlot x, Gradient g
   });
 }
 
-// Memory for a result.
+// Uninitialised memory for a result.
 template <class Run>
 ValueOf<Run> make_result(Run& run, Shape shape) {
   return make_value<Real<typename Run::device>>(context_of(run), shape);
 }
-// For what is kept in the parameters' type: statistics and the like.
+// The same in the parameters' type, for statistics.
 template <class Run>
 WeightOf<Run> make_weight(Run& run, Shape shape) {
   return make_value<Weight<typename Run::device>>(context_of(run), shape);
 }
-// x's own memory where nobody else will read it, else new memory of its shape.
+// x's own memory if this is the only reference and nothing is recorded, else new memory of its shape.
 template <class Run>
 ValueOf<Run> reuse(Run& run, const ValueOf<Run>& x) {
   if constexpr (!is_tape<Run>) {
@@ -127,7 +128,7 @@ ValueOf<Run> group_norm(Run& run, ValueOf<Run> x, ParameterOf<Run>& scale, Param
                         ops::GroupNorm config) {
   const bool wanted = is_tape<Run> && (takes_gradient(x) || scale.trainable());
   auto out = reuse(run, x);
-  WeightOf<Run> stats;  // for the way back
+  WeightOf<Run> stats;  // for the backward pass
   if (wanted) stats = make_weight(run, {.n = x.shape().n, .c = 2 * config.groups});
   ops::group_norm(context_of(run), out.view(), stats.view(), x.view(), scale.value(), shift.value(), config);
   return recorded(run, std::move(out), wanted, [x, stats, &scale, &shift, config](auto& tape, auto& dy) {
@@ -176,7 +177,7 @@ ValueOf<Run> batch_norm(Run& run, ValueOf<Run> x, const BatchNormParameters<type
   });
 }
 
-// ---- without parameters ----
+// ---- operations without parameters ----
 
 template <class Run>
 ValueOf<Run> activate(Run& run, ValueOf<Run> x, ops::Activation kind) {
@@ -219,7 +220,7 @@ ValueOf<Run> add(Run& run, ValueOf<Run> x, ValueOf<Run> y) {
                   });
 }
 
-// shift [n, c] to every pixel of x [n, h, w, c]
+// Adds shift [n, c] to every pixel of x [n, h, w, c].
 template <class Run>
 ValueOf<Run> add_per_image(Run& run, ValueOf<Run> x, ValueOf<Run> shift) {
   auto out = reuse(run, x);
@@ -246,7 +247,7 @@ ValueOf<Run> attention(Run& run, ValueOf<Run> qkv, ops::Attention config) {
   });
 }
 
-// Channels of a, then channels of b.
+// The channels of a, then those of b.
 template <class Run>
 ValueOf<Run> concat(Run& run, ValueOf<Run> a, ValueOf<Run> b) {
   Shape shape = a.shape();
@@ -274,14 +275,14 @@ ValueOf<Run> avg_pool2(Run& run, ValueOf<Run> x) {
                       [](auto& ctx, auto dx, auto& dy) { ops::avg_pool2_backward(ctx, dx, dy.view()); });
 }
 
-// 3x3, stride 2, padding 1: ResNet's pooling.
+// ResNet's max pooling: 3x3, stride 2, padding 1.
 template <class Run>
 ValueOf<Run> max_pool3(Run& run, ValueOf<Run> x) {
   auto& ctx = context_of(run);
   Shape shape = x.shape();
   shape.h = (shape.h - 1) / 2 + 1, shape.w = (shape.w - 1) / 2 + 1;
   auto out = make_result(run, shape);
-  Value<std::int32_t, typename Run::device> argmax;  // for the way back
+  Value<std::int32_t, typename Run::device> argmax;  // for the backward pass
   if (is_tape<Run> && takes_gradient(x)) argmax = make_value<std::int32_t>(ctx, shape);
   ops::max_pool3(ctx, out.view(), argmax.view(), x.view());
   return recorded_for(run, std::move(out), slot_of(x), [argmax](auto& c, auto dx, auto& dy) {
@@ -308,7 +309,7 @@ ValueOf<Run> upsample2(Run& run, ValueOf<Run> x) {
                       [](auto& ctx, auto dx, auto& dy) { ops::upsample_nearest2_backward(ctx, dx, dy.view()); });
 }
 
-// A draw from a VAE's posterior (ops/posterior.hpp); an empty noise gives its mean.
+// A sample of a VAE's posterior (ops/posterior.hpp); its mean if noise is empty.
 template <class Run>
 ValueOf<Run> posterior(Run& run, ValueOf<Run> moments, ValueOf<Run> noise) {
   Shape shape = moments.shape();
@@ -320,8 +321,8 @@ ValueOf<Run> posterior(Run& run, ValueOf<Run> moments, ValueOf<Run> noise) {
   });
 }
 
-// Runs `body(run, x, condition)` and, on a tape, keeps only its inputs: backward runs it again to get at what is
-// between. `body` must compute the same the second time (no batch statistics that move).
+// Runs `body(run, x, condition)`. A tape keeps only its inputs; the backward pass runs `body` again for the
+// intermediate values. `body` must compute the same the second time, so it must not update running statistics.
 template <class Run, class Body>
 ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body body) {
   if constexpr (is_tape<Run>) {
@@ -340,15 +341,15 @@ ValueOf<Run> checkpoint(Run& run, ValueOf<Run> x, ValueOf<Run> condition, Body b
   }
 }
 
-// The halves of the channels: a VAE's moments into mean and log-variance.
+// Splits the channels into two halves, such as a VAE's moments into mean and log-variance.
 template <class Run>
 std::pair<ValueOf<Run>, ValueOf<Run>> halves(Run& run, ValueOf<Run> x) {
   Shape shape = x.shape();
-  D3AD_CHECK(shape.c % 2 == 0, "halves: ", shape.c, " channels do not split in two");
+  D3AD_CHECK(shape.c % 2 == 0, "halves: ", shape.c, " channels, expected an even number");
   shape.c /= 2;
   auto a = make_result(run, shape), b = make_result(run, shape);
   ops::split(context_of(run), a.view(), b.view(), x.view());
-  // Each half hands its part on, beside zeros for the other.
+  // The gradient of x is dy in this half and 0 in the other one.
   const auto half = [&](ValueOf<Run> part, bool first) {
     return recorded_for(run, std::move(part), slot_of(x), [first](auto& ctx, auto dx, auto& dy) {
       auto zeros = make_result(ctx, dy.shape());
@@ -364,13 +365,13 @@ std::pair<ValueOf<Run>, ValueOf<Run>> halves(Run& run, ValueOf<Run> x) {
 // Reads a number from the device.
 template <class T, class Device>
 T item(const Value<T, Device>& x) {
-  D3AD_CHECK(x.shape().size() == 1, "item: ", x.shape(), " is not one number");
+  D3AD_CHECK(x.shape().size() == 1, "item: ", x.shape(), ", expected one number");
   T host{};
   copy_to_host<T, Device>(&host, x.view());
   return host;
 }
 
-// Mean squared error over all elements; no gradient to the target.
+// Mean squared error over all elements. The target takes no gradient.
 template <class Run>
 ValueOf<Run> mse(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
   auto out = make_result(run, {});
@@ -380,7 +381,7 @@ ValueOf<Run> mse(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
   });
 }
 
-// Mean absolute error over all elements; no gradient to the target.
+// Mean absolute error over all elements. The target takes no gradient.
 template <class Run>
 ValueOf<Run> l1(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
   auto out = make_result(run, {});
@@ -390,7 +391,7 @@ ValueOf<Run> l1(Run& run, ValueOf<Run> x, ValueOf<Run> target) {
   });
 }
 
-// Mean over images of 1 - cosine of the flattened features; gradients to both.
+// Mean over images of 1 - cosine of the flattened features. Both take gradients.
 template <class Run>
 ValueOf<Run> cosine_loss(Run& run, ValueOf<Run> x, ValueOf<Run> y) {
   auto out = make_result(run, {});

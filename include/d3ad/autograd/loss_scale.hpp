@@ -1,16 +1,18 @@
 #pragma once
-// Loss scaling: where activations are half, so are the gradients that walk back through them, and what is below 6e-8
-// would be lost. So the loss is multiplied by a power of two before, and the parameters' gradients, which are float,
-// are divided by it.
+// Loss scaling. If activations are half, so are their gradients, and values below 6e-8 would become 0. So the loss is
+// multiplied by a power of two before the backward pass, and the parameters' gradients, which are float, are divided by
+// it.
 //
 //   LossScale<Device> scale;
+//   double norm = 0;
 //   do {
-//     ... tape.backward(loss, scale.value());
+//     Tape<Device> tape(ctx);
+//     tape.backward(loss_of(tape, batch), scale.value());
 //     norm = optimizer.step(ctx, {.gradient_scale = 1.0 / scale.value(), .may_overflow = scale.kScales});
 //   } while (!scale.keeps(norm));
 //
-// A gradient that does not fit half halves the scale, and the step, which was not taken, is made again; after 2000 good
-// ones in a row it is doubled. On other types it is 1 and every step is kept.
+// If a gradient overflows half, the scale is halved, and the step, which was not taken, is repeated. After 2000 steps
+// without an overflow the scale is doubled. For other types of activations it is 1 and every step is kept.
 
 #include <cmath>
 #include <string>
@@ -27,7 +29,7 @@ class LossScale {
   static constexpr bool kScales = std::is_same_v<Real<Device>, half>;
 
   float value() const { return kScales ? value_ : 1.0f; }
-  // Whether the step with this norm of the gradient was taken; an Error where even the smallest scale is too large.
+  // Whether the step with this norm of the gradient was taken. Throws if the gradient overflows at the smallest scale.
   bool keeps(double norm) {
     if (!kScales) return true;
     if (std::isfinite(norm)) {
@@ -44,8 +46,8 @@ class LossScale {
   // For a checkpoint: "4096 17".
   std::string text() const { return concat(value_, ' ', good_); }
   void set(float value, int good) {
-    D3AD_CHECK(value >= kSmallest && value <= kLargest && good >= 0, "training: a loss scale of ", value,
-               " is not one of ours; is the checkpoint damaged?");
+    D3AD_CHECK(value >= kSmallest && value <= kLargest && good >= 0, "training: the loss scale is ", value, " after ",
+               good, " steps, expected 2^-10 ... 2^15 and 0 or more; is the checkpoint damaged?");
     value_ = value, good_ = good;
   }
   int good() const { return good_; }

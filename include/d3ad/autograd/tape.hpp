@@ -1,14 +1,15 @@
 #pragma once
-// A tape: remembers what was computed, so that gradients can be walked back through it.
+// A tape records what was computed, so that a backward pass can compute gradients.
 //
 //   Tape<Cpu> tape(ctx);
 //   auto y = net(tape, x);                      // the same code that runs on ctx alone (autograd/functions.hpp)
 //   auto loss = fn::mse(tape, y, target);
 //   tape.backward(loss);                        // adds to the gradients of all trainable parameters
 //
-// A Value made on a tape carries the number of its node. What a step's backward needs is captured by its closure and
-// freed as soon as the closure has run. Parameters' gradients accumulate until their owner zeroes them; gradients of
-// Values live on the tape. A tape is used for one pass, then clear()ed or thrown away.
+// A Value made on a tape carries the number of its node. What the backward pass of a step needs is captured by its
+// closure and freed as soon as the closure has run. Gradients of parameters accumulate until they are set to zero
+// (AdamW::zero_gradients()); gradients of Values belong to the tape. A tape is used for one pass, then cleared or
+// destroyed.
 
 #include <functional>
 #include <utility>
@@ -21,9 +22,9 @@
 
 namespace d3ad {
 
-// Where a gradient goes: what a step keeps of an input whose numbers it does not need.
+// Node and shape of an input: what a step keeps of an input if its backward pass does not need the numbers.
 struct GradientSlot {
-  int node;  // -1: nowhere
+  int node;  // -1: the input takes no gradient
   Shape shape;
   explicit operator bool() const { return node >= 0; }
 };
@@ -49,19 +50,19 @@ class Tape {
 
   Context<Device>& context() const { return *ctx_; }
 
-  // Puts an input on the tape, so that its gradient can be asked for.
+  // Registers an input, whose gradient() is there after the backward pass.
   V leaf(V value) {
     value.node = add({});
     return value;
   }
 
-  // Makes `out` the result of a step whose `backward(dy)` hands gradients on (accumulate, Parameter::gradient).
+  // Makes `out` the result of a step whose `backward(dy)` adds to the gradients of its inputs and parameters.
   V record(V out, std::function<void(const V& dy)> backward) {
     out.node = add(std::move(backward));
     return out;
   }
 
-  // Adds g to the gradient of x. The first arrival is kept as it is, without a copy.
+  // Adds g to the gradient of x. The first one is kept without a copy.
   void accumulate(const V& x, V g) { accumulate(slot_of(x), std::move(g)); }
   void accumulate(GradientSlot x, V g) {
     if (x.node < 0) return;
@@ -79,15 +80,15 @@ class Tape {
     }
   }
 
-  // Tells `listener` of each parameter whose gradient has got a part, as often as it gets one: a step's closure says so
-  // after it has added. For who does something with gradients while backward goes on (parallel/gradient_sum.hpp).
+  // Calls `listener` with a parameter each time after a step has added to its gradient, so that gradients can be used
+  // while the backward pass is still running (parallel/gradient_sum.hpp).
   void listen(Listener listener) { listener_ = std::move(listener); }
   const Listener& listener() const { return listener_; }
   void contributed(Parameter<Device>* p) const {
     if (listener_ && p && p->trainable()) listener_(*p);
   }
 
-  // Walks back from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
+  // The backward pass from a scalar loss, whose gradient is `seed` (1, a loss scale, or 1 / micro-batches).
   void backward(const V& loss, float seed = 1.0f) {
     D3AD_CHECK(loss.shape().size() == 1, "backward: the loss is ", loss.shape(), ", expected one number");
     V one = make_value<Real<Device>>(*ctx_, loss.shape());
@@ -95,7 +96,7 @@ class Tape {
     backward_from(loss, std::move(one));
   }
 
-  // Walks back from any value whose gradient is known.
+  // The backward pass from any value whose gradient is known.
   void backward_from(const V& y, V dy) {
     D3AD_CHECK(y.node >= 0, "backward: the value is not on this tape (nothing trainable leads to it)");
     accumulate(y, std::move(dy));
@@ -108,7 +109,7 @@ class Tape {
     }
   }
 
-  // The gradient of a leaf after backward; empty where nothing reached it.
+  // The gradient of a leaf after the backward pass; empty if no step added to it.
   V gradient(const V& leaf) const { return leaf.node < 0 ? V() : nodes_[static_cast<std::size_t>(leaf.node)].gradient; }
 
   void clear() { nodes_.clear(); }

@@ -1,11 +1,11 @@
 #pragma once
-// The operations, and the devices that compute them: what the layers above are written on.
+// The operations, and the devices that compute them. Everything to the right of `backend` includes this header.
 //
-//   ops::conv2d(ctx, out, x, w, bias, {.kernel = 3, .pad = 1});       the context's device does it
+//   ops::conv2d(ctx, out, x, w, bias, {.kernel = 3, .pad = 1});       // on the context's device
 //
 // ops/*.hpp declare each operation once, as a template over the device; a backend specialises it. If d3ad is compiled
-// (core/compiled.hpp), the library has the CPU's; CUDA's are always the library's. The reference device is for tests:
-// whoever computes on it includes backend/reference/ops.hpp.
+// (core/compiled.hpp), the library has those of the CPU; those of CUDA are always in the library. The reference device
+// is for tests: a file that computes on it includes backend/reference/ops.hpp.
 
 #include "d3ad/backend/cpu/context.hpp"
 #include "d3ad/backend/cpu/staging.hpp"

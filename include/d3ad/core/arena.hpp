@@ -1,20 +1,21 @@
 #pragma once
-// Planned memory for activations and workspaces: blocks that Values refer to (core/value.hpp).
+// Memory for activations and workspaces, in blocks that Values refer to (core/value.hpp).
 //
 //   Arena<Cpu> arena;
 //   auto x = make_value<float>(arena, {8, 32, 32, 64});
-//   arena.growths()                                      // stands still from the second pass of the same requests on
+//   arena.growths();                                        // stays the same from the second pass of such requests on
 //
-// The first pass is the plan: each block is placed by first fit in an imagined, endless slab while its memory comes
-// from the device directly, or from a block of the pass that is done with. When the last block of a pass is gone the
-// arena takes one slab as large as the highest end any block had. The same sequence of requests then finds the same
-// places in that slab, so from the second pass on nothing is allocated (growths() stands still). A larger pass simply
-// plans again.
+// The first pass finds out how much memory is needed. Each block gets an offset, by first fit, in a slab that is not
+// allocated yet; meanwhile its memory comes from the device, or from a block of the same pass that was released. When
+// the last block of the pass is released, the size of the slab is known: the highest end of any block. The slab is
+// allocated at the next request. The same sequence of requests then gets the same offsets, so from the second pass on
+// nothing is allocated. For a larger pass this is repeated.
 //
-// An arena belongs to one context and one thread at a time; Values must not outlive their arena.
+// An arena belongs to one context and is used by one thread at a time. Values must not outlive their arena.
 //
-// With D3AD_CHECK_BORDERS defined as 1 (for tests of kernels, generated code among them, that no sanitizer sees into)
-// every block is followed by a border, and the next request throws an Error if one was written to (core/border.hpp).
+// If D3AD_CHECK_BORDERS is defined as 1 (for tests of code that sanitizers cannot check, such as code that a library
+// generates), every block is followed by a border, and the next request throws an Error if one was written to
+// (core/border.hpp).
 
 #include <algorithm>
 #include <cstddef>
@@ -38,7 +39,7 @@ class Arena {
     std::byte* data = nullptr;
     std::size_t offset = 0, bytes = 0;
     int references = 0;
-    std::size_t own_bytes = 0;  // of its own memory, where it is not (yet) in the slab
+    std::size_t own_bytes = 0;  // size of its own memory; 0: it is in the slab
   };
 
   Arena() = default;
@@ -89,7 +90,7 @@ class Arena {
     spare_.push_back(block);  // never reallocates: acquire() has reserved a place for every block
   }
 
-  // Gives back all of a block but its first `bytes`.
+  // Releases all of a block except its first `bytes`.
   void shrink(Block* block, std::size_t bytes) noexcept {
     border::check<Memory<Device>>(block->data + block->bytes - border::kBytes, block->bytes - border::kBytes);
     bytes = std::max((bytes + kAlign - 1) / kAlign * kAlign, kAlign) + border::kBytes;
@@ -102,11 +103,11 @@ class Arena {
   }
 
   bool empty() const { return live_ == 0; }
-  std::int64_t growths() const { return growths_; }       // times memory was taken from the device
-  std::size_t peak_bytes() const { return peak_bytes_; }  // most bytes alive at once
-  std::size_t slab_bytes() const { return slab_bytes_; }  // bytes held
+  std::int64_t growths() const { return growths_; }       // how often memory was allocated
+  std::size_t peak_bytes() const { return peak_bytes_; }  // most bytes in use at once
+  std::size_t slab_bytes() const { return slab_bytes_; }  // bytes of the slab
 
-  // Where nothing is alive: takes one slab for all that the passes so far needed, now rather than at the next request.
+  // Allocates the slab for the passes so far, if it is too small and no block is in use. A request does so too.
   void settle() {
     border::settle();
     if (live_ != 0 || highest_ <= slab_bytes_) return;
@@ -118,7 +119,7 @@ class Arena {
     ++growths_;
   }
 
-  // Gives the slab back when nothing is alive; the next pass plans anew.
+  // Frees the slab, if no block is in use, and forgets the passes so far.
   void trim() {
     if (live_ != 0) return;
     Memory<Device>::release(slab_);
@@ -129,9 +130,9 @@ class Arena {
  private:
   static constexpr std::size_t kAlign = 64;
 
-  // Memory for a block that is not in the slab: of one that is done with, if it is not more than twice as large, else
-  // from the device, which has to find and clear it. All together is never more than what was alive at once, and what
-  // nobody wanted for a while goes back.
+  // Memory for a block that is not in the slab: that of a released block, if it is not more than twice as large, else
+  // new memory, which the device has to find and clear. The total is never more than what was in use at once. Memory
+  // that was idle for kWhile requests is freed.
   void take_own_memory(Block& block) {
     const auto fit = idle_.lower_bound(block.bytes);
     if (fit != idle_.end() && fit->first <= 2 * block.bytes) {
@@ -156,13 +157,13 @@ class Arena {
       Memory<Device>::release(memory);
     }
   }
-  // Gives idle memory back, the largest first, until `most` bytes are left.
+  // Frees idle memory, the largest first, until at most `most` bytes are left.
   void release_idle(std::size_t most) noexcept {
     while (idle_bytes_ > most) give_back(std::prev(idle_.end()));
   }
   struct Idle {
     std::byte* memory;
-    std::int64_t since;  // the number of requests until then
+    std::int64_t since;  // the number of requests before
   };
   using IdleBySize = std::multimap<std::size_t, Idle>;
   typename IdleBySize::iterator give_back(typename IdleBySize::iterator which) noexcept {

@@ -1,13 +1,13 @@
 #pragma once
-// Borders behind blocks of memory, for tests: who writes past the end of a block is found when the block is released.
+// Borders behind blocks of memory, for tests: a write past the end of a block is found when the block is released.
 //
-//   border::draw<Memory<Cpu>>(end);           // kBytes of a pattern from `end` on
-//   border::check<Memory<Cpu>>(end, size);    // remembers it if the pattern is broken: releasing memory cannot throw
-//   border::settle();                         // throws an Error if it was: the next request for memory does so
-//   border::take_broken()                     // the same as a number, for the end of a program
+//   border::draw<Memory<Cpu>>(end);            // writes kBytes of a pattern from `end` on
+//   border::check<Memory<Cpu>>(end, size);     // records a changed pattern; it cannot throw, since memory is released
+//   border::settle();                          // throws an Error if one was recorded; the next request calls it
+//   auto bytes = border::take_broken();        // the same without an exception, for the end of a program
 //
-// Sanitizers see what a compiler made, not the code that oneDNN generates at run time; this sees both. Off (kBytes is
-// 0) unless D3AD_CHECK_BORDERS is defined as 1, for all of a program alike.
+// Sanitizers check what a compiler translated, but not the code that oneDNN generates at run time; borders check both.
+// They are off (kBytes is 0) unless D3AD_CHECK_BORDERS is defined as 1, in all files of a program.
 
 #include <array>
 #include <atomic>
@@ -40,7 +40,7 @@ void draw(std::byte* end) {
   if constexpr (kBytes > 0) Memory::copy_from_host(end, pattern().data(), kBytes);
 }
 
-// The size of the first block whose border was found broken; -1: none was.
+// The size of the first block whose border was changed; -1: none.
 inline std::atomic<std::int64_t>& broken() {
   static std::atomic<std::int64_t> bytes = -1;
   return bytes;
@@ -56,7 +56,7 @@ void check(const std::byte* end, std::size_t size) noexcept {
   }
 }
 
-// Forgets it.
+// Returns this size and sets it to -1.
 inline std::int64_t take_broken() noexcept { return broken().exchange(-1); }
 
 inline void settle() {

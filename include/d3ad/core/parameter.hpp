@@ -1,22 +1,22 @@
 #pragma once
-// Parameter<Device>: one named tensor of a network: its value, its gradient while it trains, and the form a backend
-// packed it into.
+// Parameter<Device>: one named tensor of a network, with its value, its gradient while it trains, and the layouts into
+// which a backend packed it.
 //
 //   Parameter<Cpu> w("conv.weight", {64, 32, 3, 3}, {.n = 64, .h = 3, .w = 3, .c = 32});
-//   w.value()      View<const float>   what ops read
-//   w.edit()       View<float>         for writers; tells backends that packed copies are stale
-//   w.gradient()   View<float>         made of zeros at the first call
+//   View<const float, Cpu> value = w.value();      // for operations
+//   View<float, Cpu> values = w.edit();            // for writing; packed copies are out of date from now on
+//   View<float, Cpu> gradient = w.gradient();      // zeros at the first call
 //
-// Storage is Weight<Device> (float; double for the reference device), or bfloat16 after narrow() (half the memory; ops
+// Storage is Weight<Device> (float; double for the reference device), or bfloat16 after adopt_narrow() (half the memory; ops
 // widen it as they read).
 //
-// freeze() says that the value will not change any more. A backend may then keep only the layout that its ops read, so
-// that weights lie in memory once. No reader notices: a view from value() stays valid as long as the parameter, since
-// the plain value that it shows is then kept beside what is packed (and made again if it was given up); plain() is a
-// counted reference that keeps nothing for longer than itself.
+// freeze() says that the value will not change any more. A backend may then free the plain value and keep only the
+// layout that its ops read, so that weights are in memory once. value() restores the plain value if that was freed, and
+// keeps it from then on, so that the view is valid as long as the parameter. plain() returns a counted reference
+// instead; the plain value may be freed once it is destroyed.
 //
-// Contexts of several threads may read one parameter at the same time. Who changes it (any function that is not const)
-// has to be alone.
+// Contexts of several threads may read one parameter at the same time. A thread that changes it (by any function that
+// is not const) must be the only one that uses it.
 
 #include <atomic>
 #include <cstdint>
@@ -37,7 +37,7 @@ template <class Device>
 class PackedCopies {
  public:
   virtual ~PackedCopies() = default;
-  // Writes the value of this version to `plain`. False: there is no copy of it, or only rounded ones.
+  // Writes the value of this version to `plain`. Returns false if there is no copy of it, or only a rounded one.
   virtual bool unpack(std::uint64_t version, View<Weight<Device>, Device> plain) const = 0;
 };
 
@@ -63,8 +63,8 @@ class Parameter {
     return shared_->plain != nullptr;
   }
   bool narrow() const { return !narrow_.empty(); }
-  // Valid until the parameter is changed, narrowed or gone. Throws where the value was narrowed, or is only there rounded
-  // to the activations' type.
+  // Valid until the parameter is changed, narrowed or destroyed. Throws if the value was narrowed, or is kept only in
+  // the activations' type.
   View<const Weight<Device>, Device> value() const {
     if (frozen_ && !shared_->kept.load(std::memory_order_acquire)) {
       const std::lock_guard<std::mutex> lock(shared_->mutex);
@@ -73,7 +73,7 @@ class Parameter {
     }
     return std::as_const(*shared_->plain).view();
   }
-  // The same for as long as the result is held.
+  // The same, valid as long as the result.
   std::shared_ptr<const Plain> plain() const {
     const std::lock_guard<std::mutex> lock(shared_->mutex);
     if (shared_->plain) return shared_->plain;
@@ -100,7 +100,7 @@ class Parameter {
   }
   void drop_gradient() { gradient_ = {}; }
 
-  // No more changes: gradients go, and a backend may keep only its packed copy.
+  // The value does not change from now on: frees the gradient, and lets a backend keep only its packed copy.
   void freeze() {
     frozen_ = true;
     trainable_ = false;
@@ -117,7 +117,7 @@ class Parameter {
     shared_->kept = false;
   }
 
-  // For backends: what several contexts reach through one parameter, each under the lock. Of a frozen parameter a
+  // For backends: what contexts share through a parameter, to be used under the lock. If the parameter is frozen, a
   // backend may reset `plain` once `packed` has the value, unless `kept`.
   struct Shared {
     std::mutex mutex;
@@ -128,12 +128,12 @@ class Parameter {
   Shared& shared() const { return *shared_; }
 
  private:
-  // Under the lock: the plain value in memory of its own, where it was given up.
+  // The plain value again, after it was freed. Call it under the lock.
   std::shared_ptr<Plain> restored() const {
-    D3AD_CHECK(!narrow(), "parameter '", name_, "': its plain float value was given up (bfloat16)");
+    D3AD_CHECK(!narrow(), "parameter '", name_, "': its plain float value was freed (bfloat16)");
     auto plain = std::make_shared<Plain>(shape_);
     D3AD_CHECK(shared_->packed && shared_->packed->unpack(version_, plain->view()), "parameter '", name_,
-               "': its plain float value was given up when it was rounded to the activations' type");
+               "': its plain float value was freed when it was rounded to the activations' type");
     return plain;
   }
 
@@ -144,7 +144,7 @@ class Parameter {
   std::uint64_t version_ = 1;
   Tensor<bfloat16, Device> narrow_;
   Tensor<Weight<Device>, Device> gradient_;
-  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();  // in place when a parameter moves
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();  // keeps its address if a parameter is moved
 };
 
 }  // namespace d3ad

@@ -4,7 +4,7 @@
 //   number(0.25)  "0.25" (shortest that reads back the same)     fixed(0.25, 4)  "0.2500"     percent(0.9731)  "97.3"
 //   to_number("0.25")  0.25
 //   csv_fields("\"a,b\",c")  {"a,b", "c"}
-//   csv_field("a,b")  "\"a,b\""                                   align({{"a", "b"}, {"1", "22"}})   columns in line
+//   csv_field("a,b")  "\"a,b\""                                   align_columns({{"a", "b"}, {"1", "22"}})   columns in line
 
 #include <algorithm>
 #include <charconv>
@@ -87,7 +87,7 @@ inline std::size_t text_width(const std::string& text) {
 }
 
 // Rows with their columns in line: the first to the left, the others to the right.
-inline std::string align(const std::vector<std::vector<std::string>>& rows) {
+inline std::string align_columns(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) {

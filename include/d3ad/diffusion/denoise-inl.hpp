@@ -12,8 +12,8 @@ D3AD_INLINE ops::StepCoefficients step_coefficients(const Schedule& schedule, in
   return {static_cast<float>(a), static_cast<float>(b), static_cast<float>(c1), static_cast<float>(c2)};
 }
 
-D3AD_INLINE DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat, int steps, float eta,
-                             bool drop_first_direction) {
+D3AD_INLINE DenoiseSteps denoise_steps(const Schedule& schedule, const std::vector<int>& T_hat, int steps, float eta,
+                                       bool drop_first_direction) {
   D3AD_CHECK(eta >= 0 && eta <= 1, "denoise: eta is ", eta, ", expected 0 (DDIM) to 1");
   std::vector<std::vector<int>> times_of;
   std::size_t most = 0;
@@ -23,9 +23,9 @@ D3AD_INLINE DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T
     times_of.push_back(times(T, steps));
     most = std::max(most, times_of.back().size());
   }
-  DenoisePlan plan;
+  DenoiseSteps timetable;
   for (std::size_t left = most; left > 0; --left) {  // steps left, this one included
-    DenoisePlan::Step step;
+    DenoiseSteps::Step step;
     for (const auto& s : times_of) {
       if (left > s.size()) {
         step.t.push_back(s.empty() ? 0 : s.back());
@@ -37,9 +37,9 @@ D3AD_INLINE DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T
       step.coefficients.push_back(step_coefficients(schedule, t, next, eta));
       if (drop_first_direction && left == s.size()) step.coefficients.back().c2 = 0;
     }
-    plan.steps.push_back(std::move(step));
+    timetable.steps.push_back(std::move(step));
   }
-  return plan;
+  return timetable;
 }
 
 }  // namespace d3ad::diffusion

@@ -10,8 +10,8 @@
 // Each image has its own T̂ and takes the times s = 0, step, 2 step, ... < T̂, from the last to the first, with step =
 // max(T̂ / steps, 1). With ten steps and a T̂ that is a multiple of ten, every image takes exactly ten steps. If the
 // counts differ, images with fewer steps stay unchanged until only as many steps are left as they need, so that an
-// image's result does not depend on the others in its batch. plan() makes this timetable on the host, with the
-// coefficients of every step.
+// image's result does not depend on the others in its batch. denoise_steps() makes this timetable, with the coefficients
+// of every step, on the host.
 
 #include <algorithm>
 #include <cmath>
@@ -39,7 +39,8 @@ struct DenoiseOptions {
   bool drop_first_direction = false;  // c2 = 0 in each image's first step (METHOD.md, section 4)
 };
 
-struct DenoisePlan {
+// The timetable of a batch.
+struct DenoiseSteps {
   struct Step {
     std::vector<std::int32_t> t;                      // of each image
     std::vector<ops::StepCoefficients> coefficients;  // kIdle for an image that waits
@@ -58,8 +59,8 @@ inline std::vector<int> times(int T_hat, int steps) {
 
 ops::StepCoefficients step_coefficients(const Schedule& schedule, int t, int next, float eta);
 
-DenoisePlan plan(const Schedule& schedule, const std::vector<int>& T_hat, int steps = 10, float eta = 0,
-                 bool drop_first_direction = false);
+DenoiseSteps denoise_steps(const Schedule& schedule, const std::vector<int>& T_hat, int steps = 10, float eta = 0,
+                           bool drop_first_direction = false);
 
 namespace detail {
 
@@ -115,7 +116,7 @@ Value<Weight<Device>, Device> reconstruct(Context<Device>& ctx, Model&& model, c
   D3AD_CHECK(static_cast<std::int64_t>(T_hat.size()) == shape.n, "reconstruct: ", T_hat.size(), " T_hat for ", shape.n,
              " images");
   D3AD_CHECK(std::isfinite(options.eta2), "reconstruct: eta2 is ", options.eta2, ", expected a number");
-  const auto timetable = plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
+  const auto timetable = denoise_steps(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
 
   auto x = start(ctx, z0, T_hat, schedule, options, start_noise);
   on_step(0, View<const Weight<Device>, Device>(x.view()));

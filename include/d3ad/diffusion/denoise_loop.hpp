@@ -72,12 +72,13 @@ class DenoiseLoop {
 
     Numbers(const Schedule& schedule, const std::vector<int>& T_hat, const diffusion::DenoiseOptions& options)
         : columns(static_cast<std::int64_t>(T_hat.size())) {
-      const auto plan = diffusion::plan(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
-      for (const auto& step : plan.steps) {
+      const auto timetable =
+          diffusion::denoise_steps(schedule, T_hat, options.steps, options.eta, options.drop_first_direction);
+      for (const auto& step : timetable.steps) {
         t.insert(t.end(), step.t.begin(), step.t.end());
         coefficients.insert(coefficients.end(), step.coefficients.begin(), step.coefficients.end());
       }
-      steps = static_cast<std::int64_t>(plan.steps.size());
+      steps = static_cast<std::int64_t>(timetable.steps.size());
       auto start = diffusion::start_factors(schedule, T_hat, options.omega);
       signal = std::move(start.signal), noise = std::move(start.noise);
     }

@@ -3,7 +3,7 @@
 
 #include "d3ad/diffusion/implicit_conditioning.hpp"
 
-namespace d3ad {
+namespace d3ad::diffusion {
 
 D3AD_INLINE std::vector<float> histogram_edges(const std::vector<float>& values, int bins) {
   D3AD_CHECK(!values.empty() && bins >= 1, "histogram: ", values.size(), " values and ", bins, " bins");
@@ -28,7 +28,7 @@ D3AD_INLINE std::vector<std::int64_t> histogram(const std::vector<float>& values
   return counts;
 }
 
-}  // namespace d3ad
+}  // namespace d3ad::diffusion
 
 namespace d3ad {
 
@@ -46,7 +46,7 @@ D3AD_INLINE ImplicitConditioning ImplicitConditioning::fit(Features features, Op
   for (std::size_t i = 0; i < state.distances.size(); ++i)
     D3AD_CHECK(std::isfinite(state.distances[i]), "conditioning: the features of training image ", i + 1,
                " or of one beside it are not finite numbers; are the extractor's weights damaged?");
-  state.edges = histogram_edges(state.distances, options.bins);
+  state.edges = diffusion::histogram_edges(state.distances, options.bins);
   return ImplicitConditioning(std::move(state), options.threads);
 }
 
@@ -98,7 +98,7 @@ D3AD_INLINE std::vector<Conditioning> ImplicitConditioning::at(const std::vector
 
 D3AD_INLINE int ImplicitConditioning::T_hat(int bin) const {
   const int used = std::min(std::max(bin, 2), bins());
-  return std::max(round10(static_cast<double>(used) / bins() * state_->T_max), 10);
+  return std::max(diffusion::round10(static_cast<double>(used) / bins() * state_->T_max), 10);
 }
 
 D3AD_INLINE std::vector<float> ImplicitConditioning::distances(Features features) const {

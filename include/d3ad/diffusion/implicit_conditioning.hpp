@@ -32,13 +32,7 @@
 #include "d3ad/core/tensor.hpp"
 #include "d3ad/core/value.hpp"
 
-namespace d3ad {
-
-struct Conditioning {
-  float distance = 0;
-  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
-  int T_hat = 10;  // steps of noising that the image is treated as
-};
+namespace d3ad::diffusion {
 
 // Nearest ten, 5 up. The tiny term keeps products like 7 / 10.0 * 50 from falling below the 5 they mean.
 inline int round10(double x) { return 10 * static_cast<int>(std::floor(x / 10 + 0.5 + 1e-9)); }
@@ -49,6 +43,16 @@ std::vector<float> histogram_edges(const std::vector<float>& values, int bins);
 
 // Values in each bin; a bin holds its lower edge, the last one both.
 std::vector<std::int64_t> histogram(const std::vector<float>& values, const std::vector<float>& edges);
+
+}  // namespace d3ad::diffusion
+
+namespace d3ad {
+
+struct Conditioning {
+  float distance = 0;
+  int bin = 0;     // 1 ... bins; 0 if nearer than any training image
+  int T_hat = 10;  // steps of noising that the image is treated as
+};
 
 class ImplicitConditioning {
  public:
@@ -123,10 +127,10 @@ class ConditioningOn {
  public:
   ConditioningOn(const ImplicitConditioning& good)  // NOLINT: implicit on purpose, it stands for it
       : good_(good),
-        there_(std::make_shared<const There>(
-            There{Resident<float, Device>(good.state().features.view()),
-                  Resident<float, Device>(View<const float, Cpu>(
-                      good.state().edges.data(), {.c = static_cast<std::int64_t>(good.state().edges.size())}))})) {}
+        data_(std::make_shared<const DeviceData>(DeviceData{
+            Resident<float, Device>(good.state().features.view()),
+            Resident<float, Device>(View<const float, Cpu>(
+                good.state().edges.data(), {.c = static_cast<std::int64_t>(good.state().edges.size())}))})) {}
 
   const ImplicitConditioning& host() const { return good_; }
 
@@ -135,9 +139,9 @@ class ConditioningOn {
     const std::int64_t n = features.shape().n, length = features.shape().size() / n;
     good_.check_length(length);
     auto between = make_value<float>(ctx, {.n = n, .c = good_.images()});
-    ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), there_->features.view());
+    ops::pairwise_l1(ctx, between.view(), features.view().reshaped({.n = n, .c = length}), data_->features.view());
     ConditioningSeen<Device> seen{make_value<float>(ctx, {.n = n}), make_value<std::int32_t>(ctx, {.n = n}), {}};
-    ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), there_->edges.view(),
+    ops::nearest_mean(ctx, seen.distance.view(), seen.bin.view(), between.view(), data_->edges.view(),
                       {.k = good_.state().k, .left_out = good_.left_out()});
     for (int bin = 0; bin <= good_.bins(); ++bin) seen.T_hats.push_back(good_.T_hat(bin));
     return seen;
@@ -150,11 +154,11 @@ class ConditioningOn {
   }
 
  private:
-  struct There {
+  struct DeviceData {  // what the device reads in every query
     Resident<float, Device> features, edges;
   };
   ImplicitConditioning good_;
-  std::shared_ptr<const There> there_;
+  std::shared_ptr<const DeviceData> data_;
 };
 
 }  // namespace d3ad

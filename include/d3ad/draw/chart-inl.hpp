@@ -26,7 +26,7 @@ D3AD_INLINE std::vector<double> log_ticks(double lo, double hi, std::size_t most
           out.push_back(t);
     if (out.size() <= most) break;
   }
-  while (out.size() > std::max<std::size_t>(most, 2)) {  // many decades: every second of them
+  while (out.size() > std::max<std::size_t>(most, 2)) {  // many decades: keeps every second one
     std::size_t kept = 0;
     for (std::size_t i = 0; i < out.size(); i += 2) out[kept++] = out[i];
     out.resize(kept);
@@ -48,7 +48,7 @@ D3AD_INLINE void legend_entry(Drawing& d, double x, double y, const std::string&
 
 namespace d3ad::draw::detail {
 
-// What an axis covers: lo to hi and `pad` of that around, or what was asked for. low and high: the places of its ends.
+// The range of an axis: lo to hi with a margin of `pad` times that, or what was asked for. low, high: its ends.
 inline Scale scale_of(const Axis& axis, double lo, double hi, double pad, double low, double high) {
   for (const Tick& t : axis.ticks) lo = std::min(lo, t.at), hi = std::max(hi, t.at);
   if (!(lo <= hi)) lo = axis.log ? 1 : 0, hi = axis.log ? 10 : 1;
@@ -57,7 +57,7 @@ inline Scale scale_of(const Axis& axis, double lo, double hi, double pad, double
   const double room = pad * (hi - lo);
   out.from = std::isnan(axis.from) ? lo - room : out.value(axis.from);
   out.to = std::isnan(axis.to) ? hi + room : out.value(axis.to);
-  const double least = std::max(std::abs(out.from), std::abs(out.to)) * 1e-6;  // what six digits can tell apart
+  const double least = std::max(std::abs(out.from), std::abs(out.to)) * 1e-6;  // what six digits can distinguish
   if (!(out.to - out.from > least)) out.from -= std::max(0.5, least), out.to += std::max(0.5, least);
   return out;
 }
@@ -73,7 +73,7 @@ inline std::vector<Tick> ticks_of(const Axis& axis, const Scale& scale, double b
   return out;
 }
 
-// Texts under an axis; those that would run into the one before are left out.
+// Texts under an axis, except those that would overlap the one before.
 inline void names_below(Drawing& d, double y, std::vector<Tick> names, const Drawing::TextStyle& style) {
   std::sort(names.begin(), names.end(), [](const Tick& a, const Tick& b) { return a.at < b.at; });
   double end = -INFINITY;
@@ -97,7 +97,7 @@ inline void frame(Drawing& d, const Area& a, const Axes& axes, const Scale& y) {
          {.size = 11.5, .anchor = Anchor::middle, .turned = true, .colour = kInk});
 }
 
-// What stands over the curves: the mark, and the two lines of the axes.
+// What is drawn over the curves: the mark, and the two lines of the axes.
 inline void finish(Drawing& d, const Area& a, const Axes& axes, const Scale& x) {
   d.line({{a.x, a.y}, {a.x, a.y + a.h}, {a.x + a.w, a.y + a.h}}, kInk);
   if (!x.has(axes.mark_x)) return;

@@ -25,7 +25,7 @@ D3AD_INLINE void write_drawing(const std::filesystem::path& path, const Drawing&
 namespace d3ad::draw {
 
 D3AD_INLINE Drawing::Drawing(double width, double height) : width_(width), height_(height) {
-  constexpr double kLargest = 16000;  // of the side of a PNG half of it
+  constexpr double kLargest = 16000;  // of a side; a PNG has twice as many pixels
   D3AD_CHECK(width >= 1 && height >= 1 && width <= kLargest && height <= kLargest, "drawing: ", width, " x ", height,
              " units, expected 1 to ", kLargest, "; show fewer or smaller pictures");
 }

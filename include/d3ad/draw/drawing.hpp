@@ -1,14 +1,14 @@
 #pragma once
 // A drawing that becomes an SVG or pixels: rectangles, lines, dots, text and pictures in the order they were added.
 //
-//   draw::Drawing d(400, 300);                                  // units: CSS pixels of an SVG; a PNG has 2 x 2 for each
-//   d.rectangle(10, 10, 80, 20, {31, 119, 180}, "7 images");    // browsers show the text at the pointer
+//   draw::Drawing d(400, 300);                                  // in CSS pixels; a PNG has 2 x 2 pixels for each
+//   d.rectangle(10, 10, 80, 20, {31, 119, 180}, "7 images");    // browsers show the text as a tooltip
 //   d.text(50, 60, "ω = 0.5", {.size = 12, .anchor = draw::Anchor::middle});      // x and baseline
 //   d.picture(10, 80, 128, 128, photo);
-//   draw::write_drawing("figure.svg", d, "title");              // or .png; atomically
-//   page += d.page_svg("title");                                // inside of an HTML page, in the page's colours
+//   draw::write_drawing("figure.svg", d, "title");              // or .png; replaces the file atomically
+//   page += d.page_svg("title");                                // for an HTML page, in the page's colours
 //
-// y counts downwards. The background is white, in a page the page's. Numbers are written the same in every locale.
+// y counts downwards. The background is white; in a page it is the page's. Numbers are the same in every locale.
 
 #include <algorithm>
 #include <cctype>
@@ -34,10 +34,10 @@
 
 namespace d3ad::draw {
 
-// The letters of an SVG are the viewer's, and may be so much wider than those of a PNG (font::width()).
+// The letters of an SVG depend on the viewer. They may be wider than those of a PNG by this factor (font::width()).
 inline constexpr double kWidestFont = 1.3;
 
-// A colour, and perhaps a role: the SVG's class, for which the style sheet of a page may have another colour.
+// A colour and, optionally, a role: the class in the SVG, for which the style sheet of a page may have another colour.
 struct Ink {
   Colour colour;
   const char* role = "";
@@ -76,12 +76,12 @@ class Drawing {
   // Stretched to w x h; grey or RGB.
   void picture(double x, double y, double w, double h, Image image);
 
-  // A file of its own. The pictures are in it as PNG, in their own size.
+  // A complete file. It contains the pictures as PNG, in their own size.
   std::string svg(const std::string& title) const;
-  // An element of an HTML page, which says its size, its background and its font.
+  // An element of an HTML page, which sets its size, its background and its font.
   std::string page_svg(const std::string& title) const;
 
-  // As pixels, `scale` of them for a unit.
+  // In pixels, `scale` of them for a unit.
   Image image(double scale = 2) const;
 
  private:
@@ -125,7 +125,7 @@ class Drawing {
   static std::string to_svg(const Text& t);
   static std::string to_svg(const Picture& p);
 
-  // The whole pixels whose centres are in a box: its first ones and their number.
+  // The pixels whose centres are in a box: the first ones and their number.
   struct Box {
     int x, y, w, h;
   };
@@ -140,7 +140,7 @@ class Drawing {
   std::vector<std::variant<Rectangle, Line, Dot, Text, Picture>> items_;
 };
 
-// Which of the two a file's name asks for; throws where it is neither, so that it can be said before long work.
+// The format that a file's name asks for. Throws if it is neither, so that a program can check it before long work.
 enum class DrawingFormat { png, svg };
 DrawingFormat drawing_format(const std::filesystem::path& path);
 

@@ -1,11 +1,11 @@
 #pragma once
-// The font of all pictures: strokes, smoothed, at any size; letters, digits, signs and the few Greek ones the method is
-// written in.
+// The font of all pictures: smoothed strokes, of any size. It has letters, digits, signs and the Greek letters of the
+// method.
 //
-//   draw::font::draw(image, "ω = 0.5", {.x = 10, .y = 30, .size = 14}, {40, 40, 40});      x, y: left end, baseline
-//   draw::font::width("ω = 0.5", 14)                                                       in units of the size
+//   draw::font::draw(image, "ω = 0.5", {.x = 10, .y = 30, .size = 14}, {40, 40, 40});      // x, y: left end, baseline
+//   const double width = draw::font::width("ω = 0.5", 14);                                 // in pixels, as the size
 //
-// Text is UTF-8. A sign that the font has not is drawn as a box.
+// Text is UTF-8. A character that the font does not have is drawn as a box.
 
 #include <algorithm>
 #include <cstddef>
@@ -19,7 +19,7 @@ namespace d3ad::draw::font {
 
 struct Place {
   double x = 0, y = 0;  // left end of the baseline, pixels
-  double size = 12;     // as CSS' font-size: capitals are 0.72 of it high
+  double size = 12;     // as CSS' font-size: the height of capitals is 0.72 of it
   bool bold = false;
   bool turned = false;  // reads upwards
 };
@@ -28,10 +28,10 @@ namespace detail {
 
 struct Glyph {
   char32_t sign;
-  const char* strokes;  // polylines, a space between; points of two characters, x and y, that count from '0'
+  const char* strokes;  // polylines, separated by spaces; a point is two characters, x and y, counted from '0'
 };
 
-// The baseline is at y = 2, small letters reach to 7, capitals to 9.
+// The baseline is at y = 2; small letters reach up to 7, capitals to 9.
 inline constexpr Glyph kGlyphs[] = {
     {'A', "022942 1535"},
     {'B', "02093948473606 3645433202"},
@@ -129,7 +129,7 @@ inline constexpr Glyph kGlyphs[] = {
     {U'λ', "091942 2602"},
     {U'ω', "17050312223335 334252636557"},
 };
-// Over the sign before them: at the height of small letters, and of capitals.
+// Accents over the character before: at the height of small letters, and of capitals.
 inline constexpr char32_t kBar = 0x304, kHat = 0x302;
 inline constexpr const char *kBarStrokes = "0939", *kHatStrokes = "0;1=2;", *kBox = "0209494202";
 
@@ -142,7 +142,7 @@ inline const char* strokes_of(char32_t sign) {
   return kBox;
 }
 
-// The sign that begins at text[i], and i behind it. Bytes that are no UTF-8 are a sign each.
+// Returns the character that begins at text[i] and moves i behind it. Each byte that is not UTF-8 is one character.
 inline char32_t next_sign(std::string_view text, std::size_t& i) {
   const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
   const unsigned char first = byte(i);
@@ -158,7 +158,7 @@ inline char32_t next_sign(std::string_view text, std::size_t& i) {
 }
 
 inline constexpr double kUnitX = 0.085, kUnitY = 0.103;  // of the font's size
-inline constexpr int kSpace = 2;                         // between signs
+inline constexpr int kSpace = 2;                         // between characters
 
 inline int units_wide(const char* strokes) {
   int widest = 0;
@@ -171,7 +171,7 @@ inline int units_wide(const char* strokes) {
   return widest;
 }
 
-// Calls each(strokes, x) for the signs of the text, x in units; returns the width in units.
+// Calls each(strokes, x) for the characters of the text, x in units; returns the width in units.
 template <class Each>
 int lay_out(std::string_view text, Each&& each) {
   int at = 0, before = 0, before_wide = 0;

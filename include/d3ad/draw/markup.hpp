@@ -1,7 +1,8 @@
 #pragma once
 // Text and bytes for SVG and HTML.
 //
-//   draw::html_escape("a < b")   "a &lt; b"          draw::base64("foo")   "Zm9v"
+//   const std::string text = draw::html_escape("a < b");     // "a &lt; b"
+//   const std::string bytes = draw::base64("foo");           // "Zm9v"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,10 +12,10 @@
 
 namespace d3ad::draw {
 
-// Text for HTML and SVG, attributes included.
+// Text for HTML and SVG, also in attributes.
 std::string html_escape(const std::string& text);
 
-// Bytes as text (RFC 4648), for pictures inside of pages.
+// Bytes as text (RFC 4648), for pictures in pages.
 std::string base64(const std::string& bytes);
 
 }  // namespace d3ad::draw

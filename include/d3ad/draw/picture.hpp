@@ -1,13 +1,13 @@
 #pragma once
-// Pictures of what was found: heat map, overlay with the outline of what is faulty, mask, rows of panels.
+// Pictures of a detection: heat map, overlay with outlines of faulty regions, mask, rows of panels.
 //
 //   Image heat = draw::heat_map(map, width, height, 0, threshold * 2);   // dark violet (low) to light yellow (high)
 //   Image over = draw::overlay(photo, map, lo, hi, threshold);           // heat over it, outlined above the threshold
 //   Image mask = draw::mask_picture(map, width, height, threshold);      // white where faulty
 //   Image row = draw::side_by_side({photo, over, mask}, {"input", "overlay", "mask"});
 //
-// A map and an input may also be given with one size, that of a square. Use one scale (lo, hi) for all images of a set,
-// so that a good part looks good.
+// For squares there are forms with one size. Use the same scale (lo, hi) for all images of a set, so that good parts
+// have low colours.
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +21,8 @@
 
 namespace d3ad::draw {
 
-// A colour for 0 ... 1, even in brightness: from dark violet over magenta and orange to light yellow (after "inferno").
+// The colour of 0 ... 1, with a steady rise in brightness: from dark violet over magenta and orange to light yellow
+// (after "inferno").
 Colour heat_colour(float value);
 
 inline float scaled(float value, float lo, float hi) { return hi > lo ? (value - lo) / (hi - lo) : 0.0f; }
@@ -32,23 +33,24 @@ Image heat_map(const std::vector<float>& map, int size, float lo, float hi);
 Image mask_picture(const std::vector<float>& map, int width, int height, float threshold);
 Image mask_picture(const std::vector<float>& map, int size, float threshold);
 
-// photo: RGB, of the map's size. The higher, the more of the heat shows; regions above the threshold are outlined in
-// green.
+// photo: RGB, of the map's size. The higher the map's value, the stronger the heat map's colour; regions above the
+// threshold are outlined in green.
 Image overlay(const Image& photo, const std::vector<float>& map, float lo, float hi, float threshold);
 Image overlay(const Image& photo, const std::vector<float>& map, int size, float lo, float hi, float threshold);
 
-// What is shown of one detection, in this order: the input, the image as it would be if good (both height x width x 3,
-// in [-1, 1]), the anomaly map and the overlay, from 0 to `brightest`. An empty reconstruction has no panel.
+// The pictures of one detection, in this order: the input and the reconstruction (both height x width x 3, in [-1, 1]),
+// then the anomaly map and the overlay, from 0 to `brightest`. An empty reconstruction has
+// no panel.
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int width, int height, float brightest,
                                     float threshold);
 std::vector<Image> detection_panels(const std::vector<float>& input, const std::vector<float>& reconstruction,
                                     const std::vector<float>& map, int size, float brightest, float threshold);
 
-// What stands under them.
+// The captions of these panels.
 std::vector<std::string> panel_captions(bool reconstructed);
 
-// Panels of one height in a row, each under its label.
+// Panels in a row, each under its label.
 Image side_by_side(const std::vector<Image>& panels, const std::vector<std::string>& labels);
 
 }  // namespace d3ad::draw

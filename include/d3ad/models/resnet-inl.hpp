@@ -54,19 +54,19 @@ fn::ValueOf<Run> ResNetBlock<Device>::operator()(Run& run, fn::ValueOf<Run> x, b
     if (downsample_) x = (*downsample_norm_)(run, (*downsample_)(run, std::move(x)), true);
     return fn::relu(run, fn::add(run, std::move(h), std::move(x)));
   }
-  if (downsample_) x = (*downsample_)(run, std::move(x), around<Run>(*downsample_norm_));
-  for (std::size_t i = 0; i + 1 < convs_.size(); ++i) h = convs_[i](run, std::move(h), around<Run>(norms_[i]));
-  auto last = around<Run>(norms_.back());
+  if (downsample_) x = (*downsample_)(run, std::move(x), fusion<Run>(*downsample_norm_));
+  for (std::size_t i = 0; i + 1 < convs_.size(); ++i) h = convs_[i](run, std::move(h), fusion<Run>(norms_[i]));
+  auto last = fusion<Run>(norms_.back());
   last.residual = std::move(x), last.relu = true;
   return convs_.back()(run, std::move(h), std::move(last));
 }
 
 template <class Device>
 template <class Run>
-fn::Around<Run> ResNetBlock<Device>::around(const BatchNorm<Device>& norm) {
-  fn::Around<Run> a;
-  a.batch_norm = norm.parameters(), a.batch_norm_eps = norm.config().eps, a.relu = norm.config().relu;
-  return a;
+fn::ConvFusion<Run> ResNetBlock<Device>::fusion(const BatchNorm<Device>& norm) {
+  fn::ConvFusion<Run> out;
+  out.batch_norm = norm.parameters(), out.batch_norm_eps = norm.config().eps, out.relu = norm.config().relu;
+  return out;
 }
 
 }  // namespace nn
@@ -118,7 +118,7 @@ fn::ValueOf<Run> ResNet<Device>::stem(Run& run, fn::ValueOf<Run> x, bool trainin
   D3AD_CHECK(x.shape().c == 3 && x.shape().h >= 16 && x.shape().w >= 16, "ResNet: image ", x.shape(),
              ", expected 3 channels and at least 16 x 16 pixels");
   auto h = training ? bn1_(run, conv1_(run, std::move(x)), true)
-                    : conv1_(run, std::move(x), nn::ResNetBlock<Device>::template around<Run>(bn1_));
+                    : conv1_(run, std::move(x), nn::ResNetBlock<Device>::template fusion<Run>(bn1_));
   return fn::max_pool3(run, std::move(h));
 }
 

@@ -103,7 +103,7 @@ class ResNetBlock {
 
   // A batch norm that does not train, for the convolution before it.
   template <class Run>
-  static fn::Around<Run> around(const BatchNorm<Device>& norm);
+  static fn::ConvFusion<Run> fusion(const BatchNorm<Device>& norm);
 
  private:
   std::vector<Conv2d<Device>> convs_;

@@ -3,7 +3,7 @@
 //
 //   nn::Conv2d<Cpu> conv(params / "conv_in", {.in = 4, .out = 64, .kernel = 3, .pad = 1});
 //   auto y = conv(run, x);               // run: Context or Tape
-//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});  // with the operations around it (fn::Around)
+//   auto z = conv(run, x, {.norm = norm.parameters(), .residual = y});  // with fused operations (fn::ConvFusion)
 //
 // A layer holds pointers into a ParameterStore, which must outlive it.
 
@@ -38,8 +38,8 @@ class Conv2d {
     return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, config_, {});
   }
   template <class Run>
-  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::Around<Run> around) const {
-    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, config_, std::move(around));
+  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::ConvFusion<Run> fusion) const {
+    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, config_, std::move(fusion));
   }
 
  private:
@@ -74,8 +74,8 @@ class Linear {
   }
   // As the 1x1 convolution it is.
   template <class Run>
-  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::Around<Run> around) const {
-    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, {.kernel = 1}, std::move(around));
+  fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, fn::ConvFusion<Run> fusion) const {
+    return fn::conv_block<Run>(run, std::move(x), *weight_, bias_, {.kernel = 1}, std::move(fusion));
   }
 
  private:
@@ -93,7 +93,7 @@ class GroupNorm {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x) const {
     return fn::group_norm(run, std::move(x), *p_.scale, *p_.shift, p_.config);
   }
-  // For fn::Around.
+  // For fn::ConvFusion.
   const fn::GroupNormParameters<Device>* parameters() const { return &p_; }
 
  private:
@@ -116,7 +116,7 @@ class BatchNorm {
   fn::ValueOf<Run> operator()(Run& run, fn::ValueOf<Run> x, bool training) const {
     return fn::batch_norm(run, std::move(x), p_, config_, training);
   }
-  // For fn::Around, if it does not train.
+  // For fn::ConvFusion, if it does not train.
   const fn::BatchNormParameters<Device>* parameters() const { return &p_; }
   const ops::BatchNorm& config() const { return config_; }
 

@@ -30,7 +30,7 @@ D3AD_INLINE draw::Drawing bins_figure(const BinCounts& counts, const std::string
   for (const auto& [label, of] : {std::pair{"good tests", &counts.good}, {"faulty tests", &counts.faulty}})
     if (std::any_of(of->begin(), of->end(), [](auto c) { return c > 0; })) sets.push_back(bars(label, *of));
   const double wide = std::clamp(64.0 * static_cast<double>(names.size()), 480.0, 4000.0);
-  draw::Drawing d(wide + draw::kAround.left + draw::kAround.right, 360);
+  draw::Drawing d(wide + draw::kChartMargins.left + draw::kChartMargins.right, 360);
   draw::bar_chart(d, draw::inside(d), sets, names, axes);
   return d;
 }

@@ -88,9 +88,9 @@ class OmegaSweep {
     constexpr double kHigh = 200;
     const double middle = 0.5 * grid.cell, left = grid.column_x(1) + middle;
     const double wide = std::max(grid.column_x(points_.size()) + middle - left, 200.0);
-    const double below = 14 + draw::kAround.top + kHigh + draw::kAround.bottom;
-    draw::Drawing d(std::max(grid.width(), left + wide + draw::kAround.right), below + grid.height());
-    draw::line_chart(d, {left, 14 + draw::kAround.top, wide, kHigh}, series,
+    const double below = 14 + draw::kChartMargins.top + kHigh + draw::kChartMargins.bottom;
+    draw::Drawing d(std::max(grid.width(), left + wide + draw::kChartMargins.right), below + grid.height());
+    draw::line_chart(d, {left, 14 + draw::kChartMargins.top, wide, kHigh}, series,
                      {.title = options.title,
                       .x = {.label = "ω: 0 noiseless scaling, 1 noising", .ticks = ticks},
                       .y = {.label = "percent"},

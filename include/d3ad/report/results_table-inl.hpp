@@ -203,7 +203,8 @@ D3AD_INLINE std::string table_text(const ResultsTable& table) {
     rows.push_back({r.name, r.images ? std::to_string(*r.images) : "-"});
     for (const auto& s : r.scores) rows.back().push_back(detail::score_text(s, true));
   }
-  return concat(table.dataset, table.dataset.empty() ? "" : ": ", "I-AUROC / P-AUROC / PRO, percent\n", align(rows));
+  return concat(table.dataset, table.dataset.empty() ? "" : ": ", "I-AUROC / P-AUROC / PRO, percent\n",
+                align_columns(rows));
 }
 
 D3AD_INLINE std::string table_csv(const ResultsTable& table) {

@@ -1,10 +1,10 @@
 #pragma once
 // CPU variant of ops/attention.hpp.
 //
-// Forward: our own kernels (kernels/attention.inl), with a running softmax over tiles of keys, so that no more than a
-// tile of scores exists for a block of queries; parallel over (image, head, block of queries). The gradient: oneDNN's
-// products on blocks of score rows, parallel over (image, head): one thread adds all blocks to a head's dk and dv, in
-// order; its scratch is two blocks [rows, positions] per thread.
+// The forward pass uses our own kernels (kernels/attention.inl), with a running softmax over tiles of keys, so that a
+// block of queries needs memory for one tile of scores only. It is parallel over images, heads and blocks of queries.
+// The backward pass uses oneDNN's products on blocks of rows of scores. It is parallel over images and heads: one
+// thread adds all blocks to a head's dk and dv, in order. Each thread needs scratch for two blocks [rows, positions].
 
 #include <omp.h>
 
@@ -22,7 +22,7 @@ namespace d3ad::ops {
 
 namespace detail {
 
-// Where one head of one image lies in qkv; d channels of each position, `step` floats apart.
+// The place of one head of one image in qkv: d channels of each position, `step` floats apart.
 struct Head {
   std::int64_t positions, d, step;
   float scale;
@@ -39,9 +39,9 @@ struct Head {
   }
 };
 
-inline constexpr std::int64_t kKeys = 128;        // scores at a time for each query, forward
-inline constexpr std::int64_t kPositions = 1024;  // packed at a time
-inline constexpr std::int64_t kScoreRows = 64;    // at a time, backward
+inline constexpr std::int64_t kKeys = 128;        // keys in a tile, forward pass
+inline constexpr std::int64_t kPositions = 1024;  // positions that are packed at a time
+inline constexpr std::int64_t kScoreRows = 64;    // rows in a block, backward pass
 
 // p [rows, positions] = softmax of the scores of positions first ... first + rows - 1
 inline bool probabilities(const Head& head, const float* qkv, std::int64_t first, std::int64_t rows, float* p) {
@@ -65,7 +65,7 @@ D3AD_INLINE void attention(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cp
   const std::int64_t tiles = (positions + detail::kKeys - 1) / detail::kKeys;
   const std::int64_t query_blocks = (positions + queries - 1) / queries;
   const std::int64_t depth = (d + kDepth - 1) / kDepth * kDepth, key_blocks = (positions + kDepth - 1) / kDepth;
-  // Keys and values are packed for as many images at a time as give all threads something to do.
+  // Keys and values are packed for as many images at a time as all threads need to be busy.
   const std::int64_t images = std::clamp<std::int64_t>(detail::kPositions / positions, 1, qkv.shape.n);
   const std::int64_t packed = positions * depth + key_blocks * kDepth * d;
   const auto keys_and_values = make_value<float>(ctx, {.n = images * heads, .c = packed});

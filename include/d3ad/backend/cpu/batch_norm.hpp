@@ -1,8 +1,8 @@
 #pragma once
 // CPU variant of ops/batch_norm.hpp: all rows in blocks (norm_blocks.hpp), each channel an affine map of x.
 //
-// factor = scale / sqrt(var + eps) and offset = shift - mean * factor are made in double, as PyTorch does; forward and
-// backward take ReLU's side from the same expression.
+// factor = scale / sqrt(var + eps) and offset = shift - mean * factor are computed in double, as PyTorch does. The
+// forward and the backward pass compute the argument of ReLU by the same expression.
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,7 @@ namespace d3ad::ops {
 
 namespace detail {
 
-// out = x * factor[c] + offset[c], not below 0 where asked
+// out = x * factor[c] + offset[c]; with kRelu not below 0
 template <bool kRelu>
 struct ChannelAffine {
   D3AD_SIMD_INLINE static void run(float* out, const float* x, const float* factor, const float* offset,
@@ -32,7 +32,7 @@ struct ChannelAffine {
   }
 };
 
-// d = dy, or 0 where ReLU cut; sum_d[c], sum_dx[c] = sums of d and of d * (x - mean)
+// d = dy, or 0 where ReLU gave 0; sum_d[c], sum_dx[c] = sums of d and of d * (x - mean)
 template <bool kRelu>
 struct AffineGradientSums {
   D3AD_SIMD_INLINE static void run(float* sum_d, float* sum_dx, const float* dy, const float* x, const float* mean,
@@ -68,7 +68,7 @@ struct AffineGradient {
   }
 };
 
-// All rows as one image, since statistics go over all of them.
+// Takes all rows as one image, because the statistics are those of all rows.
 inline Shape as_rows(Shape x) { return {1, x.rows(), 1, x.c}; }
 
 // factor, offset: of channels with these statistics
@@ -94,8 +94,8 @@ inline void channel_affine(Context<Cpu>& ctx, View<float, Cpu> out, In<float, Cp
   }
 }
 
-// The gradients of y = x^ * scale + shift for given statistics. batch: the statistics are the batch's own, and move
-// with x.
+// The gradients of y = x^ * scale + shift for given statistics. batch: the statistics are those of the batch, so they
+// depend on x.
 inline void batch_norm_gradients(Context<Cpu>& ctx, View<float, Cpu> dx, View<float, Cpu> dscale,
                                  View<float, Cpu> dshift, In<float, Cpu> dy, In<float, Cpu> x, In<float, Cpu> scale,
                                  In<float, Cpu> shift, const float* mean, const double* inverse, BatchNorm config,

@@ -17,7 +17,7 @@ struct BilinearTap {
   float weight;
 };
 
-// The position is computed in double: in float it is off by 1e-5 of a pixel at a few hundred pixels already.
+// The position is computed in double: in float its error is 1e-5 of a pixel from a few hundred pixels on.
 inline BilinearTap bilinear_tap(std::int64_t i, std::int64_t in, std::int64_t out) {
   const double p = out > 1 ? static_cast<double>(i) * static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0.0;
   const std::int64_t first = std::min(static_cast<std::int64_t>(p), in - 1);

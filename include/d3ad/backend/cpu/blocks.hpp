@@ -1,10 +1,14 @@
 #pragma once
-// Work on long arrays in blocks that threads share. Blocks depend on the size alone, so that sums made of them have the
-// same bits for any number of threads.
+// Long arrays in blocks that threads share. Blocks depend on the size alone, so that sums over them have the same bits
+// for any number of threads.
 //
-//   for_each_block(ctx, x.size(), [&](std::int64_t first, std::int64_t count) { ... });
-//   for_each_image_block(ctx, x.shape, [&](std::int64_t image, std::int64_t first, std::int64_t last) { ... });
-//   const double sum = sum_blocks(ctx, x.size(), [&](std::int64_t first, std::int64_t count) { return ...; });
+//   for_each_block(ctx, n, [&](std::int64_t first, std::int64_t count) { std::fill_n(x + first, count, 1.0f); });
+//   for_each_image_block(ctx, shape, [&](std::int64_t image, std::int64_t first, std::int64_t last) {
+//     visit_pixels(image, first, last);
+//   });
+//   const double sum = sum_blocks(ctx, n, [&](std::int64_t first, std::int64_t count) {
+//     return std::accumulate(x + first, x + first + count, 0.0);
+//   });
 
 #include <algorithm>
 #include <cstdint>
@@ -16,7 +20,7 @@ namespace d3ad::ops::detail {
 
 inline constexpr std::int64_t kBlock = 4096;  // elements
 
-// Starting threads costs more than a few blocks of work.
+// For a few blocks, starting threads costs more than the work.
 inline int threads_for(Context<Cpu>& ctx, std::int64_t blocks) { return blocks < 4 ? 1 : ctx.threads(); }
 
 template <class Visit>
@@ -26,7 +30,7 @@ void for_each_block(Context<Cpu>& ctx, std::int64_t size, Visit visit) {
   for (std::int64_t i = 0; i < blocks; ++i) visit(i * kBlock, std::min(kBlock, size - i * kBlock));
 }
 
-// Blocks that each lie within one image.
+// Blocks of which none extends over two images.
 template <class Visit>
 void for_each_image_block(Context<Cpu>& ctx, Shape s, Visit visit) {
   const std::int64_t elements = s.h * s.w * s.c, blocks = (elements + kBlock - 1) / kBlock;
@@ -37,7 +41,7 @@ void for_each_image_block(Context<Cpu>& ctx, Shape s, Visit visit) {
   }
 }
 
-// Rows of a matrix, about a block of elements each time: visit(first_row, rows).
+// Calls visit(first_row, rows) for blocks of a matrix's rows, of about kBlock elements each.
 template <class Visit>
 void for_each_row_block(Context<Cpu>& ctx, std::int64_t rows, std::int64_t columns, Visit visit) {
   const std::int64_t each = std::max<std::int64_t>(1, kBlock / std::max<std::int64_t>(columns, 1));

@@ -48,7 +48,7 @@ D3AD_INLINE void gaussian_blur(Context<Cpu>& ctx, View<float, Cpu> out, In<float
       for (std::int64_t i = 0; i < row_size; ++i) dst[i] += k[d] * src[i];
     }
   }
-  // Along the row: pixels whose whole neighbourhood is inside need no mirroring.
+  // Along a row, pixels whose whole neighbourhood is inside need no mirroring.
   const std::int64_t inner_first = std::min<std::int64_t>(radius, s.w),
                      inner_last = std::max(inner_first, s.w - radius);
 #pragma omp parallel for num_threads(ctx.threads())

@@ -1,14 +1,14 @@
 #pragma once
-// Context<Cpu>: threads and memory of the CPU device, and what its ops make once and keep.
+// Context<Cpu>: threads and memory of the CPU device, and what its operations make once and keep.
 //
-//   Context<Cpu> ctx;                  as many threads as the machine has cores
-//   Context<Cpu> ctx({.threads = 1});
+//   Context<Cpu> ctx;                      // as many threads as the machine has cores
+//   Context<Cpu> other({.threads = 1});
 
 #include <utility>
 
 #include "d3ad/backend/cpu/memory.hpp"
 #include "d3ad/core/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 #include "d3ad/core/processors.hpp"
 #include "d3ad/core/value.hpp"
 
@@ -32,8 +32,8 @@ class Context<Cpu> {
 
   int threads() const { return threads_; }
 
-  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
-  // made by a function at the first call.
+  // The context's one object of type T, which an op makes once and keeps (core/keyed_cache.hpp). It is
+  // default-constructed, or made by a function at the first call.
   template <class T, class... Make>
   T& kept(Make&&... make) {
     return slots_.get<T>(std::forward<Make>(make)...);

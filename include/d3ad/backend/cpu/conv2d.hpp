@@ -1,13 +1,13 @@
 #pragma once
-// CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, or our own kernels where the context's plan says so
-// (backend/cpu/conv_plan.hpp); channels last. The gradient of the input is a convolution too, with the weights turned
-// round.
+// CPU variant of ops/conv2d.hpp: oneDNN's direct convolution, or our own kernels if the context's AlgorithmPlan chooses
+// them (backend/cpu/conv_plan.hpp). The gradient of the input is a convolution too, with weights whose taps are
+// reversed and whose input and output channels are exchanged.
 //
 // The primitive of each set of shapes is made once and kept by the context; weights are packed into its format once per
 // change of the parameter (backend/cpu/onednn.hpp). 1x1 convolutions are matrix products and pack nothing; with a
-// stride, of every stride-th pixel. (oneDNN 2.6 writes past its scratchpad in a strided 1x1's backward_weights on
-// AVX-512 where the channels are no multiple of 16.) Weights stored narrow are widened and packed at each call, in
-// scratch.
+// stride they are products of every stride-th pixel. (oneDNN 2.6 writes past its scratchpad in a strided 1x1's
+// backward_weights on AVX-512 if the number of channels is no multiple of 16.) Weights that are stored narrow are
+// widened and packed in scratch at each call.
 
 #include <algorithm>
 
@@ -26,7 +26,7 @@ namespace detail {
 
 inline bool is_linear(Conv2d config) { return config.kernel == 1 && config.pad == 0 && config.end() == 0; }
 
-// The pixels of x that a 1x1 convolution looks at, [n, oh, ow, c]: x itself, or every stride-th pixel of it.
+// The pixels of x that a 1x1 convolution reads, [n, oh, ow, c]: x itself, or every stride-th pixel of it.
 inline Value<float, Cpu> seen_pixels(Context<Cpu>& ctx, In<float, Cpu> x, Shape out, int stride) {
   if (stride == 1) return Value<float, Cpu>::borrow(x);
   const std::int64_t channels = x.shape.c;
@@ -42,7 +42,7 @@ inline Value<float, Cpu> seen_pixels(Context<Cpu>& ctx, In<float, Cpu> x, Shape 
   return seen;
 }
 
-// Its reverse: the gradient of the seen pixels to their places, 0 to the others.
+// The reverse: writes the gradient of these pixels to their places and 0 to the others.
 inline void spread_pixels(Context<Cpu>& ctx, View<float, Cpu> dx, In<float, Cpu> seen, int stride) {
   const Shape s = seen.shape;
   const std::int64_t channels = s.c, row = dx.shape.w * channels;

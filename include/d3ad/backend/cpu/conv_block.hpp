@@ -1,7 +1,7 @@
 #pragma once
-// CPU variant of ops/conv_block.hpp: our own kernels do all of it in one pass (backend/cpu/tiled_conv.hpp), by the
-// algorithm that the context's plan names for the shapes (backend/cpu/conv_plan.hpp). Where the plan names oneDNN, or
-// the shapes do not suit our kernels, the parts run one after the other.
+// CPU variant of ops/conv_block.hpp: our own kernels compute all of it in one pass (backend/cpu/tiled_conv.hpp), by the
+// algorithm that the context's AlgorithmPlan chooses for the shapes (backend/cpu/conv_plan.hpp). If it chooses oneDNN,
+// or our kernels do not support the shapes, the parts run one after the other.
 
 #include <algorithm>
 #include <cmath>
@@ -49,12 +49,12 @@ D3AD_INLINE void channel_moments(Context<Cpu>& ctx, View<float, Cpu> moments, In
 
 namespace detail {
 
-// A group norm as a line for each image and channel: y = x * factor + offset.
+// A group norm as an affine function for each image and channel: y = x * factor + offset.
 struct NormLines {
   Value<float, Cpu> factor, offset;  // {n, c}
 };
 
-// moments of x and, where there are any, of the channels after it.
+// moments of x and, if there are any, of the channels after it.
 inline NormLines norm_lines(Context<Cpu>& ctx, std::int64_t pixels, View<const float, Cpu> x,
                             View<const float, Cpu> more, const ConvBlockInput<Cpu>& in) {
   const std::int64_t first = x.shape.c, rest = more.data ? more.shape.c : 0, channels = first + rest;
@@ -85,7 +85,7 @@ inline NormLines norm_lines(Context<Cpu>& ctx, std::int64_t pixels, View<const f
   return lines;
 }
 
-// The moments that came with a tensor, or made now.
+// The moments that a tensor carries; if it has none, they are measured now.
 inline Value<float, Cpu> moments_of(Context<Cpu>& ctx, View<const float, Cpu> x, View<const float, Cpu> given) {
   if (given.data || !x.data) return Value<float, Cpu>::borrow(given);
   auto made = make_value<float>(ctx, moments_shape(x.shape));
@@ -93,7 +93,7 @@ inline Value<float, Cpu> moments_of(Context<Cpu>& ctx, View<const float, Cpu> x,
   return made;
 }
 
-// A batch norm (and the bias before it) as a line for each channel; empty where there is none.
+// A batch norm (and the bias before it) as an affine function for each channel; empty if there is none.
 struct ChannelLines {
   Value<float, Cpu> factor, offset;
 };
@@ -125,7 +125,7 @@ inline Value<float, Cpu> joined(Context<Cpu>& ctx, View<const float, Cpu> x, Vie
   return to;
 }
 
-// The plain path: one operation after the other.
+// In parts: one operation after the other.
 inline void conv_block_by_parts(Context<Cpu>& ctx, conv::Algorithm algorithm, const ConvBlockOutput<Cpu>& out,
                                 const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w, Conv2d config) {
   auto h = in.more.data ? joined(ctx, in.x, in.more) : Value<float, Cpu>::borrow(in.x);
@@ -151,7 +151,7 @@ inline void conv_block_by_parts(Context<Cpu>& ctx, conv::Algorithm algorithm, co
   if (out.moments.data) channel_moments(ctx, out.moments, out.y);
 }
 
-// All in one pass. x: the shape that is convolved.
+// In one pass. x: the shape that is convolved.
 inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Shape x, const ConvBlockOutput<Cpu>& out,
                                const ConvBlockInput<Cpu>& in, const Parameter<Cpu>& w, Conv2d config) {
   conv::Input from{.x = in.x, .more = in.more, .silu = in.norm_scale.data && in.norm.silu, .resample = in.resample};
@@ -163,7 +163,7 @@ inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Sha
     from.factor = lines.factor.view().data, from.offset = lines.offset.view().data;
   }
   Value<float, Cpu> together;
-  if (in.more.data && in.x.shape.c % conv::kDepth != 0) {  // a block of channels would be of both
+  if (in.more.data && in.x.shape.c % conv::kDepth != 0) {  // a block of channels would contain some of both
     together = joined(ctx, in.x, in.more);
     from.x = together.view(), from.more = {};
   }
@@ -180,8 +180,10 @@ inline void conv_block_at_once(Context<Cpu>& ctx, conv::Algorithm algorithm, Sha
   conv::TiledConv(x, out.y.shape, config, algorithm).run(ctx, from, panels.data(), to);
 }
 
-// The output written to the beginning of the input. Pixels p ... 2p - 1 of it lie before input pixel p of twice as many
-// channels, so a few pixels make room for as many again, and these for twice as many. `compute`: an ordinary block.
+// Writes the output to the beginning of the input, which has at least twice as many channels. Output pixels p ... 2p -
+// 1 are then in memory before input pixel p: when the first p pixels are done, the next p can be computed, then the
+// next 2p and so on. The first ones are computed from a copy. `compute` computes some pixels, as a block without
+// overlap.
 template <class Compute>
 void narrow_in_place(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
                      Compute&& compute) {
@@ -211,7 +213,7 @@ template <>
 D3AD_INLINE void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, const ConvBlockInput<Cpu>& in,
                             const Parameter<Cpu>& w, Conv2d config) {
   const Shape x = check_conv_block(out, in, w.shape(), config);
-  // Of few channels our kernels take whole rows of the image as it lies there.
+  // If there are few channels, our kernels read whole rows of the image, without fused operations on the input.
   const bool changed = in.norm_scale.data || in.more.data || in.resample != Resample::none;
   const bool only_parts = changed && conv::is_flat(x.c, config.kernel);
   const conv::Layer layer{.x = x, .w = w.shape(), .stride = config.stride, .pad = config.pad, .pad_end = config.end()};
@@ -223,9 +225,9 @@ D3AD_INLINE void conv_block(Context<Cpu>& ctx, const ConvBlockOutput<Cpu>& out, 
   };
   if (out.y.data != in.x.data) return conv::plan_of(ctx).run(layer, [&](conv::Algorithm a) { compute(a, x, out, in); });
   D3AD_CHECK(narrows_in_place(out, in, w.shape(), config),
-             "conv_block: y is x, and only a bare 1x1 convolution to half as many channels can be written over it");
+             "conv_block: y is x, which only a 1x1 convolution alone, to at most half as many channels, may overwrite");
   conv::plan_of(ctx).run_once(layer, [&](conv::Algorithm a) {
-    if (is_by_parts(a)) {  // a library's primitive for every size of a part would be made
+    if (is_by_parts(a)) {  // oneDNN would need a primitive for each number of pixels
       const auto y = make_value<float>(ctx, out.y.shape);
       auto elsewhere = out;
       elsewhere.y = y.view();

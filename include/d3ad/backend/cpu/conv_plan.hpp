@@ -1,20 +1,21 @@
 #pragma once
-// Which way each convolution is computed: by a cost model of its shapes, as a file says, or as was measured.
+// AlgorithmPlan: the algorithm of each convolution. A cost model chooses it by the shapes, unless a file or a
+// measurement says which one to take.
 //
-//   conv::Plan& plan = conv::plan_of(ctx);                     a context's own
-//   plan.run({.x = x.shape, .w = w.shape(), .pad = 1, .pad_end = 1}, [&](conv::Algorithm a) { ... });
-//   plan.load("conv.plan");                                    a file's choices come before the model's
-//   plan.save("conv.plan");                                    what was chosen so far
-//   plan.allow_winograd(false);                                only what needs no transforms
-//   plan.prefer(conv::Algorithm::onednn);                      wherever it can: the plain path
-//   plan.use_bfloat16();                                       where the processor has it: AMX, AVX512-BF16
-//   plan.tune();                                               measures instead of reckoning
-//   plan.observe([](const conv::Layer& layer, conv::Algorithm a, double seconds) { ... });
+//   conv::AlgorithmPlan& plan = conv::plan_of(ctx);          // a context has one
+//   plan.load("conv.plan");                                  // a file's choices come before those of the cost model
+//   plan.save("conv.plan");                                  // what was chosen so far
+//   plan.allow_winograd(false);                              // only algorithms without transforms
+//   plan.prefer(conv::Algorithm::onednn);                    // for every convolution that it can compute
+//   plan.use_bfloat16();                                     // throws if the processor has neither AMX nor AVX512-BF16
+//   plan.tune();                                             // measures, instead of using the cost model
+//   plan.observe([](const conv::Layer& layer, conv::Algorithm a, double seconds) { print(layer, a, seconds); });
+//   plan.run({.x = x.shape, .w = w.shape(), .pad = 1, .pad_end = 1}, [&](conv::Algorithm a) { compute(a, x, w); });
 //
-// The model knows nothing of the machine but its vectors' length, and of a layer only its shapes: two runs choose
-// alike, and so give the same bits. A file has a line a layer, "block n8 h32 w32 c192 o192 k3 s1 p1 e1 winograd4"; the
-// shapes are those of the convolved image, after resampling. "block" is a convolution with what surrounds it
-// (ops/conv_block.hpp), "conv" one alone.
+// The cost model depends on the length of the machine's vectors and on the shapes of the layer only, so that two runs
+// choose the same and give the same bits. A file has one line for each layer, such as "block n8 h32 w32 c192 o192 k3 s1
+// p1 e1 winograd4"; the shapes are those of the convolved image, after resampling. "block" is a convolution with fused
+// operations (ops/conv_block.hpp), "conv" is one without.
 
 #include <algorithm>
 #include <array>
@@ -32,14 +33,14 @@
 #include "d3ad/backend/cpu/onednn.hpp"
 #include "d3ad/backend/cpu/tiled_conv.hpp"
 #include "d3ad/core/file.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 
 namespace d3ad::conv {
 
 inline constexpr std::array<const char*, 5> kAlgorithmNames{"direct", "winograd2", "winograd4", "onednn", "bfloat16"};
 inline const char* name(Algorithm algorithm) { return kAlgorithmNames[static_cast<std::size_t>(algorithm)]; }
 
-// What a convolution is chosen by.
+// What the algorithm of a convolution is chosen by.
 struct Layer {
   Shape x, w;  // of the convolved image; {n = out, h = k, w = k, c = in}
   int stride = 1, pad = 0, pad_end = 0;
@@ -77,9 +78,10 @@ inline std::string line(const Layer& l) {
   return text;
 }
 
-// What one of our algorithms costs a layer, in cycles of one core that does two vector products each. The factors were
-// measured on Zen 5: a product of few rows waits for its weights; direct ones are a third from the peak, since the
-// columns are written first; transforming weights costs more than its arithmetic, because it reads them from memory.
+// The cost of a layer by one of our algorithms, in cycles of a core that computes two vector products in each. The
+// factors were measured on Zen 5: the time of a product of few rows is that of reading its weights; the direct
+// algorithm takes a third longer than its products, because it writes the columns first; the transform of the weights
+// takes longer than its arithmetic, because it reads them from memory.
 inline double cost(const Layer& l, Algorithm algorithm) {
   const double lanes = kernels::table().lanes, c = static_cast<double>(parts(l.w.c, kDepth) * kDepth);
   const double columns = static_cast<double>(parts(l.w.n, kernels::table().lanes)) * lanes;
@@ -93,7 +95,7 @@ inline double cost(const Layer& l, Algorithm algorithm) {
   return products + weights + units * points * (c + columns) / lanes * 2.5;
 }
 
-class Plan {
+class AlgorithmPlan {
  public:
   Algorithm algorithm(const Layer& layer) {
     const auto known = chosen_.find(layer);
@@ -101,14 +103,15 @@ class Plan {
     return chosen_[layer] = choose(layer);
   }
 
-  // Calls execute(algorithm) with the layer's; where it is being tuned and nobody told, first with each, against time.
+  // Calls execute(algorithm) with the algorithm of the layer. While tuning, a layer that neither a file nor set() named
+  // is first computed and timed with each of them.
   template <class Execute>
   void run(const Layer& layer, Execute&& execute) {
     if (tuning_ && !chosen_.count(layer) && !told_.count(layer)) chosen_[layer] = fastest(layer, execute);
     run_once(layer, execute);
   }
 
-  // The same where it can run once only, because its input is gone then: never measured.
+  // The same for a convolution that can run only once, because it overwrites its input. It is never measured.
   template <class Execute>
   void run_once(const Layer& layer, Execute&& execute) {
     const Algorithm chosen = algorithm(layer);
@@ -118,13 +121,13 @@ class Plan {
     observer_(layer, chosen, std::chrono::duration<double>(Clock::now() - start).count());
   }
 
-  // Called after each convolution with what it was and the seconds it took: how profiles are made.
+  // Is called after each convolution with its layer, its algorithm and the seconds that it took; for profiles.
   using Observer = std::function<void(const Layer&, Algorithm, double seconds)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
-  // The model's choice, whatever files and preferences say.
+  // The choice of the cost model, without files and preferences.
   static Algorithm best(const Layer& layer) {
-    // oneDNN takes every second pixel in place, where ours copy the columns.
+    // oneDNN reads every second pixel in place, while our kernels copy the columns.
     if (layer.stride > 1 && layer.w.h > 1) return Algorithm::onednn;
     Algorithm least = Algorithm::direct;
     double least_cost = cost(layer, least);
@@ -142,23 +145,24 @@ class Plan {
     chosen_.clear();
   }
 
-  // Convolutions of at least sixteen channels multiply bfloat16, eight bits of precision, and add in float. Never by
-  // itself, since maps and scores change in the second or third digit. Throws where the processor has no such
-  // instructions. With AMX it is several times as fast; with AVX512-BF16 alone, Winograd in float is faster.
+  // Convolutions of at least sixteen channels multiply in bfloat16, which has eight bits of precision, and add in
+  // float. The plan never chooses this by itself, because maps and scores change in the second or third digit. Throws
+  // if the processor has no such instructions. With AMX it is several times as fast; with AVX512-BF16 alone, Winograd
+  // in float is faster.
   void use_bfloat16() {
     D3AD_CHECK(onednn::has_bfloat16(),
                "bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX); compute in float");
     prefer(Algorithm::bfloat16);
   }
 
-  // From now on layers are measured when they first come. What is chosen then depends on chance where two algorithms
-  // are nearly as fast: save the plan and load it for runs that are to be the same.
+  // From now on a layer is measured when it is computed for the first time. If two algorithms are nearly equally fast,
+  // the choice depends on chance: save the plan and load it for runs that have to be the same.
   void tune() {
     tuning_ = true;
     chosen_.clear();
   }
 
-  // One layer's algorithm, before all else.
+  // Sets the algorithm of one layer; it comes before every other choice.
   void set(const Layer& layer, Algorithm algorithm) {
     told_[layer] = algorithm;
     chosen_.erase(layer);
@@ -173,7 +177,7 @@ class Plan {
     }
   }
   void save(const std::filesystem::path& path) const { write_atomically(path, std::string_view(text())); }
-  // What was chosen so far, as in a file: sorted lines.
+  // What was chosen so far, in the lines of a file, sorted.
   std::string text() const {
     std::set<std::string> lines;
     for (const auto& [layer, algorithm] : chosen_) lines.insert(line(layer) + " " + name(algorithm) + "\n");
@@ -191,7 +195,7 @@ class Plan {
     if (has_preferred_ && layer.allows(preferred_)) return preferred_;
     const Algorithm b = best(layer);
     const Algorithm m = winograd_ || b == Algorithm::onednn ? b : Algorithm::direct;
-    // Where nothing surrounds it, oneDNN's is the faster of the direct ones.
+    // Without fused operations, oneDNN's direct convolution is faster than ours.
     return m == Algorithm::direct && layer.alone ? Algorithm::onednn : m;
   }
 
@@ -204,7 +208,7 @@ class Plan {
       const bool is_winograd = a == Algorithm::winograd2 || a == Algorithm::winograd4;
       const bool rounds = a == Algorithm::bfloat16 && !(has_preferred_ && preferred_ == a);
       if (!layer.allows(a) || (is_winograd && !winograd_) || rounds) continue;
-      execute(a);  // makes what is made once
+      execute(a);  // makes what is kept for later calls
       for (int i = 0; i < 3; ++i) {
         const auto start = Clock::now();
         execute(a);
@@ -238,7 +242,6 @@ class Plan {
     D3AD_CHECK(m != Algorithm::bfloat16 || onednn::has_bfloat16(), where, ": '", line,
                "' asks for bfloat16, which this processor has no instructions for");
     D3AD_CHECK(l.allows(m), where, ": ", algorithm,
-
                m == Algorithm::bfloat16 ? " computes convolutions of 16 channels or more, not '"
                                         : " computes 3x3 convolutions of stride 1 and 16 channels or more, not '",
                line, "'");
@@ -251,6 +254,6 @@ class Plan {
   Observer observer_;
 };
 
-inline Plan& plan_of(Context<Cpu>& ctx) { return ctx.kept<Plan>(); }
+inline AlgorithmPlan& plan_of(Context<Cpu>& ctx) { return ctx.kept<AlgorithmPlan>(); }
 
 }  // namespace d3ad::conv

@@ -34,7 +34,7 @@ D3AD_INLINE void channel_cosine(Context<Cpu>& ctx, View<float, Cpu> out, In<floa
       const double p = a.data[i], q = b.data[i];
       ab += p * q, aa += p * p, bb += q * q;
     }
-    // Spelled so that a NaN stays one: std::max(NaN, eps) does, std::max(eps, NaN) would not.
+    // In this order NaN stays NaN: std::max(NaN, eps) is NaN, std::max(eps, NaN) is eps.
     const double lengths = std::max(std::sqrt(aa), kCosineEps) * std::max(std::sqrt(bb), kCosineEps);
     out.data[r] = static_cast<float>(1.0 - ab / lengths);
   }
@@ -42,8 +42,8 @@ D3AD_INLINE void channel_cosine(Context<Cpu>& ctx, View<float, Cpu> out, In<floa
 
 namespace detail {
 
-// Sum of |a - b|. Sixteen lanes, in four registers of the instruction set every x86-64 and ARMv8 has, so that all
-// machines add in the same order; four sums in flight hide the latency of the additions.
+// Sum of |a - b|, in sixteen lanes: four registers of the instruction set that every x86-64 and ARMv8 has, so that all
+// machines add in the same order. Four independent sums hide the latency of the additions.
 inline double l1_distance(const float* a, const float* b, std::int64_t count) {
   constexpr int kWidth = 4, kSums = 4, kLanes = kWidth * kSums;
   constexpr std::int64_t kRun = 1024;

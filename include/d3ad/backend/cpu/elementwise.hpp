@@ -1,5 +1,5 @@
 #pragma once
-// CPU variant of ops/elementwise.hpp: one pass over memory, which is what limits them.
+// CPU variant of ops/elementwise.hpp: one pass over memory, whose bandwidth limits them.
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 #pragma once
-// CPU variant of ops/group_norm.hpp: two passes over memory forward, three backward, in blocks of pixels that stay in
-// the first caches.
+// CPU variant of ops/group_norm.hpp. The forward pass reads memory twice and the backward pass three times, in blocks
+// of pixels that fit the first-level cache.
 //
-// A block gives mean and sum of squared deviations of each channel (two passes over the block while it is cached);
-// blocks and channels are joined in double with Chan's formula, so that large means cost no precision.
+// For each block, mean and sum of squared deviations of each channel are computed in two passes, while it is in cache.
+// Blocks and channels are joined in double with Chan's formula, so that large means cost no precision.
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +16,7 @@ namespace d3ad::ops {
 
 namespace detail {
 
-// out = x * factor[c] + offset[c], through SiLU where asked
+// out = x * factor[c] + offset[c], with kSilu followed by SiLU
 template <bool kSilu>
 struct ScaleShift {
   D3AD_SIMD_INLINE static void run(float* out, const float* x, const float* factor, const float* offset,

@@ -1,14 +1,14 @@
 #pragma once
-// Own kernels of the CPU: compiled for each vector width, chosen at run time.
+// Our own kernels for the CPU, compiled for each vector width and chosen at run time.
 //
-//   const kernels::Table& k = kernels::table();          of simd::level()
+//   const kernels::Table& k = kernels::table();          // those of simd::level()
 //   k.product(a, a_step, b, depth, rows, c, wide, add);
 //
 // A kernel is written once, in kernels/*.inl, with vectors of kLanes floats (kernels/vectors.inl), and included for
-// each target in its own namespace (kernels/each_target.inl). This is for loops that the compiler cannot be trusted to
-// vectorise, where registers are counted; the simpler ones go through simd::run.
+// each target in its own namespace (kernels/each_target.inl). This is for loops in which registers have to be counted,
+// which compilers do not do well enough; simpler loops use simd::run.
 //
-// Activations travel between kernels in blocks of kDepth channels: [block][row][kDepth], missing channels 0.
+// Kernels pass activations to each other in blocks of kDepth channels: [block][row][kDepth], missing channels 0.
 
 #include <algorithm>
 #include <cstdint>
@@ -23,25 +23,25 @@ inline constexpr int kDepth = 16;
 
 using ops::Resample;
 
-// Where a convolution's input comes from: channels of one image, normalised, activated and resampled on the way.
+// The input of a convolution: channels of one image, normalised, activated and resampled while they are read.
 struct Source {
   const float* x = nullptr;             // pixel (0, 0), the first channel wanted
   std::int64_t h = 0, w = 0, step = 0;  // step: floats between pixels
   std::int64_t channels = 0;
-  const float* factor = nullptr;  // x * factor[c] + offset[c]; null: as it is
+  const float* factor = nullptr;  // x * factor[c] + offset[c]; null: x
   const float* offset = nullptr;
   bool silu = false;
   Resample resample = Resample::none;
 };
 
-// Where it goes to: channels of one image.
+// The output of a convolution: channels of one image.
 struct Target {
   float* y = nullptr;  // pixel (0, 0), the first channel of the panel
   std::int64_t h = 0, w = 0, step = 0, channels = 0;
   const float* scale = nullptr;     // [channels], of the products; null: 1
   const float* bias = nullptr;      // [channels]
   const float* shift = nullptr;     // [channels], of this image
-  const float* residual = nullptr;  // as y, added; as a Source resampled
+  const float* residual = nullptr;  // added; of y's shape before resampling
   std::int64_t residual_step = 0;
   Resample residual_resample = Resample::none;
   bool relu = false;
@@ -55,12 +55,12 @@ struct Rectangle {
   std::int64_t size() const { return h * w; }
 };
 
-// How a kernel looks at a region of gathered pixels.
+// How a convolution moves over a region of gathered pixels.
 struct Window {
   int kernel = 1, stride = 1;
 };
 
-// What each target has; see the kernels' own files.
+// The kernels of a target; kernels/*.inl say what each one does.
 struct Table {
   int lanes, rows, columns;  // floats in a vector; rows and columns of a product's tile
   void (*product)(const float* a, std::int64_t a_step, const float* b, std::int64_t depth, std::int64_t rows, float* c,

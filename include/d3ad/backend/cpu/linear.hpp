@@ -16,17 +16,17 @@ namespace d3ad::ops {
 
 namespace detail {
 
-// A row-major matrix in memory, possibly read transposed.
+// A row-major matrix in memory, which may be read transposed.
 struct Matrix {
   const float* data;
-  std::int64_t step;  // between rows as they lie in memory
+  std::int64_t step;  // between rows in memory
   bool transposed = false;
 
   const float* row(std::int64_t i) const { return data + (transposed ? i : i * step); }
   const float* column(std::int64_t i) const { return data + (transposed ? i * step : i); }
 };
 
-// c [m, n] = a [m, k] b [k, n] + (add ? c : bias in each row, or 0 where bias is null)
+// c [m, n] = a [m, k] b [k, n] + (add ? c : bias in each row, or 0 if bias is null)
 inline void product(Context<Cpu>& ctx, const char* op, float* c, std::int64_t m, std::int64_t n, std::int64_t k,
                     Matrix a, Matrix b, const float* bias, bool add) {
   // Halve the longer side until there is work for many threads, or a tile is too small to pay for its packing.

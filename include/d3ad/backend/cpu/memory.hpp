@@ -1,10 +1,10 @@
 #pragma once
 // Memory of the CPU device: 64-byte aligned, counted.
 //
-// Blocks of 128 KiB and more are mapped, and go back to the system when they are released. From malloc they would
-// leave gaps: after loading a network of a gigabyte, whose tensors are packed one by one, half a gigabyte of them. They
-// are mapped in large pages where the system has them: a first pass then faults a quarter as often, and weights, which
-// are read from end to end in every step, need fewer look-ups.
+// Blocks of 128 KiB and more are mapped, and return to the system when they are released. With malloc they would leave
+// gaps: half a gigabyte after a network of one gigabyte was loaded, whose tensors are packed one by one. They are
+// mapped in large pages if the system has them: the first pass then has a quarter of the page faults, and weights, all
+// of which are read in every step, need fewer look-ups of addresses.
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -52,7 +52,7 @@ struct Memory<Cpu> {
     else
       ::operator delete (block, std::align_val_t{kHeader});
   }
-  // The system may have these pages back; touched again they are zero. Of small parts nothing is worth the call.
+  // Returns these pages to the system; if they are used again, they are zero. For small parts the call is not worth it.
   static void discard(void* p, std::size_t bytes) noexcept {
 #if defined(MADV_DONTNEED)
     if (!kMaps || bytes < kLarge) return;
@@ -70,16 +70,16 @@ struct Memory<Cpu> {
   static std::int64_t allocations() { return counter().load(std::memory_order_relaxed); }
 
  private:
-  // Before each block: how many bytes to unmap, 0 where it came from operator new; and its own size.
+  // Before each block: the number of bytes to unmap, 0 if it came from operator new; and its own size.
   struct Header {
     std::size_t to_unmap, bytes;
   };
   static constexpr std::size_t kHeader = 64, kLarge = std::size_t{1} << 17, kLargePage = std::size_t{2} << 20;
 
-  // Fresh pages from the system, in large ones where `bytes` fill some; null where there are none.
+  // New pages from the system, large ones if `bytes` fill at least one; null if it has none.
   static std::byte* map(std::size_t bytes) {
     const bool in_large_pages = bytes >= 2 * kLargePage;
-    const std::size_t more = in_large_pages ? kLargePage : 0;  // to begin where a large page does
+    const std::size_t more = in_large_pages ? kLargePage : 0;  // to begin at a large page
     if (bytes > PTRDIFF_MAX - more) return nullptr;
     void* const p = ::mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return nullptr;
@@ -93,12 +93,12 @@ struct Memory<Cpu> {
       if (before) ::munmap(block, before);
       if (after) ::munmap(block + end, after);
       block += before;
-      ::madvise(block, bytes, MADV_HUGEPAGE);  // a wish: nothing is lost where it is refused
+      ::madvise(block, bytes, MADV_HUGEPAGE);  // a hint, which the system may ignore
     }
 #endif
     return block;
   }
-  // Address sanitizers watch the borders of what operator new gives, not of mappings.
+  // Address sanitizers check the borders of memory from operator new, but not of mappings.
 #if defined(__SANITIZE_ADDRESS__)
   static constexpr bool kMaps = false;
 #elif defined(__has_feature)

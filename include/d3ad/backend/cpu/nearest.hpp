@@ -27,7 +27,7 @@ D3AD_INLINE void nearest_mean(Context<Cpu>& ctx, View<float, Cpu> mean, View<std
       end = std::copy(from + skip + 1, from + columns, d + skip);
     const auto k = std::min<std::ptrdiff_t>(config.k, end - d);
     if (std::any_of(d, end, [](float v) { return std::isnan(v); })) {
-      mean.data[i] = NAN;  // which would upset sorting
+      mean.data[i] = NAN;  // sorting needs an order, which NaN does not have
     } else {
       std::partial_sort(d, d + k, end);
       double sum = 0;
@@ -48,7 +48,7 @@ void pick_columns(View<T, Cpu> out, View<const T, Cpu> table, View<const std::in
 }
 }  // namespace detail
 
-// Of what tables hold: numbers, time steps, coefficients of a step.
+// For the types that tables hold: numbers, time steps, coefficients of a step.
 template <>
 D3AD_INLINE void pick(Context<Cpu>&, View<float, Cpu> out, In<float, Cpu> table, In<std::int32_t, Cpu> choice) {
   detail::pick_columns<float>(out, table, choice);

@@ -1,12 +1,13 @@
 #pragma once
-// What the CPU's normalisations share: blocks of pixels that stay in the first caches, and their statistics.
+// What the CPU's normalisations share: blocks of pixels that fit the first-level cache, and their statistics.
 //
-//   const NormBlocks blocks(x.shape);                               images one after the other, each in blocks
-//   simd::run<BlockMoments>(mean, square, x, rows, channels);       of one block, channel by channel
-//   Moments sum;  sum.join(rows, mean[c], square[c]);               blocks and channels together, in double
+//   const NormBlocks blocks(x.shape);                             // of one image after the other
+//   simd::run<BlockMoments>(mean, square, x, rows, channels);     // of one block, for each channel
+//   Moments sum;
+//   sum.join(rows, mean[c], square[c]);                           // joins blocks and channels, in double
 //
-// A block's sum of squared deviations is taken from its own mean, in a second pass while it is cached; joining follows
-// Chan, Golub and LeVeque. Large means cost no precision, and blocks depend on the shape alone.
+// The sum of squared deviations of a block is taken from its own mean, in a second pass while it is in cache; joining
+// follows Chan, Golub and LeVeque. So large means cost no precision. Blocks depend on the shape alone.
 
 #include <algorithm>
 #include <cstdint>
@@ -56,7 +57,7 @@ struct NormBlocks {
   std::int64_t offset(std::int64_t i) const { return (image(i) * pixels + i % per_image * block) * channels; }
 };
 
-// Count, mean and sum of squared deviations of a growing set.
+// Count, mean and sum of squared deviations of a set to which others are joined.
 struct Moments {
   double count = 0, mean = 0, square = 0;
 

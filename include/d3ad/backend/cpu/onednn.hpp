@@ -1,14 +1,15 @@
 #pragma once
-// oneDNN for the CPU's ops; the one file that knows its API, and the difference between 2.x (Debian's) and 3.x.
+// oneDNN for the CPU's operations. Only this file uses its API, and only this file treats 2.x (Debian's) and 3.x
+// differently.
 //
-//   onednn::Threads threads(ctx);           this thread's calls use ctx.threads() threads until the end of the scope
-//   onednn::gemm(...)                       row-major matrix product; one thread inside a parallel region
-//   onednn::Convolution conv(ctx, Pass::forward, geometry);      made once, kept by the context (convolution_of)
-//   conv.run(ctx, x, weights, bias, y);     weights in conv's own format (backend/cpu/packed_weights.hpp)
+//   onednn::Threads threads(ctx);                                // this thread's calls use ctx.threads() threads
+//   onednn::gemm(false, true, m, n, k, 1.0f, a, k, b, k, 0.0f, c, n);           // C = A B^T, row-major
+//   auto& conv = onednn::convolution_of(ctx, onednn::Pass::forward, geometry);  // made once, kept by the context
+//   conv.run(ctx, x, weights, bias, y);                          // weights in conv.format() (packed_weights.hpp)
 //
-// Tensors are channels last on both sides; only weights change their layout. All memory is ours: scratch comes from the
-// context's arena, packed weights from Memory<Cpu>. Nothing throws dnnl::error: failures are Errors that say what
-// oneDNN could not do.
+// Tensors are channels last inside and outside of oneDNN; only weights change their layout. All memory is ours: scratch
+// comes from the context's arena, packed weights from Memory<Cpu>. No function throws dnnl::error: failures are Errors
+// that say what oneDNN could not do.
 
 #include <omp.h>
 
@@ -21,11 +22,11 @@
 #include <vector>
 
 #include "d3ad/backend/cpu/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 
 namespace d3ad::onednn {
 
-// oneDNN asks OpenMP how many threads to use; that setting belongs to the calling thread and is put back.
+// oneDNN asks OpenMP for the number of threads. That setting belongs to the calling thread; it is restored at the end.
 class Threads {
  public:
   explicit Threads(const Context<Cpu>& ctx) : Threads(ctx.threads()) {}
@@ -38,7 +39,7 @@ class Threads {
   int before_;
 };
 
-// Runs `work`; what oneDNN throws becomes an Error that opens with `what...`.
+// Runs `work`. An exception of oneDNN becomes an Error that begins with `what...`.
 template <class Work, class... What>
 decltype(auto) checked(Work&& work, const What&... what) {
   try {
@@ -48,9 +49,9 @@ decltype(auto) checked(Work&& work, const What&... what) {
   }
 }
 
-// C [m, n] = alpha op(A) op(B) + beta C, row-major; op transposes where asked; lda, ldb, ldc are the steps between rows
-// as they lie in memory. False where oneDNN could not (it ran out of memory); never throws, so it may run in a parallel
-// region, where it uses the calling thread alone.
+// C [m, n] = alpha op(A) op(B) + beta C, row-major; op transposes or not; lda, ldb, ldc are the steps between rows in
+// memory. Returns false if oneDNN failed, which means that it ran out of memory. It never throws, so it may be called
+// in a parallel region, where it uses the calling thread only.
 inline bool gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
                  const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
                  std::int64_t ldc) noexcept {
@@ -67,7 +68,7 @@ inline Engine& engine_of(Context<Cpu>& ctx) {
   return ctx.kept<Engine>([] { return checked([] { return Engine(); }, "oneDNN's CPU engine"); });
 }
 
-// Whether the processor multiplies bfloat16 (AVX512-BF16 or AMX): oneDNN computes with it elsewhere too, but slowly.
+// Whether the processor multiplies bfloat16 (AVX512-BF16 or AMX). On others oneDNN computes with it too, but slowly.
 inline bool has_bfloat16() {
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
@@ -101,18 +102,18 @@ class Convolution {
  public:
   Convolution(Context<Cpu>& ctx, Pass pass, const Geometry& geometry)
       : engine_(&engine_of(ctx)), pass_(pass), geometry_(geometry) {
-    const Threads threads(ctx);  // the plan is made for that many
+    const Threads threads(ctx);  // the primitive is made for this number
     checked([this] { make(); }, "conv2d of ", geometry);
   }
 
-  // The layout this convolution wants its weights in, or makes their gradient in.
+  // The layout in which this convolution reads its weights, or writes their gradient.
   const dnnl::memory::desc& format() const { return format_; }
   std::size_t format_bytes() const { return format_.get_size(); }
-  // That format is the parameter's own: nothing has to be packed.
+  // Whether this is the plain layout, so that nothing has to be packed.
   bool plain() const { return format_ == plain_format(); }
 
   // forward: y = x * weights + bias; backward_data: x is written, y read; backward_weights: weights are written.
-  // `bias` is read where the geometry says so. x: bfloat16 where that says so.
+  // `bias` is read if geometry.bias is set. x is bfloat16 if geometry.bfloat16 is set.
   void run(Context<Cpu>& ctx, const void* x, const float* weights, const float* bias, const float* y) {
     const Threads threads(ctx);
     const auto scratch = make_value<std::byte>(ctx, {.c = static_cast<std::int64_t>(scratch_bytes_)});
@@ -129,7 +130,7 @@ class Convolution {
         "conv2d of ", geometry_);
   }
 
-  // From the plain layout to format(), and back with adding.
+  // From the plain layout to format(); and back, added to what is there.
   void pack(const Context<Cpu>& ctx, const float* plain, void* packed) {
     move(ctx, pack_, plain, plain_memory_, packed, weights_);
   }
@@ -209,7 +210,7 @@ class Convolution {
     }
   }
 
-  // Memory objects without memory, for run() to fill in, and the reorders to and from the chosen format.
+  // Memory objects whose memory run() sets, and the reorders to and from the chosen format.
   template <class PrimitiveDesc>
   void take(const PrimitiveDesc& pd, const Memory::desc& format, int x, int weights, int y) {
     const auto& engine = engine_->engine;
@@ -268,10 +269,10 @@ inline Convolution& convolution_of(Context<Cpu>& ctx, Pass pass, const Geometry&
     bool operator==(const Key&) const = default;
   };
   const Key key{g.x, g.w, g.y, static_cast<std::int64_t>(pass), g.stride, g.pad, g.pad_end, g.bias, g.bfloat16};
-  return ctx.kept<PlanCache<Convolution, Key>>().get(key, [&] { return Convolution(ctx, pass, g); });
+  return ctx.kept<KeyedCache<Convolution, Key>>().get(key, [&] { return Convolution(ctx, pass, g); });
 }
 
-// Weights in some convolution's format back to w {n = out, h = k, w = k, c = in}.
+// Converts weights in the format of a convolution back to w {n = out, h = k, w = k, c = in}.
 inline void unpack(Context<Cpu>& ctx, Shape w, const dnnl::memory::desc& format, const void* packed, float* plain) {
   const Threads threads(ctx);
   checked(

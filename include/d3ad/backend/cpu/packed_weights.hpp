@@ -1,17 +1,18 @@
 #pragma once
-// Weights in the layouts that the CPU's ops read, kept beside their parameter.
+// Weights in the layouts that the CPU's operations read, kept with their parameter.
 //
-//   const HeldWeights panels = packed_panels(ctx, parameter);            for our own kernels (tiled_conv.hpp)
-//   const HeldWeights weights = packed_for(ctx, parameter, onednn_conv);   for oneDNN's
-//   const HeldWeights plain = plain_weights(ctx, parameter);             as the file has them: matrix products
-//   plain.data()                                                         as long as `plain` lives
+//   const HeldWeights panels = packed_panels(ctx, parameter);               // for our own kernels (tiled_conv.hpp)
+//   const HeldWeights weights = packed_for(ctx, parameter, onednn_conv);    // for oneDNN's
+//   const HeldWeights plain = plain_weights(ctx, parameter);                // for matrix products
+//   const float* data = plain.data();                                       // valid as long as `plain`
 //
-// A packed copy is made again after the parameter changed. A frozen parameter gives up its plain value for the first
-// packed one, so that weights lie in memory once; other layouts are made of that. Rounded to bfloat16 they lie beside
-// it. Weights stored narrow are widened (and packed) at each call, in scratch.
+// A packed copy is made again after the parameter changed. The first packed copy of a frozen parameter replaces its
+// plain value, so that weights are in memory once; other layouts are made from this copy. A copy in bfloat16 does not
+// replace it, because it is rounded. Weights that are stored narrow are widened (and packed) in scratch at each call.
 //
-// Contexts of several threads may share a parameter: each counts as a reader of what it holds, and what is given up goes
-// with its last reader. The parameter's lock is held for a look-up, and while a copy is made that is not there yet.
+// Contexts of several threads may share a parameter. Each holds counted references to what it reads; a layout that was
+// replaced is freed with its last reference. The parameter's lock is held during a look-up, and while a missing copy is
+// made.
 
 #include <algorithm>
 #include <cstdint>
@@ -28,13 +29,13 @@
 
 namespace d3ad {
 
-// How packed weights lie: in panels of so many columns, or as a oneDNN convolution asked for.
+// The layout of packed weights: panels of this number of columns, or the format of a oneDNN convolution.
 struct WeightLayout {
   int columns = 0;
   bool turned = false;  // panels of the gradient's convolution
   dnnl::memory::desc onednn{};
 
-  // Holds the weights as they are: others can be made of it. bfloat16 is rounded.
+  // Whether it has the exact weights, so that other layouts can be made from it. bfloat16 is rounded.
   bool exact() const { return columns > 0 || onednn::type_of(onednn) == dnnl::memory::data_type::f32; }
   bool operator==(const WeightLayout& other) const {
     return columns == other.columns && turned == other.turned && (columns > 0 || onednn == other.onednn);
@@ -45,7 +46,7 @@ struct WeightLayout {
 class HeldWeights {
  public:
   explicit HeldWeights(Value<float, Cpu> scratch) : scratch_(std::move(scratch)), data_(scratch_.view().data) {}
-  // shared: whatever keeps the weights.
+  // shared: keeps the weights alive.
   HeldWeights(std::shared_ptr<const void> shared, const float* weights) : shared_(std::move(shared)), data_(weights) {}
 
   const float* data() const { return data_; }
@@ -58,7 +59,7 @@ class HeldWeights {
 
 namespace detail {
 
-// The packed copies of one parameter, one for each layout that some convolution wanted. Under the parameter's lock.
+// The packed copies of one parameter, one for each layout that was asked for. To be used under the parameter's lock.
 struct PackedLayouts final : PackedCopies<Cpu> {
   struct Copy {
     WeightLayout layout;
@@ -69,7 +70,7 @@ struct PackedLayouts final : PackedCopies<Cpu> {
 
   Shape shape;
   std::vector<Shared> copies;
-  bool plain_in_use = false;  // some convolution's layout is the plain one: it stays
+  bool plain_in_use = false;  // the format of some convolution is the plain layout: it is kept
 
   explicit PackedLayouts(Shape weights) : shape(weights) {}
 
@@ -79,7 +80,7 @@ struct PackedLayouts final : PackedCopies<Cpu> {
     return static_cast<PackedLayouts&>(*packed);
   }
 
-  // A copy that others can be made of; null: there is none.
+  // A copy from which others can be made; null if there is none.
   std::shared_ptr<const Copy> exact(std::uint64_t version) const {
     for (const Shared& copy : copies)
       if (copy->version == version && copy->layout.exact()) return copy;
@@ -100,7 +101,7 @@ struct PackedLayouts final : PackedCopies<Cpu> {
   }
 };
 
-// Without the lock.
+// Call it without the lock.
 inline HeldWeights unpacked(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const PackedLayouts::Copy* copy) {
   D3AD_CHECK(copy, "parameter '", parameter.name(), "' has no value any more");
   auto plain = make_value<float>(ctx, parameter.shape());
@@ -114,7 +115,7 @@ inline Value<float, Cpu> widened(Context<Cpu>& ctx, const Parameter<Cpu>& parame
   return wide;
 }
 
-// Under the lock. pack(plain, to): into `layout`, of `floats` floats.
+// Call it under the lock. pack(plain, to) writes `floats` floats in `layout`.
 template <class Pack>
 HeldWeights packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const WeightLayout& layout, std::int64_t floats,
                    Pack&& pack) {
@@ -136,7 +137,7 @@ HeldWeights packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const Wei
     copy->version = version;
   }
   if (parameter.frozen() && plain && !parameter.shared().kept && !weights.plain_in_use && layout.exact()) {
-    // What was packed for training, or before the last change, is of no use any more.
+    // What was packed for training, or before the last change, is not needed any more.
     weights.copies.assign(1, copy);
     plain.reset();
   }
@@ -145,7 +146,7 @@ HeldWeights packed(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, const Wei
 
 }  // namespace detail
 
-// The value in its plain layout, whatever became of it: as it is, widened or unpacked.
+// The value in its plain layout: as it is stored, widened or unpacked.
 inline HeldWeights plain_weights(Context<Cpu>& ctx, const Parameter<Cpu>& parameter) {
   if (parameter.narrow()) return HeldWeights(detail::widened(ctx, parameter));
   std::shared_ptr<const detail::PackedLayouts::Copy> copy;
@@ -158,7 +159,7 @@ inline HeldWeights plain_weights(Context<Cpu>& ctx, const Parameter<Cpu>& parame
   return detail::unpacked(ctx, parameter, copy.get());
 }
 
-// turned: for the convolution that the gradient of the input is.
+// turned: for the convolution that computes the gradient of the input.
 inline HeldWeights packed_panels(Context<Cpu>& ctx, const Parameter<Cpu>& parameter, bool turned = false) {
   const conv::PanelLayout layout{parameter.shape(), kernels::table().columns, turned};
   if (parameter.narrow()) {

@@ -25,7 +25,7 @@ struct MeanOfFour {
   }
 };
 
-// largest = max(largest, x), and its place; NaN is larger than all. Keys order floats as integers (softmax.hpp).
+// largest = max(largest, x), and its place; NaN counts as the largest. Keys order floats as integers (softmax.hpp).
 struct KeepLargest {
   D3AD_SIMD_INLINE static void run(std::int32_t* key, std::int32_t* place, const float* x, std::int32_t from,
                                    std::int64_t channels) {

@@ -1,5 +1,5 @@
 #pragma once
-// The widest vectors this machine has, chosen at run time, for loops that are written once.
+// The widest vectors that this machine has, chosen at run time, for loops that are written once.
 //
 //   struct Square {
 //     D3AD_SIMD_INLINE static void run(float* x, std::int64_t n) {
@@ -10,8 +10,8 @@
 //   simd::run<Square>(x, n);
 //
 // The loop is compiled for the program's own target and, on x86-64, again for AVX2 and for AVX-512: run() is inlined
-// into functions of these targets, and the compiler makes its vectors. Only the innermost loops go through here;
-// threads are started outside. Sums over a fixed number of lanes (not `reduction`) give the same bits for any width.
+// into functions of these targets, where the compiler vectorises it. This is for innermost loops only; threads are
+// started outside. Sums over a fixed number of lanes (not `reduction`) give the same bits for any width.
 
 #include <bit>
 #include <cstdint>
@@ -38,7 +38,7 @@ inline const char* name(Level level) {
   return level == Level::avx512 ? "AVX-512" : level == Level::avx2 ? "AVX2" : "baseline";
 }
 
-// The widest that this machine runs.
+// The widest that this machine supports.
 inline Level best() {
 #if D3AD_SIMD_X86
   static const Level found = [] {
@@ -64,8 +64,8 @@ inline Level& current() {
 
 inline Level level() { return detail::current(); }
 
-// Makes all kernels of the process run at a lower level: how tests run each one the machine has. Not while others
-// compute.
+// Makes all kernels of the process use a lower level, so that tests can run each level that the machine has. Must not
+// be called while other threads compute.
 inline void use(Level level) {
   D3AD_CHECK(level <= best(), "simd: ", name(level), " was asked for, this machine has ", name(best()));
   detail::current() = level;
@@ -103,8 +103,8 @@ void run(Args... args) {
 
 // e^x, relative error below 2e-7: 2^n times a polynomial. |x| beyond 87 counts as 87 (e^87 is 6e37); NaN stays NaN.
 //
-// Clamp and NaN are integer arithmetic: a comparison of floats may trap, and a compiler that heeds that makes a branch
-// of it and no vectors.
+// The limit and NaN are treated by integer arithmetic: a comparison of floats may trap, and a compiler that respects
+// this generates a branch instead of vectors.
 D3AD_SIMD_INLINE float exp(float x) {
   constexpr std::int32_t kSign = INT32_MIN, kInfinity = 0x7f800000, kLargest = 0x42ae0000;  // 87
   const std::int32_t bits = std::bit_cast<std::int32_t>(x), size = bits & ~kSign;
@@ -121,11 +121,11 @@ D3AD_SIMD_INLINE float exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;  // the magic's bits fall out
+  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;  // shifts kMagic's bits out
   return std::bit_cast<float>(std::bit_cast<std::int32_t>(p * std::bit_cast<float>(exponent)) | nan);
 }
 
-// max(x, 0); NaN stays NaN. By the bits, as in exp.
+// max(x, 0); NaN stays NaN. Computed on the bits, as in exp.
 D3AD_SIMD_INLINE float relu(float x) {
   constexpr std::int32_t kSign = INT32_MIN, kInfinity = 0x7f800000;
   const std::int32_t bits = std::bit_cast<std::int32_t>(x), nan = (kInfinity - (bits & ~kSign)) >> 31;

@@ -1,10 +1,10 @@
 #pragma once
 // Rows of a softmax and of its gradient, for backend/cpu/attention.hpp:
 //
-//   softmax_row(row, n)                          row <- exp(row - max) / sum
-//   softmax_row_backward(dp, p, n, scale)        dp  <- scale * p * (dp - sum(p * dp))
+//   softmax_row(row, n);                         // row = exp(row - max) / sum
+//   softmax_row_backward(dp, p, n, scale);       // dp = scale * p * (dp - sum(p * dp))
 //
-// Sums run in sixteen lanes whatever the machine's vectors are. NaN stays NaN.
+// Sums are made in sixteen lanes on every machine. NaN stays NaN.
 
 #include <bit>
 #include <cstdint>
@@ -21,8 +21,8 @@ D3AD_SIMD_INLINE float sum_of_lanes(const float* lanes) {
   return sum;
 }
 
-// The largest of n values, found by their bits (see simd::exp): as integers, floats lie in order once the negative ones
-// are turned round. NaN does not hide: it comes out of exp.
+// The largest of n values, found by their bits (see simd::exp): floats have the order of these integers if the bits of
+// the negative ones are inverted. NaN is not lost, because exp returns it.
 D3AD_SIMD_INLINE float largest_of(const float* row, std::int64_t n) {
   std::int32_t largest = INT32_MIN;
 #pragma omp simd reduction(max : largest)

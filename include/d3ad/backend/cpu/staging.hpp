@@ -1,5 +1,5 @@
 #pragma once
-// CPU variant of core/staging.hpp: memory, and nothing to wait for.
+// CPU variant of core/staging.hpp: plain memory; no call has to wait.
 
 #include <cstdint>
 

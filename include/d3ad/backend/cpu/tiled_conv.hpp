@@ -1,15 +1,15 @@
 #pragma once
-// Convolution by our own kernels (kernels.hpp): Winograd F(4x4, 3x3) and F(2x2, 3x3), and direct, with what surrounds
-// it done on the way.
+// Convolution by our own kernels (kernels.hpp): Winograd F(4x4, 3x3) and F(2x2, 3x3), and direct, with fused operations
+// before and after it.
 //
-//   const TiledConv conv(x.shape, out.shape, config, Algorithm::winograd4);      how the work is cut: by shapes alone
-//   pack_panels(ctx, {w.shape, columns}, w.data, panels);                     once for each set of weights
+//   const TiledConv conv(x.shape, out.shape, config, Algorithm::winograd4);   // divides the work by the shapes alone
+//   pack_panels(ctx, {w.shape, columns}, w.data, panels);                     // once for each set of weights
 //   conv.run(ctx, {.x = x}, panels, {.y = out, .bias = bias});
 //
-// Outputs (or Winograd's tiles) are cut into blocks of neighbouring pixels. A block's inputs are gathered into a matrix
-// A (normalised, activated, resampled, padded, transformed); panels of output channels are products of A with packed
-// weights, and go to memory through bias, residual and the next normalisation's statistics. Threads share blocks and
-// panels; a number is summed in one order whatever they do.
+// Outputs (or Winograd's tiles) are divided into blocks of neighbouring pixels. The inputs of a block are gathered into
+// a matrix A (normalised, activated, resampled, padded, transformed). Panels of output channels are products of A with
+// packed weights. When a panel is written, bias and residual are added and the next normalisation's statistics are
+// measured. Threads share blocks and panels; every number is summed in the same order for any number of threads.
 
 #include <omp.h>
 
@@ -25,8 +25,8 @@ namespace d3ad::conv {
 using kernels::kDepth;
 using ops::Resample;
 
-// onednn: its direct convolution, which TiledConv is not (conv_plan.hpp); bfloat16: that with input and weights
-// rounded.
+// onednn: oneDNN's direct convolution, which TiledConv does not compute (conv_plan.hpp); bfloat16: the same with input
+// and weights rounded.
 enum class Algorithm { direct, winograd2, winograd4, onednn, bfloat16 };
 inline bool is_by_parts(Algorithm a) { return a == Algorithm::onednn || a == Algorithm::bfloat16; }
 
@@ -36,7 +36,7 @@ inline std::int64_t parts(std::int64_t whole, std::int64_t part) { return (whole
 // resampled.
 struct Input {
   View<const float, Cpu> x, more{};
-  const float* factor = nullptr;  // [n, channels] with offset; null: as it is
+  const float* factor = nullptr;  // [n, channels] with offset; null: x
   const float* offset = nullptr;
   bool silu = false;
   Resample resample = Resample::none;
@@ -53,9 +53,9 @@ struct Output {
   float* moments = nullptr;  // [n, 2, out]: mean and sum of squared deviations of what was written; null: not wanted
 };
 
-// Weights lie in panels [panel][rows][columns], whatever the algorithm: columns output channels of one tap after the
-// other, each tap's channels up to a multiple of kDepth. Of few channels ("flat") the taps follow each other without a
-// gap. The last panel is half as wide where that is enough.
+// For every algorithm, weights are stored in panels [panel][rows][columns]. The columns are output channels; the rows
+// are the input channels of one tap after the other, for each tap up to a multiple of kDepth. If there are few channels
+// ("flat"), the taps follow each other without a gap. The last panel is half as wide if that is enough.
 inline bool is_flat(std::int64_t channels, int kernel) { return kernel > 1 && channels < kDepth; }
 inline std::int64_t panel_rows(std::int64_t channels, int kernel) {
   const std::int64_t taps = std::int64_t{kernel} * kernel;
@@ -147,7 +147,7 @@ class TiledConv {
     return algorithm_ == Algorithm::direct ? (units - 1) * config_.stride + kernel_ : units * tile() + 2;
   }
 
-  // Blocks of about `wanted` rows of A: small enough for the second cache, large enough to use weights often.
+  // Blocks of about `wanted` rows of A: small enough for the second-level cache, large enough to use weights often.
   void cut() {
     const std::int64_t wanted = algorithm_ == Algorithm::direct ? 128 : 64;
     if (grid_h_ * grid_w_ <= wanted) {
@@ -236,7 +236,7 @@ class TiledConv {
     return s;
   }
 
-  // The region of an image of few channels as it lies there, zeros around it.
+  // Copies a region of an image of few channels, with zeros outside of the image.
   void gather_flat(const Input& in, std::int64_t image, const kernels::Rectangle& seen, float* to) const {
     const std::int64_t c = x_.c;
     for (std::int64_t y = seen.y; y < seen.y + seen.h; ++y, to += seen.w * c) {
@@ -259,7 +259,7 @@ class TiledConv {
     const std::int64_t channel = panel * table.columns;
     const bool wide = y_.c - channel > table.lanes;
     const std::int64_t columns = wide ? table.columns : table.lanes;
-    // kDepth more than there is between the points: powers of two would all fall on the same lines of a cache.
+    // kDepth floats more than necessary between points: at powers of two, all would use the same lines of a cache.
     const std::int64_t result_step = rows_ * columns + kDepth, panel_size = panel_rows(x_.c, kernel_) * table.columns;
     const float* const w = weights + panel * panel_size;
     if (algorithm_ == Algorithm::direct) {
@@ -273,7 +273,7 @@ class TiledConv {
         const std::int64_t weight_step = count * kDepth * columns + kDepth;
         (algorithm_ == Algorithm::winograd4 ? table.winograd4_weights : table.winograd2_weights)(
             w + d * kDepth * columns, tap_step, count * kDepth, wide, transformed, weight_step);
-        // The next weights travel while these are used: from memory they come slower than they are multiplied.
+        // The next weights are prefetched while these are used: reading them takes longer than multiplying them.
         const bool last = d + kAtOnce >= depth_;
         const float* const next = last ? w + panel_size : w + (d + kAtOnce) * kDepth * columns;
         const std::int64_t lines = last && channel + table.columns >= y_.c ? 0 : kAtOnce * columns;  // of a tap
@@ -290,7 +290,7 @@ class TiledConv {
       emit(table, results + i * points_ * result_step, result_step, wide, block + i, channel, out, moments);
   }
 
-  // Lines begin ... end - 1 of the nine taps' `lines` each, into the second cache.
+  // Prefetches lines begin ... end - 1 of the nine taps, which have `lines` each, into the second-level cache.
   static void prefetch(const float* taps, std::int64_t tap_step, std::int64_t lines, std::int64_t begin,
                        std::int64_t end) {
     constexpr std::int64_t kLine = 16;  // floats
@@ -377,8 +377,8 @@ class TiledConv {
   std::int64_t images_ = 1, block_h_ = 0, block_w_ = 0, across_ = 1, down_ = 1, blocks_ = 0, rows_ = 0;
 };
 
-// Weights w {n = out, h = k, w = k, c = in} and their panels. Turned: in and out exchanged and the taps from the last
-// to the first, which is what the gradient of a convolution's input is a convolution with.
+// Weights w {n = out, h = k, w = k, c = in} and their panels. turned: in and out are exchanged and the taps reversed;
+// the gradient of a convolution's input is a convolution with these weights.
 struct PanelLayout {
   Shape w;
   int columns;
@@ -387,8 +387,8 @@ struct PanelLayout {
   Shape shape() const { return turned ? Shape{w.c, w.h, w.w, w.n} : w; }
   std::int64_t size() const { return panels_size(shape(), columns); }
 
-  // Visits tiles of weights that lie close together in both: visit(in w, its steps by out and in, in the panels, its
-  // step by in, outs, ins). Panels are padded with zeros where `pad` is not null.
+  // Calls visit(in w, its steps by out and in, in the panels, its step by in, outs, ins) for tiles of weights that are
+  // close together in both. Panels are padded with zeros if `pad` is not null.
   template <class Visit>
   void for_each_tile(Context<Cpu>& ctx, float* pad, Visit visit) const {
     const Shape s = shape();

@@ -1,5 +1,5 @@
 #pragma once
-// CPU variant of ops/time_embedding.hpp: a few hundred numbers, made plainly.
+// CPU variant of ops/time_embedding.hpp: a plain loop, since there are a few hundred numbers only.
 
 #include <cmath>
 

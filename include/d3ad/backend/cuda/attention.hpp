@@ -1,10 +1,10 @@
 #pragma once
-// CUDA variant of ops/attention.hpp: in one pass where cuDNN has an engine for it, which it has for half and bfloat16
-// and heads of whole 16 bytes on GPUs since Ampere; else products (backend/cuda/cublas.hpp) and a softmax of our own
-// between them, as in the backward pass always.
+// CUDA variant of ops/attention.hpp. The forward pass is one kernel if cuDNN has an engine for it: for half and
+// bfloat16, heads of a multiple of 16 bytes, and GPUs since Ampere. Otherwise, and in every backward pass, attention is
+// products (backend/cuda/cublas.hpp) with a softmax of our own between them.
 //
-// Scores, and in the backward pass their gradients, are float; probabilities are of the activations' type, as the
-// products that read them want it. They are made for so many heads or rows at a time that the scores take at most
+// Scores, and in the backward pass their gradients, are float. Probabilities have the activations' type, which the
+// products that read them require. They are computed for as many heads or rows at a time as keep the scores within
 // kScoreBytes.
 
 #include <algorithm>
@@ -24,13 +24,13 @@ namespace detail {
 
 inline constexpr std::int64_t kScoreBytes = 32 << 20;
 
-// How heads are taken together. A batched product runs over the heads of one image or over the images of one head,
-// whatever is longer; `batch` of them at a time, and of each `rows` queries at a time.
+// How heads are batched. A batched product is over the heads of one image or over the images of one head, whichever are
+// more; it takes `batch` of them at a time, and `rows` queries of each.
 struct HeadBatches {
-  std::int64_t positions, d, step;      // channels of a head; elements of qkv from one position to the next
-  std::int64_t outer, inner;            // products; what each of them runs over
-  std::int64_t outer_step, inner_step;  // elements of qkv from one to the next; of the output a third of that
-  std::int64_t batch, rows, stride;     // stride: elements from one row of scores to the next
+  std::int64_t positions, d, step;      // d: channels of a head; step: elements of qkv between positions
+  std::int64_t outer, inner;            // number of products; heads or images of each
+  std::int64_t outer_step, inner_step;  // elements of qkv between them; in the output a third of it
+  std::int64_t batch, rows, stride;     // stride: elements between rows of scores
   float scale;
 
   HeadBatches(Shape qkv, int heads, std::int64_t score_bytes)
@@ -50,14 +50,14 @@ struct HeadBatches {
   }
   std::int64_t score_elements() const { return batch * rows * stride; }
 
-  // part(offset of the first head in qkv, how many heads) for all of them
+  // Calls part(offset of the first head in qkv, number of heads) until all heads are done.
   template <class F>
   void for_each(F part) const {
     for (std::int64_t o = 0; o < outer; ++o)
       for (std::int64_t i = 0; i < inner; i += batch) part(o * outer_step + i * inner_step, std::min(batch, inner - i));
   }
 
-  // Of `count` heads and `r` of their queries, as products: a matrix of qkv (or of its gradient) times another, ...
+  // The products of `count` heads with `r` queries each. First: a matrix of qkv (or of its gradient) times another one.
   cuda::Product scores(std::int64_t count, std::int64_t r, std::int64_t a_stride, std::int64_t a_step) const {
     return {.rows = r,
             .columns = positions,
@@ -71,7 +71,7 @@ struct HeadBatches {
             .b_step = inner_step,
             .out_step = r * stride};
   }
-  // ... scores times one,
+  // Second: scores times such a matrix.
   cuda::Product by_scores(std::int64_t count, std::int64_t r, std::int64_t out_stride, std::int64_t out_step,
                           float alpha) const {
     return {.rows = r,
@@ -86,7 +86,7 @@ struct HeadBatches {
             .out_step = out_step,
             .alpha = alpha};
   }
-  // ... and scores transposed times one, added to what is there where beta is 1.
+  // Third: transposed scores times such a matrix, added to the output if beta is 1.
   cuda::Product by_scores_transposed(std::int64_t count, std::int64_t r, std::int64_t b_stride, std::int64_t b_step,
                                      std::int64_t out_stride, std::int64_t out_step, float alpha, float beta) const {
     return {.rows = positions,
@@ -105,7 +105,7 @@ struct HeadBatches {
   }
 };
 
-// Memory for scores in float, and for the same in T: the same memory where T is float.
+// Memory for scores in float, and for the same in T; if T is float, it is the same memory.
 template <class T>
 class ScoreMemory {
  public:
@@ -136,7 +136,7 @@ void attention(Context<Device>& ctx, View<Real<Device>, Device> out, In<Real<Dev
   const T* const p = memory.narrow();
   heads.for_each([&](std::int64_t offset, std::int64_t count) {
     const T* const q = qkv.data + offset;
-    // A head's outputs begin at a third of where its queries do, which are 3 d apart.
+    // The offset of a head's outputs is a third of that of its queries, because queries of heads are 3 d apart.
     T* const y = out.data + offset / 3;
     for (std::int64_t first = 0; first < heads.positions; first += heads.rows) {
       const std::int64_t r = std::min(heads.rows, heads.positions - first);
@@ -159,7 +159,7 @@ void attention_backward(Context<Device>& ctx, View<Real<Device>, Device> dqkv, I
   const std::int64_t d = heads.d, step = heads.step, inner = heads.inner_step, positions = heads.positions;
   const ScoreMemory<T> probabilities(ctx, heads.score_elements()), gradients(ctx, heads.score_elements());
   const T *const p = probabilities.narrow(), *const ds = gradients.narrow();
-  // Keys' and values' gradients are added up over the rows' blocks: in float.
+  // The gradients of keys and values are summed over the blocks of rows, in float.
   const bool summed = !std::is_same_v<T, float> && heads.rows < positions;
   Value<float, Device> sums;
   if (summed) sums = make_value<float>(ctx, {.n = heads.batch, .h = positions, .c = 2 * d});

@@ -9,7 +9,7 @@
 
 namespace d3ad::cuda {
 
-// Rows of scores, `stride` elements apart, which is a multiple of 4. What is behind their columns counts for nothing.
+// Rows of scores, `stride` elements apart, which is a multiple of 4. Elements behind the columns are ignored.
 struct ScoreRows {
   std::int64_t rows = 0, columns = 0, stride = 0;
   float scale = 1;
@@ -23,7 +23,7 @@ void softmax_rows(Context<CudaOf<T>>&, T* p, const float* scores, ScoreRows);
 template <class T>
 void softmax_rows_gradient(Context<CudaOf<T>>&, T* p, T* ds, const float* scores, const float* dp, ScoreRows);
 
-// out = x [batch, rows, columns]; out's rows lie `stride` elements apart, its matrices `step`.
+// out = x [batch, rows, columns]; out's rows are `stride` elements apart, its matrices `step`.
 template <class T>
 void store_matrices(Context<CudaOf<T>>&, T* out, const float* x, std::int64_t batch, std::int64_t rows,
                     std::int64_t columns, std::int64_t stride, std::int64_t step);

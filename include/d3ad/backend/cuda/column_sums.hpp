@@ -1,5 +1,5 @@
 #pragma once
-// Sums along the columns of a matrix, which gradients of biases are. Compiled in kernels/column_sums.cu.
+// Sums of the columns of a matrix: the gradients of biases. Compiled in kernels/column_sums.cu.
 
 #include "d3ad/backend/cuda/context.hpp"
 

@@ -1,13 +1,13 @@
 #pragma once
-// Context<CudaOf<T>>: stream and memory of an NVIDIA GPU, and what its ops make once and keep.
+// Context<CudaOf<T>>: stream and memory of an NVIDIA GPU, and what its operations make once and keep.
 //
-//   Context<Cuda> ctx;                     the first GPU, float throughout
-//   Context<Cuda> ctx({.tf32 = true});     products of float on tensor cores, with operands rounded to 10 bits
-//   Context<CudaHalf> ctx;                 activations in half, sums in float
-//   ctx.stream()                           everything is launched on it, nothing waits for it but copies to the host
+//   Context<Cuda> ctx;                        // the first GPU; all numbers are float
+//   Context<Cuda> tf32({.tf32 = true});       // products of float on tensor cores, with operands rounded to 10 bits
+//   Context<CudaHalf> half;                   // activations in half, sums in float
+//   cudaStream_t stream = ctx.stream();       // everything is launched on it; only copies to the host wait for it
 //
-// Without a GPU the constructor throws an Error that says so. A thread that uses a context of another GPU than its
-// first one calls ctx.use() before.
+// Without a GPU the constructor throws an Error that says so. A thread that uses contexts of several GPUs calls use()
+// of a context before it changes to it.
 
 #include <cuda_runtime.h>
 
@@ -20,14 +20,14 @@
 #include "d3ad/backend/cuda/memory.hpp"
 #include "d3ad/backend/cuda/stream.hpp"
 #include "d3ad/core/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 #include "d3ad/core/value.hpp"
 
 namespace d3ad {
 
 namespace cuda {
 
-// How many GPUs there are; an Error where there is none.
+// The number of GPUs. Throws if there is none.
 inline int device_count() {
   int count = 0;
   D3AD_CUDA_CHECK(cudaGetDeviceCount(&count));
@@ -35,9 +35,9 @@ inline int device_count() {
   return count;
 }
 
-// A context beside another one: of its stream and what is kept, with memory of its own.
-struct Beside {};
-inline constexpr Beside kBeside;
+// Constructs a context that shares the stream and the kept objects of another one, with memory of its own.
+struct ShareStream {};
+inline constexpr ShareStream kShareStream;
 
 // What contexts of all types have.
 class ContextBase {
@@ -45,11 +45,11 @@ class ContextBase {
   struct Options {
     int device = 0;     // which GPU, as CUDA counts them
     bool tf32 = false;  // products of float may be made of TF32 (operands of 10 bits instead of 23)
-    int threads = 0;    // of the host, for what it does beside the GPU; 0: one for each core
+    int threads = 0;    // of the host, for what the CPU computes; 0: one for each core
   };
 
   explicit ContextBase(Options options) : options_(checked(options)), shared_(std::make_shared<Shared>()) {}
-  ContextBase(const ContextBase& other, Beside) : options_(other.options_), shared_(other.shared_) {}
+  ContextBase(const ContextBase& other, ShareStream) : options_(other.options_), shared_(other.shared_) {}
   ContextBase(const ContextBase&) = delete;
   ContextBase& operator=(const ContextBase&) = delete;
 
@@ -59,11 +59,11 @@ class ContextBase {
   cudaStream_t stream() const { return shared_->stream.get(); }
   // Makes the context's GPU the calling thread's.
   void use() const { D3AD_CUDA_CHECK(cudaSetDevice(options_.device)); }
-  // Waits until all that was launched is done: for measuring, and before memory is looked at from outside.
+  // Waits until everything that was launched is done: for measurements, and before other code reads the memory.
   void synchronize() const { shared_->stream.synchronize(); }
 
-  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
-  // made by a function at the first call.
+  // The context's one object of type T, which an op makes once and keeps (core/keyed_cache.hpp). It is
+  // default-constructed, or made by a function at the first call.
   template <class T, class... Make>
   T& kept(Make&&... make) {
     return shared_->slots.get<T>(std::forward<Make>(make)...);
@@ -99,7 +99,7 @@ class Context<CudaOf<T>> : public cuda::ContextBase {
 
   Context() : Context(Options{}) {}
   explicit Context(Options options) : ContextBase(options) {}
-  Context(const Context& other, cuda::Beside beside) : ContextBase(other, beside) {}
+  Context(const Context& other, cuda::ShareStream share) : ContextBase(other, share) {}
 
   Arena<CudaOf<T>> arena;
 };

@@ -1,7 +1,7 @@
 #pragma once
-// CUDA variant of ops/conv_block.hpp: what comes before a convolution in one pass (cuda::gather), cuDNN's or cuBLASLt's
-// convolution, what comes after it in one pass over its result (cuda::finish). Each pass is left out where there is
-// nothing for it to do; a 1x1 convolution with nothing but a bias after it has the product add it.
+// CUDA variant of ops/conv_block.hpp. cuda::gather computes what comes before the convolution in one pass; cuDNN or
+// cuBLASLt computes the convolution; cuda::finish computes what comes after it in one pass over the result. A pass that
+// has nothing to do is left out. If only a bias follows a 1x1 convolution, the matrix product adds it.
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/backend/cuda/conv2d.hpp"

@@ -1,25 +1,26 @@
 #pragma once
-// What a convolution by a library is surrounded with on a GPU: ops/conv_block.hpp without the convolution. Compiled in
-// kernels/conv_block.cu.
+// What ops/conv_block.hpp computes before and after the convolution, on a GPU. Compiled in kernels/conv_block.cu.
 //
-//   cuda::gather(ctx, h, in);              what the convolution reads: norm, SiLU, resampling, channels side by side
-//   ... y = the convolution of h alone ...
-//   cuda::finish(ctx, out, with_bias);     in place over out.y: all that comes after it, and the moments
+//   cuda::gather(ctx, h, in);                     // what the convolution reads: norm, SiLU, resampled, concatenated
+//   cuda::convolve(ctx, out.y, h, w, config);     // backend/cuda/conv2d.hpp
+//   cuda::finish(ctx, out, with_bias);            // in place over out.y: all that comes after it, and the moments
 //
-// One pass over memory each (and one more, over the input, where a norm has to measure it first). Nothing waits.
+// Each is one pass over memory; if a norm has to measure the input first, gather needs one more. The host waits for
+// nothing.
 
 #include "d3ad/backend/cuda/context.hpp"
 #include "d3ad/ops/conv_block.hpp"
 
 namespace d3ad::cuda {
 
-// out [n, h, w, c + c']: in.x and in.more as check_conv_block's result says, neither of which it may be. An input
-// without norm, resampling and further channels is copied: the convolution may as well read it where it is.
+// out [n, h, w, c + c'] from in.x and in.more, of the shape that check_conv_block returns; it may be neither of them.
+// An input without norm, resampling and further channels is copied, so a caller better passes it to the convolution
+// itself.
 template <class T>
 void gather(Context<CudaOf<T>>&, View<T, CudaOf<T>> out, const ops::ConvBlockInput<CudaOf<T>>& in);
 
-// out.y holds the convolution. with_bias: out.bias, where there is one, is added here; false: it is in out.y already.
-// The moments are those of the numbers as they are stored. Where nothing is asked for nothing is done.
+// out.y holds the result of the convolution. with_bias: adds out.bias, if there is one; false: out.y has it already.
+// The moments are those of the numbers as they are stored. If nothing is asked for, nothing is launched.
 template <class T>
 void finish(Context<CudaOf<T>>&, const ops::ConvBlockOutput<CudaOf<T>>& out, bool with_bias);
 

@@ -1,5 +1,5 @@
 #pragma once
-// What a convolution on the GPU is; backend/cuda/cudnn.hpp computes it.
+// The description of a convolution on the GPU; backend/cuda/cudnn.hpp computes it.
 
 #include <cstdint>
 

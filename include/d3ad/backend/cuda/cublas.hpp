@@ -1,16 +1,17 @@
 #pragma once
-// Matrix products by cuBLASLt: of float, half or bfloat16, added up in float, on the context's stream.
+// Matrix products by cuBLASLt: of float, half or bfloat16, accumulated in float, on the context's stream.
 //
-//   cuda::multiply(ctx, {.rows = m, .columns = n, .depth = k, .b_transposed = true,
-//                        .a_stride = k, .b_stride = k, .out_stride = n}, out, a, b, bias)
+//   const cuda::Product product{.rows = m, .columns = n, .depth = k, .b_transposed = true,
+//                               .a_stride = k, .b_stride = k, .out_stride = n};
+//   cuda::multiply(ctx, product, out, a, b, bias);
 //
-// The heuristic's choice for each set of sizes, types and alignments is made once and kept by the context. Only
-// reductions that give the same bits in every run are allowed. With half and bfloat16 results the bias is rounded to
-// the result's type, which is all that cuBLASLt takes. Workspace comes from the arena.
+// The algorithm for each set of sizes, types and alignments is chosen once, by cuBLASLt's heuristic, and kept by the
+// context. Only reductions that give the same bits in every run are allowed. If the result is half or bfloat16, the
+// bias is rounded to this type, because cuBLASLt takes no other. The workspace comes from the arena.
 //
-// cuBLASLt's matrices are column-major, where a row-major matrix is its transpose: out' = B' A'.
+// cuBLASLt's matrices are column-major. There, a row-major matrix is its transpose: out' = B' A'.
 
-// cuda_fp16.h would make `half` another name in the global namespace, and ours ambiguous to who is `using` it.
+// cuda_fp16.h would define another `half` in the global namespace, and ours would be ambiguous under `using namespace`.
 #if !defined(CUDA_NO_HALF)
 #define CUDA_NO_HALF
 #include <cublasLt.h>
@@ -133,25 +134,25 @@ class MatmulPreference {
 
 namespace detail {
 
-// What a plan is made for.
+// What a product is prepared for.
 struct MatmulKey {
   std::int64_t type, out_type, rows, columns, depth, a_transposed, b_transposed, a_stride, b_stride, out_stride, batch,
       a_step, b_step, out_step, bias, a_alignment, b_alignment, out_alignment;
   bool operator==(const MatmulKey&) const = default;
 };
 
-// One product, ready to be run: descriptors, and the algorithm that the heuristic names.
-struct MatmulPlan {
+// A product that is ready to be computed: cuBLASLt's descriptors, and the algorithm that its heuristic chose.
+struct PreparedMatmul {
   static constexpr std::uint64_t kMostWorkspace = 32u << 20;
 
-  CublasHandle handle;  // outlives the plan
+  CublasHandle handle;  // outlives the descriptors
   MatmulDescriptor operation;
-  MatrixLayout a, b, out;  // as our names go: cuBLASLt's first operand is b
+  MatrixLayout a, b, out;  // named as in Product; cuBLASLt's first operand is b
   cublasLtMatmulAlgo_t algorithm{};
   std::size_t workspace = 0;
 
-  MatmulPlan(CublasHandle library, const Product& p, cudaDataType_t type, cudaDataType_t out_type, bool tf32, bool bias,
-             std::uint32_t a_alignment, std::uint32_t b_alignment, std::uint32_t out_alignment)
+  PreparedMatmul(CublasHandle library, const Product& p, cudaDataType_t type, cudaDataType_t out_type, bool tf32,
+                 bool bias, std::uint32_t a_alignment, std::uint32_t b_alignment, std::uint32_t out_alignment)
       : handle(std::move(library)),
         operation(tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F),
         a(type, p.a_transposed ? p.rows : p.depth, p.a_transposed ? p.depth : p.rows, p.a_stride, p.batch, p.a_step),
@@ -215,10 +216,10 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
                               .a_alignment = a_alignment,
                               .b_alignment = b_alignment,
                               .out_alignment = out_alignment};
-  auto& plan = ctx.template kept<PlanCache<detail::MatmulPlan, detail::MatmulKey>>().get(key, [&] {
+  auto& prepared = ctx.template kept<KeyedCache<detail::PreparedMatmul, detail::MatmulKey>>().get(key, [&] {
     auto& handle = ctx.template kept<CublasHandle>();
-    return detail::MatmulPlan(handle, p, cuda_type<T>(), cuda_type<Out>(), std::is_same_v<T, float> && ctx.tf32(),
-                              bias != nullptr, a_alignment, b_alignment, out_alignment);
+    return detail::PreparedMatmul(handle, p, cuda_type<T>(), cuda_type<Out>(), std::is_same_v<T, float> && ctx.tf32(),
+                                  bias != nullptr, a_alignment, b_alignment, out_alignment);
   });
   Value<Out, CudaOf<T>> copy;
   if (bias) {
@@ -233,12 +234,12 @@ void multiply(Context<CudaOf<T>>& ctx, const Product& p, Out* out, const T* a, c
       else
         ops::convert(ctx, copy.view(), View<const float, CudaOf<T>>(bias, shape));
     }
-    plan.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, values);
+    prepared.operation.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, values);
   }
-  const Workspace<T> workspace(ctx, plan.workspace);
-  D3AD_CUBLAS_CHECK(cublasLtMatmul(plan.handle.get(), plan.operation.get(), &p.alpha, b, plan.b.get(), a, plan.a.get(),
-                                   &p.beta, out, plan.out.get(), out, plan.out.get(), &plan.algorithm, workspace.data(),
-                                   plan.workspace, ctx.stream()));
+  const Workspace<T> workspace(ctx, prepared.workspace);
+  D3AD_CUBLAS_CHECK(cublasLtMatmul(prepared.handle.get(), prepared.operation.get(), &p.alpha, b, prepared.b.get(), a,
+                                   prepared.a.get(), &p.beta, out, prepared.out.get(), out, prepared.out.get(),
+                                   &prepared.algorithm, workspace.data(), prepared.workspace, ctx.stream()));
 }
 
 }  // namespace d3ad::cuda

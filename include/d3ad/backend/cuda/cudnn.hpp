@@ -1,17 +1,18 @@
 #pragma once
-// Convolutions and attention by cuDNN's graph API: channels last, float, half or bfloat16, added up in float, on the
+// Convolutions and attention by cuDNN's graph API: channels last, float, half or bfloat16, accumulated in float, on the
 // context's stream.
 //
 //   cuda::convolve(ctx, convolution, y, x, w);
-//   cuda::convolve_backward_data(ctx, convolution, dx, dy, w);      dx overwritten
-//   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);   dw overwritten
-//   if (!cuda::fused_attention(ctx, attention, out, qkv)) ...       nothing was done: there is no engine
+//   cuda::convolve_backward_data(ctx, convolution, dx, dy, w);           // dx is overwritten
+//   cuda::convolve_backward_weights(ctx, convolution, dw, x, dy);        // dw is overwritten
+//   if (!cuda::fused_attention(ctx, attention, out, qkv))                // there is no engine, and nothing was done
+//     attention_by_products(ctx, out, qkv);
 //
-// The plan for each set of shapes and alignments is made once and kept by the context: the first engine in the
-// heuristic's order that gives the same bits in every run, adds up in float and (float without Options::tf32)
-// multiplies in float, whose workspace is not larger than kMostConvWorkspace. Padding may differ before and after, and
-// channels need no padding: cuDNN 9 has engines for all of that, slower ones where operands are not aligned to 16 bytes
-// or channels are no multiple of 8.
+// The engine for each set of shapes and alignments is chosen once and kept by the context: the first one in the
+// heuristic's order that gives the same bits in every run, accumulates in float, multiplies in float if the activations
+// are float and Options::tf32 is off, and needs no more workspace than kMostConvWorkspace. Padding may differ before
+// and after the image, and the number of channels is free: cuDNN 9 has engines for all of that. They are slower if
+// operands are not aligned to 16 bytes or the number of channels is no multiple of 8.
 
 #include <cudnn.h>
 
@@ -46,7 +47,7 @@ inline void check_cudnn(cudnnStatus_t status, std::string_view call) {
 
 inline constexpr std::int64_t kMostConvWorkspace = std::int64_t{512} << 20;
 
-// The library's handle, on a stream. Copies share it.
+// cuDNN's handle, on a stream. Copies share it.
 class CudnnHandle {
  public:
   explicit CudnnHandle(cudaStream_t stream) {
@@ -61,7 +62,7 @@ class CudnnHandle {
   std::shared_ptr<std::remove_pointer_t<cudnnHandle_t>> handle_;
 };
 
-// A descriptor of the graph API: attributes, then finalize().
+// A descriptor of the graph API: set its attributes, then finalize() it.
 class BackendDescriptor {
  public:
   explicit BackendDescriptor(cudnnBackendDescriptorType_t type) {
@@ -92,7 +93,7 @@ class BackendDescriptor {
     return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, {other.get()});
   }
 
-  // Whether the library supports what was described; other errors are thrown.
+  // Returns false if cuDNN does not support what was described; throws other errors.
   bool finalize() {
     const cudnnStatus_t status = cudnnBackendFinalize(get());
     if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_CATEGORY(CUDNN_STATUS_NOT_SUPPORTED)) return false;
@@ -121,10 +122,10 @@ constexpr cudnnDataType_t cudnn_type() {
   }
 }
 
-// How the operands are called in a plan.
+// The identifiers of the operands in an operation graph.
 enum ConvOperand : std::int64_t { kOperandX = 1, kOperandW = 2, kOperandY = 3 };
 
-// In cuDNN's order of axes, with the strides of channels last.
+// The axes are in cuDNN's order, with the strides of channels last. Empty if cuDNN does not support it.
 inline std::optional<BackendDescriptor> tensor_descriptor(std::int64_t id, Shape s, cudnnDataType_t type,
                                                           const void* place) {
   BackendDescriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -137,12 +138,12 @@ inline std::optional<BackendDescriptor> tensor_descriptor(std::int64_t id, Shape
   return tensor;
 }
 
-// What a convolution reads and writes: each is the result in one of the passes.
+// The addresses of the operands. Which one is the result depends on the pass.
 struct ConvPlaces {
   const void *x, *w, *y;
 };
 
-// The operation, where cuDNN can say it at all.
+// The operation; empty if cuDNN does not support it.
 inline std::optional<BackendDescriptor> conv_operation(ConvPass pass, const Convolution& c, cudnnDataType_t type,
                                                        const ConvPlaces& at) {
   const auto x = tensor_descriptor(kOperandX, c.x, type, at.x);
@@ -209,7 +210,7 @@ inline std::vector<cudnnBackendNumericalNote_t> numerical_notes(const BackendDes
   return notes;
 }
 
-// Whether what the library says of an engine's numbers is good enough. exact: products of float, in float.
+// Whether an engine with these notes is accurate enough. exact: float operands are multiplied in float.
 inline bool suits(const std::vector<cudnnBackendNumericalNote_t>& notes, bool is_float, bool exact) {
   const auto has = [&](cudnnBackendNumericalNote_t note) {
     return std::find(notes.begin(), notes.end(), note) != notes.end();
@@ -220,7 +221,7 @@ inline bool suits(const std::vector<cudnnBackendNumericalNote_t>& notes, bool is
   return !exact || !has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
 }
 
-// What plans are made for.
+// What engines are chosen for.
 struct ConvKey {
   std::int64_t pass, type;
   Shape x, w;
@@ -232,23 +233,24 @@ struct AttentionKey {
   bool operator==(const AttentionKey&) const = default;
 };
 
-// Operations, ready to be run; empty where the library has no engine for them.
-struct CudnnPlan {
-  std::optional<CudnnHandle> handle;      // outlives the plan
-  std::optional<BackendDescriptor> plan;  // of cudnnBackendExecute
-  std::int64_t workspace = 0;
+// An engine for a graph of operations, ready to be executed; empty if cuDNN has none.
+struct CudnnEngine {
+  std::optional<CudnnHandle> handle;                // outlives the execution plan
+  std::optional<BackendDescriptor> execution_plan;  // an argument of cudnnBackendExecute
+  std::int64_t workspace = 0;                       // bytes
 };
 
-// The first engine that suits, from the library's lists in their order.
-inline CudnnPlan find_plan(const CudnnHandle& handle, const std::vector<BackendDescriptor>& operations, bool is_float,
-                           bool exact) {
+// The first engine that suits(), in the order of cuDNN's lists; if none is within kMostConvWorkspace, the one with the
+// smallest workspace.
+inline CudnnEngine find_engine(const CudnnHandle& handle, const std::vector<BackendDescriptor>& operations,
+                               bool is_float, bool exact) {
   std::vector<cudnnBackendDescriptor_t> places;
   for (const auto& o : operations) places.push_back(o.get());
   BackendDescriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, places);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, {handle.get()});
   if (!graph.finalize()) return {};
-  CudnnPlan large;  // the one of the smallest workspace, where none has little
+  CudnnEngine best;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     BackendDescriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -276,24 +278,24 @@ inline CudnnPlan find_plan(const CudnnHandle& handle, const std::vector<BackendD
       D3AD_CUDNN_CHECK(cudnnBackendGetAttribute(plan.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
                                                 1, &one, &bytes));
       const bool fits = bytes <= kMostConvWorkspace;
-      if (fits || !large.plan || bytes < large.workspace) large = {handle, std::move(plan), bytes};
-      if (fits) return large;
+      if (fits || !best.execution_plan || bytes < best.workspace) best = {handle, std::move(plan), bytes};
+      if (fits) return best;
     }
   }
-  return large;
+  return best;
 }
 
-// Runs a plan on the memory that its tensors' numbers name.
+// Executes an engine; memory[i] is that of the tensor with the identifier tensors[i].
 template <class T>
-void run_plan(Context<CudaOf<T>>& ctx, const CudnnPlan& plan, const std::vector<std::int64_t>& tensors,
-              const std::vector<const void*>& memory, const char* what) {
-  const Workspace<T> workspace(ctx, static_cast<std::size_t>(plan.workspace));
+void run_engine(Context<CudaOf<T>>& ctx, const CudnnEngine& engine, const std::vector<std::int64_t>& tensors,
+                const std::vector<const void*>& memory, const char* what) {
+  const Workspace<T> workspace(ctx, static_cast<std::size_t>(engine.workspace));
   BackendDescriptor operands(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, tensors)
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, memory)
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data()});
   D3AD_CHECK(operands.finalize(), "CUDA: cuDNN does not take the operands of the ", what);
-  D3AD_CUDNN_CHECK(cudnnBackendExecute(plan.handle->get(), plan.plan->get(), operands.get()));
+  D3AD_CUDNN_CHECK(cudnnBackendExecute(engine.handle->get(), engine.execution_plan->get(), operands.get()));
 }
 
 template <class T>
@@ -313,19 +315,19 @@ void run_conv(Context<CudaOf<T>>& ctx, ConvPass pass, const Convolution& c, cons
                     .x_alignment = alignment(at.x),
                     .w_alignment = alignment(at.w),
                     .y_alignment = alignment(at.y)};
-  const auto& plan = ctx.template kept<PlanCache<CudnnPlan, ConvKey>>().get(key, [&] {
+  const auto& engine = ctx.template kept<KeyedCache<CudnnEngine, ConvKey>>().get(key, [&] {
     auto operation = conv_operation(pass, c, cudnn_type<T>(), at);
-    if (!operation) return CudnnPlan();
+    if (!operation) return CudnnEngine();
     std::vector<BackendDescriptor> operations;
     operations.push_back(std::move(*operation));
     constexpr bool kFloat = std::is_same_v<T, float>;
-    return find_plan(cudnn_handle(ctx), operations, kFloat, kFloat && !ctx.tf32());
+    return find_engine(cudnn_handle(ctx), operations, kFloat, kFloat && !ctx.tf32());
   });
-  if (!plan.plan)
+  if (!engine.execution_plan)
     fail("CUDA: cuDNN has no engine for the ", name(pass), " of x ", c.x, " with weight ", c.w, ", stride ",
          c.config.stride, " and padding ", c.config.pad, " and ", c.config.end(),
          " on this GPU (bfloat16 needs compute capability 8.0); use float activations");
-  run_plan(ctx, plan, {kOperandX, kOperandW, kOperandY}, {at.x, at.w, at.y}, name(pass));
+  run_engine(ctx, engine, {kOperandX, kOperandW, kOperandY}, {at.x, at.w, at.y}, name(pass));
 }
 
 }  // namespace detail
@@ -347,36 +349,36 @@ void convolve_backward_weights(Context<CudaOf<T>>& ctx, const Convolution& c, T*
 
 namespace detail {
 
-// Builds a graph of operations on tensors [images, heads, rows, columns]; `right` turns false where cuDNN does not
-// take one of them.
+// Builds a graph of operations on tensors [images, heads, rows, columns]. `supported` becomes false if cuDNN does not
+// support one of them.
 class AttentionGraph {
  public:
   using Dims = std::array<std::int64_t, 4>;
 
   BackendDescriptor tensor(cudnnDataType_t type, Dims dims, Dims strides, std::int64_t id, const void* memory) {
     auto t = described(type, dims, strides, id, memory ? alignment(memory) : 16);
-    right = t.finalize() && right;
+    supported = t.finalize() && supported;
     return t;
   }
-  // Between two operations: in no memory.
+  // An intermediate tensor, which is not in memory.
   BackendDescriptor between(cudnnDataType_t type, Dims dims) {
     auto t = described(type, dims, {dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1}, next_++, 16);
     t.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, {true});
-    right = t.finalize() && right;
+    supported = t.finalize() && supported;
     return t;
   }
-  // A number that lies on the host.
+  // A number in the host's memory.
   BackendDescriptor number(std::int64_t id) {
     auto t = described(CUDNN_DATA_FLOAT, {1, 1, 1, 1}, {1, 1, 1, 1}, id, 16);
     t.set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, {true});
-    right = t.finalize() && right;
+    supported = t.finalize() && supported;
     return t;
   }
 
   void multiply(const BackendDescriptor& out, const BackendDescriptor& a, const BackendDescriptor& b) {
     BackendDescriptor how(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
     how.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
-    right = how.finalize() && right;
+    supported = how.finalize() && supported;
     BackendDescriptor o(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
     o.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, how)
         .set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a)
@@ -384,13 +386,13 @@ class AttentionGraph {
         .set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, out);
     add(std::move(o));
   }
-  // b: null for functions of one number.
+  // b: null for functions of one operand.
   void pointwise(cudnnPointwiseMode_t mode, const BackendDescriptor& out, const BackendDescriptor& x,
                  const BackendDescriptor* b) {
     BackendDescriptor how(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     how.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, {mode})
         .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
-    right = how.finalize() && right;
+    supported = how.finalize() && supported;
     BackendDescriptor o(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     o.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how)
         .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
@@ -398,12 +400,12 @@ class AttentionGraph {
     if (b) o.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
     add(std::move(o));
   }
-  // Over rows: out has one column.
+  // Reduces each row: out has one column.
   void reduce(cudnnReduceTensorOp_t mode, const BackendDescriptor& out, const BackendDescriptor& x) {
     BackendDescriptor how(CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
     how.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, {mode})
         .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {CUDNN_DATA_FLOAT});
-    right = how.finalize() && right;
+    supported = how.finalize() && supported;
     BackendDescriptor o(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
     o.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, how)
         .set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x)
@@ -412,7 +414,7 @@ class AttentionGraph {
   }
 
   std::vector<BackendDescriptor> operations;
-  bool right = true;
+  bool supported = true;
 
  private:
   static BackendDescriptor described(cudnnDataType_t type, const Dims& dims, const Dims& strides, std::int64_t id,
@@ -426,7 +428,7 @@ class AttentionGraph {
     return t;
   }
   void add(BackendDescriptor operation) {
-    right = operation.finalize() && right;
+    supported = operation.finalize() && supported;
     operations.push_back(std::move(operation));
   }
 
@@ -435,8 +437,8 @@ class AttentionGraph {
 
 enum : std::int64_t { kQueries = 1, kKeys, kValues, kAttended, kScale };
 
-// softmax(scale q k^T) v as the library recognises it: the softmax by its parts, the logarithm of its sum among them,
-// which nobody reads here, and probabilities of the activations' type.
+// softmax(scale q k^T) v in the form that cuDNN recognises: the softmax by its parts, with the logarithm of its sum,
+// which is not used here, and with probabilities of the activations' type.
 inline std::optional<std::vector<BackendDescriptor>> attention_operations(const FusedAttention& a, cudnnDataType_t type,
                                                                           const void* out, const void* q, const void* k,
                                                                           const void* v) {
@@ -463,18 +465,18 @@ inline std::optional<std::vector<BackendDescriptor>> attention_operations(const 
   g.pointwise(CUDNN_POINTWISE_ADD, statistics, largest, &logarithm);
   g.pointwise(CUDNN_POINTWISE_DIV, probabilities, powers, &sum);
   g.multiply(attended, probabilities, values);
-  if (!g.right) return std::nullopt;
+  if (!g.supported) return std::nullopt;
   return std::move(g.operations);
 }
 
 }  // namespace detail
 
-// Attention in one pass, without its scores ever being in memory; false where the library has no engine for it, and
-// then nothing was done. qkv and out as ops/attention.hpp has them.
+// Attention in one pass, without scores in memory. Returns false if cuDNN has no engine for it; then nothing was done.
+// qkv and out are those of ops/attention.hpp.
 template <class T>
 bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, const T* qkv) {
   if constexpr (std::is_same_v<T, float>) {
-    return false;  // tensor cores' products alone
+    return false;  // cuDNN has engines for half and bfloat16 only
   } else {
     const T *const k = qkv + a.width, *const v = k + a.width;
     const detail::AttentionKey key{.type = detail::cudnn_type<T>(),
@@ -486,14 +488,16 @@ bool fused_attention(Context<CudaOf<T>>& ctx, const FusedAttention& a, T* out, c
                                    .q_alignment = alignment(qkv),
                                    .k_alignment = alignment(k),
                                    .v_alignment = alignment(v)};
-    const auto& plan = ctx.template kept<PlanCache<detail::CudnnPlan, detail::AttentionKey>>().get(key, [&] {
+    const auto& engine = ctx.template kept<KeyedCache<detail::CudnnEngine, detail::AttentionKey>>().get(key, [&] {
       const auto operations = detail::attention_operations(a, detail::cudnn_type<T>(), out, qkv, k, v);
-      return operations ? detail::find_plan(detail::cudnn_handle(ctx), *operations, false, false) : detail::CudnnPlan();
+      return operations ? detail::find_engine(detail::cudnn_handle(ctx), *operations, false, false)
+                        : detail::CudnnEngine();
     });
-    if (!plan.plan) return false;
+    if (!engine.execution_plan) return false;
     const float scale = a.scale;
-    detail::run_plan(ctx, plan, {detail::kQueries, detail::kKeys, detail::kValues, detail::kAttended, detail::kScale},
-                     {qkv, k, v, out, &scale}, "attention");
+    detail::run_engine(ctx, engine,
+                       {detail::kQueries, detail::kKeys, detail::kValues, detail::kAttended, detail::kScale},
+                       {qkv, k, v, out, &scale}, "attention");
     return true;
   }
 }

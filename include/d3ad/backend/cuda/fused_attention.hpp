@@ -1,5 +1,5 @@
 #pragma once
-// What attention in one pass is; backend/cuda/cudnn.hpp computes it where it can.
+// The description of attention in one pass; backend/cuda/cudnn.hpp computes it if cuDNN has an engine.
 
 #include <cstdint>
 

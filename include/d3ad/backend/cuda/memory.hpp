@@ -1,9 +1,9 @@
 #pragma once
-// Memory of the CUDA device, whatever the activations' type: counted, aligned to 256 bytes.
+// Memory of the CUDA device for every type of activations: counted, aligned to 256 bytes.
 //
-// Copies belong to the default stream. Contexts' streams are of the kind that waits for it and that it waits for, so a
-// copy sees what was launched before it, and what is launched after it sees the copy. Memory is that of the thread's
-// present device, which a context sets.
+// Copies are made on the default stream. The default stream and contexts' streams wait for each other, so a copy comes
+// after what was launched before it, and before what is launched after it. Memory is allocated on the thread's current
+// device, which a context sets.
 
 #include <cuda_runtime.h>
 
@@ -22,7 +22,7 @@ namespace cuda {
 struct DeviceMemory {
   static void* allocate(std::size_t bytes) {
     counter().fetch_add(1, std::memory_order_relaxed);
-    if (bytes == 0) bytes = 1;  // cudaMalloc gives null for nothing, which tensors take for having no memory
+    if (bytes == 0) bytes = 1;  // cudaMalloc returns null for 0 bytes, and a tensor with a null pointer is empty
     void* p = nullptr;
     const cudaError_t result = cudaMalloc(&p, bytes);
     if (result == cudaErrorMemoryAllocation) {
@@ -33,9 +33,9 @@ struct DeviceMemory {
     return p;
   }
   static void release(void* p) noexcept {
-    if (p) ignore(cudaFree(p));  // waits for what still runs
+    if (p) ignore(cudaFree(p));  // waits for running kernels
   }
-  static void discard(void*, std::size_t) noexcept {}  // a GPU's memory goes back as it was taken
+  static void discard(void*, std::size_t) noexcept {}  // no part of an allocation can be freed
   static void copy_from_host(void* to, const void* from, std::size_t bytes) {
     if (bytes) D3AD_CUDA_CHECK(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
   }

@@ -1,14 +1,14 @@
 #pragma once
 // Weights of products and convolutions in the activations' type.
 //
-//   const auto weights = weights_of(ctx, parameter);      a Value<T, CudaOf<T>>; weights.view().data
+//   const Value<T, CudaOf<T>> weights = weights_of(ctx, parameter);
 //
-// For float the parameter's value itself. For half and bfloat16 a copy that is kept beside the parameter and made again
-// after it changed; a frozen parameter gives up its float value for it, so that weights lie in memory once. Weights
-// stored narrow (bfloat16) are used as they are, or converted at each use, in scratch.
+// For float it is the parameter's value itself. For half and bfloat16 it is a copy that is kept with the parameter and
+// made again after it changed. The copy of a frozen parameter replaces its float value, so that weights are in memory
+// once. Weights that are stored narrow (bfloat16) are used as they are, or converted in scratch at each use.
 //
-// Contexts of several threads may share a parameter for reading: one makes the copy, and waits until it is there.
-// Memory is taken (and given back) at the first use, so that has to come before a graph is captured.
+// Contexts of several threads may share a parameter for reading: one makes the copy and waits until it is complete.
+// The first use allocates (and frees) memory, so it has to come before a graph is captured.
 
 #include <cstdint>
 #include <memory>
@@ -58,7 +58,7 @@ Value<T, CudaOf<T>> weights_of(Context<CudaOf<T>>& ctx, const Parameter<CudaOf<T
       const bool first = packed.data.empty();
       if (first) packed.data = Tensor<T, CudaOf<T>>(parameter.shape());
       ops::convert(ctx, packed.data.view(), std::as_const(*shared.plain).view());
-      // Others read it on streams of their own. Later copies are made by whoever changes the value, alone.
+      // Other contexts read it on their own streams. Later copies follow a change, when one thread uses the parameter.
       if (first) ctx.synchronize();
       packed.version = parameter.version();
     }

@@ -1,8 +1,8 @@
 #pragma once
-// What a matrix product on the GPU is (backend/cuda/cublas.hpp computes it): sizes, layouts and the checks.
+// The description of a matrix product on the GPU, which backend/cuda/cublas.hpp computes: sizes, layouts, checks.
 //
-//   cuda::multiply(ctx, {.rows = 10, .columns = 8, .depth = 4, .a_stride = 4, .b_stride = 8, .out_stride = 8},
-//                  out, a, b)
+//   const cuda::Product product{.rows = 10, .columns = 8, .depth = 4, .a_stride = 4, .b_stride = 8, .out_stride = 8};
+//   cuda::multiply(ctx, product, out, a, b);
 
 #include <cstdint>
 
@@ -10,8 +10,8 @@
 
 namespace d3ad::cuda {
 
-// out = alpha A B + beta out + bias of each column; all row-major. A is [rows, depth], or stored [depth, rows] where
-// a_transposed; B is [depth, columns], or stored [columns, depth] where b_transposed.
+// out = alpha A B + beta out + bias of each column; all row-major. A is [rows, depth], or stored as [depth, rows] if
+// a_transposed; B is [depth, columns], or stored as [columns, depth] if b_transposed.
 struct Product {
   std::int64_t rows, columns, depth;
   bool a_transposed = false, b_transposed = false;
@@ -26,7 +26,7 @@ inline void check_product(const Product& p) {
   const std::int64_t a = p.a_transposed ? p.rows : p.depth, b = p.b_transposed ? p.depth : p.columns;
   D3AD_CHECK(p.a_stride >= a && p.b_stride >= b && p.out_stride >= p.columns, "multiply: rows of ", a, ", ", b, " and ",
              p.columns, " elements do not fit strides of ", p.a_stride, ", ", p.b_stride, " and ", p.out_stride);
-  // One below the other, or side by side in the same rows.
+  // The results of a batch are below each other, or beside each other in the same rows.
   const bool below = p.out_step >= (p.rows - 1) * p.out_stride + p.columns;
   const bool beside = p.out_step >= p.columns && (p.batch - 1) * p.out_step + p.columns <= p.out_stride;
   D3AD_CHECK(p.batch == 1 || below || beside, "multiply: the results of a batch overlap, with ", p.out_step,

@@ -1,9 +1,10 @@
 #pragma once
 // CUDA variant of core/replay.hpp: a CUDA graph for each key.
 //
-// The first run of a key is made as ever, which plans its memory and lets the libraries choose their kernels; the
-// second is captured and launched, all others are launched. The graphs' contexts share the stream and the plans of the
-// one they were made with, which has to outlive the replay, and have memory of their own.
+// The first run with a key is an ordinary one, in which memory is allocated and the libraries choose their kernels. The
+// second run is captured as a graph, which is launched then and in every further run. The contexts of the graphs have
+// memory of their own. They share the stream and the kept objects of the context that they were made with, which has to
+// outlive the replay.
 
 #include <cuda_runtime.h>
 
@@ -20,7 +21,7 @@ namespace d3ad {
 
 namespace cuda {
 
-// What was launched on a stream between begin and end, to be launched at once.
+// The work that was captured on a stream, which is launched as a whole.
 class Graph {
  public:
   template <class Body>
@@ -76,7 +77,7 @@ class Replay<CudaOf<T>> {
 
  private:
   struct Entry {
-    explicit Entry(Context<CudaOf<T>>& of) : ctx(of, cuda::kBeside) {}
+    explicit Entry(Context<CudaOf<T>>& of) : ctx(of, cuda::kShareStream) {}
     Context<CudaOf<T>> ctx;
     std::unique_ptr<cuda::Graph> graph;
   };

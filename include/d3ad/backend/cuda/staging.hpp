@@ -1,12 +1,13 @@
 #pragma once
 // CUDA variant of core/staging.hpp: page-locked memory of the host, and a stream for the copies of each direction.
 //
-// The copies' streams are apart from all others and in order with the context's by events alone:
+// The streams of the copies are independent of all others; only events order them with the context's stream:
 //
-//   arrived_    the inputs are on the device          the context's stream waits; the host, before it fills them again
-//   computed_   all that reads the inputs, or makes   the inputs' stream waits before the next ones are copied there;
+//   event       is recorded when                      what waits for it
+//   arrived_    the inputs are on the device          the context's stream; the host, before it fills them again
+//   computed_   all that reads the inputs, or makes   the inputs' stream, before the next ones are copied there;
 //               the results, is done                  the results' stream, before they are copied back
-//   returned_   the results are on the host           the host waits
+//   returned_   the results are on the host           the host
 
 #include <cuda_runtime.h>
 
@@ -39,9 +40,9 @@ class StagingPlace<CudaOf<T>> {
   StagingPlace& operator=(const StagingPlace&) = delete;
   ~StagingPlace() {
     try {
-      settle();  // copies may be under way
+      settle();  // copies may still be running
     } catch (...) {
-      // the device has failed, and who uses it next will hear of it
+      // the device has failed, which its next use reports
     }
   }
 
@@ -66,7 +67,7 @@ class StagingPlace<CudaOf<T>> {
     return reinterpret_cast<float*>(host_inputs_.data());
   }
   View<const float, Device> send(Context<Device>& ctx) {
-    if (in_use_) computed_.record(ctx.stream());  // of a batch that was given up, whose work was launched before now
+    if (in_use_) computed_.record(ctx.stream());  // the work of an abandoned batch was launched before
     computed_.wait(streams_->to.get());
     D3AD_CUDA_CHECK(
         cudaMemcpyAsync(inputs_.data(), host_inputs_.data(), input_bytes_, cudaMemcpyHostToDevice, streams_->to.get()));
@@ -75,7 +76,7 @@ class StagingPlace<CudaOf<T>> {
     in_use_ = true;
     return inputs_.view();
   }
-  // Copies back of earlier results that nobody waited for may still read it: nobody will.
+  // Copies of the results of an abandoned batch may still read this memory; their results are never used.
   View<float, Device> results() { return results_.view(); }
   void fetch(Context<Device>& ctx) {
     computed_.record(ctx.stream());
@@ -101,7 +102,7 @@ class StagingPlace<CudaOf<T>> {
   cuda::PinnedMemory host_inputs_, host_results_;
   std::size_t input_bytes_ = 0, result_bytes_ = 0;  // of this batch
   cuda::Event arrived_, computed_, returned_;
-  bool in_use_ = false;  // inputs were sent and what reads them was not finished by fetch()
+  bool in_use_ = false;  // inputs were sent, and fetch() was not called since
 };
 
 }  // namespace d3ad

@@ -1,9 +1,11 @@
 #pragma once
-// Owners of the CUDA runtime's handles: streams, events, memory of the host that the device copies from and to while
-// it computes. They move and are never copied.
+// Owners of the CUDA runtime's handles: streams, events, and host memory that the device copies from and to while it
+// computes. They can be moved but not copied.
 //
-//   cuda::Stream stream(cuda::Stream::Kind::with_default);   stream.get()
-//   cuda::Event done;  done.record(stream.get());  done.wait(other.get());
+//   cuda::Stream stream(cuda::Stream::Kind::with_default), other(cuda::Stream::Kind::apart);
+//   cuda::Event done;
+//   done.record(stream.get());
+//   done.wait(other.get());       // what is launched on `other` from now on waits for `stream`
 
 #include <cuda_runtime.h>
 
@@ -17,7 +19,7 @@ namespace d3ad::cuda {
 
 class Stream {
  public:
-  // with_default: in order with the default stream, where plain copies are made (memory.hpp); apart: for itself.
+  // with_default: in order with the default stream, on which plain copies are made (memory.hpp); apart: independent.
   enum class Kind { with_default, apart };
 
   explicit Stream(Kind kind) {
@@ -47,7 +49,7 @@ class Event {
   void record(cudaStream_t stream) const { D3AD_CUDA_CHECK(cudaEventRecord(get(), stream)); }
   // What is launched on `stream` from now on waits for the record.
   void wait(cudaStream_t stream) const { D3AD_CUDA_CHECK(cudaStreamWaitEvent(stream, get(), 0)); }
-  // The host waits for the record; at once where there was none.
+  // The host waits for the record; it returns at once if there was none.
   void synchronize() const { D3AD_CUDA_CHECK(cudaEventSynchronize(get())); }
 
  private:
@@ -57,7 +59,7 @@ class Event {
   std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, Free> event_;
 };
 
-// Page-locked memory of the host: copies of it run beside the host and the device.
+// Page-locked memory of the host: it can be copied while host and device compute.
 class PinnedMemory {
  public:
   PinnedMemory() = default;

@@ -1,10 +1,11 @@
 #pragma once
-// What the libraries compute in: memory of the arena, aligned as they ask for; and how operands are aligned.
+// Workspace of the libraries: memory of the arena, aligned as they require. And the alignment of operands.
 //
-//   cuda::Workspace<T> workspace(ctx, bytes);   workspace.data(): null where no bytes are wanted
-//   cuda::alignment(p)                          16, or less where p is not a multiple of 16 bytes
+//   const cuda::Workspace<T> workspace(ctx, bytes);            // workspace.data() is null if bytes is 0
+//   const std::uint32_t aligned = cuda::alignment(pointer);    // 16, or less if the address is no multiple of 16
 //
-// A workspace may go as soon as what uses it is enqueued: all is in the order of the context's stream.
+// A workspace may be destroyed as soon as the work that uses it is launched, because the context's stream keeps the
+// order.
 
 #include <cstddef>
 #include <cstdint>

@@ -45,7 +45,7 @@ inline void normalise_channel(View<double, Reference> out, In<double, Reference>
   }
 }
 
-// batch: the statistics are the batch's own, and move with x
+// batch: the statistics are those of the batch, so they depend on x
 inline void channel_gradients(View<double, Reference> dx, View<double, Reference> dscale,
                               View<double, Reference> dshift, In<double, Reference> dy, In<double, Reference> x,
                               In<double, Reference> scale, In<double, Reference> shift, std::int64_t c,

@@ -1,18 +1,19 @@
 #pragma once
 // Context<Reference>: the device that computes every operation by its formula, in plain loops and in double.
 //
-//   Context<Reference> ctx;                     as many threads as the machine has cores
-//   ParameterStore<Reference> store;            networks are made for it as for any device
+//   Context<Reference> ctx;                     // as many threads as the machine has cores
+//   ParameterStore<Reference> store;            // networks are made for it as for any device
 //
-// It is what the fast devices are tested against, and what a comparison of gradients with another framework needs: in
-// float, the rounding of a deep network decides on which side of a ReLU's zero the nearest activations fall, and a
-// gradient moves by more than its tolerance with each that falls otherwise. Slow: for small networks and verification.
+// The fast devices are tested against it, and gradients are compared with those of other frameworks on it. In float,
+// rounding decides on which side of a ReLU's zero the nearest activations of a deep network fall, and each one that
+// falls on the other side changes a gradient by more than its tolerance. It is slow: for small networks and
+// verification.
 
 #include <utility>
 
 #include "d3ad/backend/reference/memory.hpp"
 #include "d3ad/core/context.hpp"
-#include "d3ad/core/plan_cache.hpp"
+#include "d3ad/core/keyed_cache.hpp"
 #include "d3ad/core/processors.hpp"
 #include "d3ad/core/value.hpp"
 
@@ -36,8 +37,8 @@ class Context<Reference> {
 
   int threads() const { return threads_; }
 
-  // The context's one object of type T, which an op makes once and keeps (core/plan_cache.hpp): default-constructed, or
-  // made by a function at the first call.
+  // The context's one object of type T, which an op makes once and keeps (core/keyed_cache.hpp). It is
+  // default-constructed, or made by a function at the first call.
   template <class T, class... Make>
   T& kept(Make&&... make) {
     return slots_.get<T>(std::forward<Make>(make)...);

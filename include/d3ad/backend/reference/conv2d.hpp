@@ -55,7 +55,7 @@ D3AD_INLINE void conv2d_backward_data(Context<Reference>& ctx, View<double, Refe
       std::fill(sums.begin(), sums.end(), 0.0);
       for (std::int64_t i = 0; i < k; ++i)
         for (std::int64_t j = 0; j < k; ++j) {
-          // The output pixel that saw this one through tap (i, j), if there is one.
+          // The output pixel that reads this one with tap (i, j), if there is one.
           const std::int64_t y = yy + config.pad - i, q = xx + config.pad - j;
           if (y < 0 || q < 0 || y % config.stride || q % config.stride) continue;
           if (y / config.stride >= dy.shape.h || q / config.stride >= dy.shape.w) continue;

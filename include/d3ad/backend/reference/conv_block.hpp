@@ -67,7 +67,7 @@ D3AD_INLINE void conv_block(Context<Reference>& ctx, const ConvBlockOutput<Refer
       y = (y - bn.mean.data[c]) / std::sqrt(bn.var.data[c] + bn.eps) * bn.scale.data[c] + bn.shift.data[c];
     if (out.shift.data) y += out.shift.data[n * channels + c];
     if (residual) y += residual.view().data[i];
-    if (out.relu && y < 0) y = 0;  // NaN stays
+    if (out.relu && y < 0) y = 0;  // NaN stays NaN
     out.y.data[i] = y;
   }
   if (out.moments.data) channel_moments(ctx, out.moments, out.y);

@@ -1,6 +1,6 @@
 #pragma once
-// Reference variant of ops/group_norm.hpp: one group of one image at a time. Nothing is kept for the way back: the
-// statistics are made again.
+// Reference variant of ops/group_norm.hpp: one group of one image at a time. Nothing is kept for the backward pass,
+// which computes the statistics again.
 
 #include <algorithm>
 #include <cmath>

@@ -40,7 +40,7 @@ void pick_columns(View<T, Reference> out, View<const T, Reference> table, View<c
 }
 }  // namespace detail
 
-// Of what tables hold: numbers, time steps, coefficients of a step.
+// For the types that tables hold: numbers, time steps, coefficients of a step.
 template <>
 D3AD_INLINE void pick(Context<Reference>&, View<float, Reference> out, In<float, Reference> table,
                       In<std::int32_t, Reference> choice) {

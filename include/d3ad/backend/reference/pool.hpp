@@ -12,7 +12,7 @@ namespace d3ad::ops {
 
 namespace detail {
 
-// Where pixel (y, x) of image n begins.
+// The offset of pixel (y, x) of image n.
 inline std::int64_t pixel_offset(Shape s, std::int64_t n, std::int64_t y, std::int64_t x) {
   return ((n * s.h + y) * s.w + x) * s.c;
 }

@@ -246,7 +246,7 @@ void D3adLearner<Device>::adapt_extractor() {
       if (step < steps) {
         auto target = l_.good.load(l_.ctx, adapt_order(step / batches), step % batches * batch, batch);
         const int p = 1 + static_cast<int>(draw.below(static_cast<std::uint64_t>(step), 10));
-        const int T_hat = round10(p / 10.0 * settings().conditioning.T_max);
+        const int T_hat = diffusion::round10(p / 10.0 * settings().conditioning.T_max);
         const auto z0 = m.encode(l_.ctx, target);
         const auto z = m.reconstruct(l_.ctx, z0, std::vector<int>(static_cast<std::size_t>(batch), T_hat), 0,
                                      /*drop_direction=*/true);

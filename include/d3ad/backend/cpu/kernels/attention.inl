@@ -1,5 +1,5 @@
-// Attention of one head, tile by tile: scores lie transposed, [keys][queries], so that a query is a lane, its running
-// maximum and sum go down the rows, and what comes out of one product is what the next one takes in.
+// Attention of one head, tile by tile. Scores are stored transposed, [keys][queries], so that a query is a lane, its
+// running maximum and sum are taken along a column, and the result of one product is the operand of the next.
 
 // q [queries] rows `step` apart, d numbers each, times `scale`: to [d][wide ? kColumns : kLanes], missing queries 0.
 inline void attention_queries(const float* q, std::int64_t step, std::int64_t queries, std::int64_t d, float scale,

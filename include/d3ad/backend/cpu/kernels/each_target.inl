@@ -1,6 +1,6 @@
 // Includes D3AD_TARGET_FILE once for each target, in a namespace of d3ad::kernels named as the target; if
-// D3AD_ONE_TARGET is defined as 1 (baseline), 2 (AVX2) or 3 (AVX-512), for that one alone.
-// No include guard: it is there to be included again.
+// D3AD_ONE_TARGET is defined as 1 (baseline), 2 (AVX2) or 3 (AVX-512), for that one only.
+// It has no include guard, because it is included more than once.
 
 #if !defined(D3AD_ONE_TARGET)
 #define D3AD_ONE_TARGET 0

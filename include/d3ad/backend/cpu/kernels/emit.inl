@@ -1,5 +1,5 @@
-// Writes a product's results where they belong: scale, bias, shift of the image, residual, ReLU, and the moments of
-// what was written, for the normalisation that follows.
+// Writes the results of a product to the output, with scale, bias, shift of the image, residual and ReLU; and measures
+// the moments of what was written, for the normalisation that follows.
 
 // One panel of a product, kColumns wide or less. Channels c ... c + kLanes - 1 of it go through one Emitter.
 struct Emitter {

@@ -1,7 +1,7 @@
-// Brings pixels together: a region of one image, normalised, activated, resampled and padded with zeros, in blocks of
+// Gathers pixels: a region of one image, normalised, activated, resampled and padded with zeros, in blocks of
 // channels [block][pixel][kDepth]; and a convolution's columns from such a region.
 
-// One pixel's part of a block of channels, where all kDepth are there.
+// One pixel of a block of channels, which has all kDepth of them.
 D3AD_SIMD_INLINE void gather_pixel(Vector* v, const Source& s, const float* x, std::int64_t c) {
   for (int p = 0; p < kParts; ++p) {
     v[p] = load(x + c + p * kLanes);
@@ -22,10 +22,10 @@ D3AD_SIMD_INLINE void gather_block(Vector* v, const Source& s, const float* x, s
   c + kDepth <= s.channels ? gather_pixel(v, s, x, c) : gather_some(v, s, x, c);
 }
 
-// `pixels` neighbouring ones of an image, all their blocks, none resampled.
+// `pixels` neighbouring pixels of an image, with all their blocks, not resampled.
 template <bool kScaled, bool kSilu>
 inline void gather_run(const Source& s, const float* x, std::int64_t pixels, float* to, std::int64_t block_step) {
-  constexpr std::int64_t kAhead = 12;  // pixels: what comes from memory takes some hundred cycles
+  constexpr std::int64_t kAhead = 12;  // pixels: reading from memory takes some hundred cycles
   const std::int64_t whole = s.channels / kDepth;
   for (std::int64_t j = 0; j < pixels; ++j, x += s.step, to += kDepth) {
     for (std::int64_t b = 0; b < whole; ++b) {
@@ -56,7 +56,7 @@ inline void gather_pixels(const Source& s, const float* x, std::int64_t pixels, 
            : gather_run<false, false>(s, x, pixels, to, block_step);
 }
 
-// One pixel of a resampled image; `before` holds the pixel to its left where that is there already.
+// One pixel of a resampled image; before: the pixel to its left was made already.
 inline void gather_resampled(const Source& s, std::int64_t y, std::int64_t x, std::int64_t blocks, float* to,
                              std::int64_t block_step, bool before) {
   for (std::int64_t b = 0; b < blocks; ++b) {
@@ -131,7 +131,7 @@ inline void columns_of(const float* region, std::int64_t region_w, Window window
 }
 
 // The same for few channels: a pixel's columns are kernel * kernel * channels numbers in a row, [block][pixel][kDepth],
-// padded with zeros. region: [region_h][region_w * channels], as it lies in an image.
+// padded with zeros. region: [region_h][region_w * channels], as in an image.
 inline void flat_columns_of(const float* region, std::int64_t region_w, std::int64_t channels, Window window,
                             std::int64_t out_h, std::int64_t out_w, float* to, std::int64_t block_step) {
   const std::int64_t run = window.kernel * channels;

@@ -1,10 +1,10 @@
-// The matrix product of one target: the loop everything else is arranged around.
+// The matrix product of one target, in which most of the time is spent.
 //
 //   C [rows, kColumns or kLanes] (+)= A [rows, depth] B [depth, columns]
 //
-// A lies in blocks of kDepth columns: block d at a + d * a_step, row r of it at + r * kDepth, so that a row's next
-// value is at a constant distance from the row before. B is packed, [depth][columns]. Sums run over depth in order,
-// whatever the blocking, so that bits depend on the operands alone.
+// A is stored in blocks of kDepth columns: block d at a + d * a_step, row r of it at + r * kDepth, so that a row's next
+// value is at a constant distance from that of the row before. B is packed, [depth][columns]. Sums over depth are made
+// in order for any division into blocks, so that bits depend on the operands alone.
 
 template <int R, int W>
 D3AD_SIMD_INLINE void product_tile(const float* __restrict a, std::int64_t a_step, const float* __restrict b,
@@ -61,7 +61,7 @@ D3AD_SIMD_INLINE void product_rows(int rows, const float* a, std::int64_t a_step
 template <int W>
 inline void product_of(const float* a, std::int64_t a_step, const float* b, std::int64_t depth, std::int64_t rows,
                        float* c, bool add) {
-  constexpr std::int64_t kChunk = 24 * kDepth;  // at a time: a panel of B in the first cache's reach
+  constexpr std::int64_t kChunk = 24 * kDepth;  // at a time: a panel of B then fits the first-level cache
   const std::int64_t passes = (rows + kRows - 1) / kRows;
   for (std::int64_t first = 0; first < depth; first += kChunk) {
     const std::int64_t count = depth - first < kChunk ? depth - first : kChunk;

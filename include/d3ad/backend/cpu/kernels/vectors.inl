@@ -1,7 +1,7 @@
 // The vectors of one target: kLanes floats and what kernels do with them. Included by kernels.inl in the target's
 // namespace; see kernels.hpp.
 //
-// They are the compilers' vector extensions: + - * / work on whole vectors, and a * b + c becomes one instruction where
+// They are the compilers' vector extensions: + - * / work on whole vectors, and a * b + c becomes one instruction if
 // the target has it.
 
 inline constexpr int kLanes = D3AD_LANES;
@@ -29,7 +29,7 @@ D3AD_SIMD_INLINE void store_some(float* p, Vector v, std::int64_t count) {
   for (std::int64_t i = 0; i < count && i < kLanes; ++i) p[i] = lanes[i];
 }
 
-// Of two; b where one is NaN, as the instructions have it.
+// The larger of two; b if one is NaN, as the instructions define it.
 D3AD_SIMD_INLINE Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 D3AD_SIMD_INLINE Vector smaller(Vector a, Vector b) { return a < b ? a : b; }
 
@@ -46,7 +46,7 @@ D3AD_SIMD_INLINE Vector exp(Vector x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + (r + 1.0f);
-  const Integers exponent = (reinterpret_cast<Integers>(shifted) + 127) << 23;  // the magic's bits fall out
+  const Integers exponent = (reinterpret_cast<Integers>(shifted) + 127) << 23;  // shifts the bits of `magic` out
   return p * reinterpret_cast<Vector>(exponent);
 }
 D3AD_SIMD_INLINE Vector silu(Vector x) { return x / (1.0f + exp(-x)); }

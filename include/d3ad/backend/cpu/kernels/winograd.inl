@@ -48,7 +48,7 @@ inline void winograd_input(const float* region, std::int64_t region_w, std::int6
   for (int part = 0; part < kParts; ++part)
     for (std::int64_t i = 0; i < tiles_h; ++i) {
       const float* const in = region + i * M * region_w * kDepth + part * kLanes;
-      // Columns are transformed once, though neighbouring tiles share two of them.
+      // Columns are transformed once, although neighbouring tiles share two of them.
       Vector columns[N][N];
       const auto column = [&](int j, std::int64_t x) __attribute__((always_inline)) {
         Vector* const d = columns[j];

@@ -1,15 +1,15 @@
 #pragma once
-// What is made once and kept: plans of libraries by their shapes, and one object of a type for each context.
+// Objects that are made once and kept: by a key, such as a library's kernels by their shapes; and one of each type.
 //
 //   struct Key { Shape x, w; std::int64_t stride; bool operator==(const Key&) const = default; };
-//   PlanCache<Plan, Key> plans;
-//   Plan& plan = plans.get(key, [&] { return Plan(...); });          made at the first call with that key
+//   KeyedCache<Kernel, Key> kernels;
+//   Kernel& kernel = kernels.get(key, [&] { return Kernel(key); });      // made at the first call with that key
 //
-//   TypedSlots slots;                                                a context's (ctx.kept<T>())
-//   auto& plans = slots.get<PlanCache<Plan, Key>>();                 the one object of that type, default-constructed
-//   auto& handle = slots.get<Handle>([&] { return Handle(stream); });   or made by a function
+//   TypedSlots slots;                                                    // a context has one: ctx.kept<T>()
+//   auto& cache = slots.get<KeyedCache<Kernel, Key>>();                  // default-constructed at the first call
+//   auto& handle = slots.get<Handle>([&] { return Handle(stream); });    // or made by a function
 //
-// References stay valid as long as the cache. For one thread at a time, as the context that it belongs to.
+// References stay valid as long as the cache. One thread at a time may use it, as the context that it belongs to.
 
 #include <atomic>
 #include <cstddef>
@@ -25,7 +25,7 @@
 
 namespace d3ad {
 
-// Of a key's bytes, eight at a time: a key has no padding.
+// The hash of a key's bytes, eight at a time. A key has no padding.
 template <class Key>
 struct HashOfBytes {
   static_assert(std::has_unique_object_representations_v<Key>, "a key's bytes say all of its value: no padding");
@@ -43,18 +43,18 @@ struct HashOfBytes {
   }
 };
 
-template <class Plan, class Key>
-class PlanCache {
+template <class T, class Key>
+class KeyedCache {
  public:
   template <class Make>
-  Plan& get(const Key& key, Make&& make) {
-    if (const auto known = plans_.find(key); known != plans_.end()) return *known->second;
-    auto made = std::unique_ptr<Plan>(new Plan(make()));
-    return *plans_.emplace(key, std::move(made)).first->second;
+  T& get(const Key& key, Make&& make) {
+    if (const auto known = made_.find(key); known != made_.end()) return *known->second;
+    auto made = std::unique_ptr<T>(new T(make()));
+    return *made_.emplace(key, std::move(made)).first->second;
   }
 
  private:
-  std::unordered_map<Key, std::unique_ptr<Plan>, HashOfBytes<Key>> plans_;
+  std::unordered_map<Key, std::unique_ptr<T>, HashOfBytes<Key>> made_;
 };
 
 class TypedSlots {
@@ -64,7 +64,7 @@ class TypedSlots {
     const std::size_t id = id_of<T>();
     if (id >= slots_.size()) slots_.resize(id + 1);
     if (!slots_[id]) {
-      auto made = std::unique_ptr<Slot>(new SlotOf<T>(make));  // may use slots itself
+      auto made = std::unique_ptr<Slot>(new SlotOf<T>(make));  // make() may use the slots itself
       slots_[id] = std::move(made);
     }
     return static_cast<SlotOf<T>*>(slots_[id].get())->value;
