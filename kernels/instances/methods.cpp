@@ -1,6 +1,7 @@
 // The detection methods, instantiated for the CUDA device with each type of activations.
 
 #include "d3ad/backend/ops.hpp"
+#include "d3ad/methods/d3ad/algorithm-inl.hpp"
 #include "d3ad/methods/d3ad/learner-inl.hpp"
 #include "d3ad/methods/d3ad/method-inl.hpp"
 #include "d3ad/methods/registry-inl.hpp"
@@ -9,6 +10,7 @@
 namespace d3ad {
 
 #define INSTANTIATE(T)                                                                     \
+  template struct D3adAlgorithm<CudaOf<T>>;                                                \
   template class D3adMethod<CudaOf<T>>;                                                    \
   template std::map<std::string, MethodFactory<CudaOf<T>>>& method_factories<CudaOf<T>>(); \
   template std::unique_ptr<Method<CudaOf<T>>> make_method(const std::string&,              \
