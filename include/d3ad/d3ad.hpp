@@ -72,6 +72,7 @@
 #include "d3ad/methods/d3ad/learner.hpp"
 #include "d3ad/methods/d3ad/method.hpp"
 #include "d3ad/methods/event_file.hpp"
+#include "d3ad/methods/learners.hpp"
 #include "d3ad/methods/learning.hpp"
 #include "d3ad/methods/mean_image/method.hpp"
 #include "d3ad/methods/method.hpp"

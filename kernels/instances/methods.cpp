@@ -4,6 +4,7 @@
 #include "d3ad/methods/d3ad/algorithm-inl.hpp"
 #include "d3ad/methods/d3ad/learner-inl.hpp"
 #include "d3ad/methods/d3ad/method-inl.hpp"
+#include "d3ad/methods/learners-inl.hpp"
 #include "d3ad/methods/registry-inl.hpp"
 #include "kernels/instantiate.hpp"
 
@@ -13,6 +14,8 @@ namespace d3ad {
   template struct D3adAlgorithm<CudaOf<T>>;                                                \
   template class D3adMethod<CudaOf<T>>;                                                    \
   template std::map<std::string, MethodFactory<CudaOf<T>>>& method_factories<CudaOf<T>>(); \
+  template std::map<std::string, MethodLearner<CudaOf<T>>>& method_learners<CudaOf<T>>();  \
+  template void learn(Method<CudaOf<T>>&, Learning<CudaOf<T>>&, Stage);                    \
   template std::unique_ptr<Method<CudaOf<T>>> make_method(const std::string&,              \
                                                           std::shared_ptr<PretrainedNetworks<CudaOf<T>>>, Settings);
 

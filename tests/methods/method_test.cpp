@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "d3ad/ablation/ablate.hpp"
-#include "d3ad/methods/registry.hpp"
+#include "d3ad/methods/learners.hpp"
 #include "d3ad/model/settings_json.hpp"
 #include "d3ad/pipeline/train.hpp"
 #include "d3ad/report/report.hpp"
@@ -55,7 +55,7 @@ class Brightness final : public Method<Device> {
   }
   using Method<Device>::Method;
 
-  void learn(Learning<Device>& learning, Stage) override {
+  void learn(Learning<Device>& learning, Stage) {
     double sum = 0, count = 0;
     learning.each_batch(
         "look", learning.good.pieces().size(), kLearningBatch, Learning<Device>::Readers::all,

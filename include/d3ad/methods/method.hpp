@@ -8,12 +8,13 @@
 //    public:
 //     static MethodInfo info() { return {.name = "darkness", .title = "darkness", .maps = {"darkness"}}; }
 //     using Method<Device>::Method;
-//     void learn(Learning<Device>&, Stage) override {}
+//     void learn(Learning<Device>&, Stage) {}
 //     MethodOutput<Device> analyse(Context<Device>& ctx, V x, BatchPlace) override { ... }
 //   };
 //   const MethodRegistration<Darkness, Cpu> darkness;           // methods/registry.hpp
 //
-// A call computes a whole batch, so that one virtual call of it costs nothing; inside, device and element type are
+// learn() is no virtual function, and a table of its own calls it (methods/learners.hpp), so that a program which only
+// detects does not compile what trains. Everything else is one: a call computes a whole batch, so that one virtual call of it costs nothing; inside, device and element type are
 // template parameters.
 
 #include <algorithm>
@@ -57,9 +58,6 @@ struct MethodOutput {
 };
 
 template <class Device>
-struct Learning;
-
-template <class Device>
 class Method {
  public:
   using V = Value<float, Device>;
@@ -76,11 +74,6 @@ class Method {
   Networks& networks() const { return *networks_; }
   const std::shared_ptr<Networks>& shared_networks() const { return networks_; }
   std::int64_t size() const { return settings_.data.image_size; }
-
-  // ---- learning (methods/learning.hpp) ----
-
-  // From the good images. from: the first stage to go through; what earlier ones give was loaded.
-  virtual void learn(Learning<Device>& learning, Stage from) = 0;
 
   // ---- kept in a folder ----
 

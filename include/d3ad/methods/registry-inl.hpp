@@ -1,6 +1,8 @@
 #pragma once
 // Definitions of methods/registry.hpp, and the list of the library's methods. Included by it unless they are compiled.
 
+#include <type_traits>
+
 #include "d3ad/methods/d3ad/method.hpp"
 #include "d3ad/methods/mean_image/method.hpp"
 #include "d3ad/methods/registry.hpp"
@@ -10,14 +12,11 @@ namespace d3ad::detail {
 
 template <template <class> class... MethodsOn>
 struct MethodList {
-  template <class Device>
-  static std::map<std::string, MethodFactory<Device>> factories() {
-    std::map<std::string, MethodFactory<Device>> all;
-    (void(all[MethodsOn<Device>::info().name] =
-              [](const MethodInfo& info, auto networks, Settings settings) {
-                return std::make_unique<MethodsOn<Device>>(info, std::move(networks), std::move(settings));
-              }),
-     ...);
+  // make(std::type_identity<M>()) for each method M on a device, by name.
+  template <class Value, class Device, class Make>
+  static std::map<std::string, Value> each(Make&& make) {
+    std::map<std::string, Value> all;
+    (void(all[MethodsOn<Device>::info().name] = make(std::type_identity<MethodsOn<Device>>())), ...);
     return all;
   }
   static void add_infos() { (add_method_info(MethodsOn<Cpu>::info()), ...); }
@@ -32,7 +31,11 @@ using BuiltInMethods = detail::MethodList<D3adMethod, MeanImage, VaeOnly>;
 
 template <class Device>
 std::map<std::string, MethodFactory<Device>>& method_factories() {
-  static auto all = BuiltInMethods::factories<Device>();
+  static auto all = BuiltInMethods::each<MethodFactory<Device>, Device>([]<class M>(std::type_identity<M>) {
+    return [](const MethodInfo& info, std::shared_ptr<PretrainedNetworks<Device>> networks, Settings settings) {
+      return std::make_unique<M>(info, std::move(networks), std::move(settings));
+    };
+  });
   return all;
 }
 

@@ -4,7 +4,7 @@
 //   auto method = make_method<Cpu>("d3ad", networks, settings);       // nothing learned yet: learn() or load() it
 //
 // A method of the library is one folder here and one entry of BuiltInMethods. A program adds its own by one line at
-// namespace scope, for each device that it computes on; --method, settings and model folders then know it:
+// namespace scope, for each device that it computes on (methods/learners.hpp); settings and model folders then know it:
 //
 //   const d3ad::MethodRegistration<Darkness, d3ad::Cpu> darkness;
 
@@ -36,6 +36,7 @@ std::unique_ptr<Method<Device>> make_method(const std::string& name,
 bool add_built_in_methods();
 inline const bool kBuiltInMethodsAdded = add_built_in_methods();
 
+// For detection alone.
 template <template <class> class MethodOn, class Device>
 void register_method() {
   auto info = MethodOn<Device>::info();
@@ -44,11 +45,6 @@ void register_method() {
   };
   add_method_info(std::move(info));
 }
-
-template <template <class> class MethodOn, class Device>
-struct MethodRegistration {
-  MethodRegistration() { register_method<MethodOn, Device>(); }
-};
 
 }  // namespace d3ad
 

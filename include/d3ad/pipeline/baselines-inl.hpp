@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "d3ad/data/image_loader.hpp"
-#include "d3ad/methods/learning.hpp"
+#include "d3ad/methods/learners.hpp"
 #include "d3ad/model/option_json.hpp"
 #include "d3ad/pipeline/baselines.hpp"
 
@@ -58,7 +58,7 @@ std::vector<std::unique_ptr<Method<Device>>> baselines(Detector<Device>& detecto
     request.settings = settings;
     const ModelFolder folder{std::filesystem::path()};
     Learning<Device> learning{detector.context(), Group::alone(), request, events, images, folder};
-    out.back()->learn(learning, Stage::train);
+    learn(*out.back(), learning, Stage::train);
   }
   return out;
 }

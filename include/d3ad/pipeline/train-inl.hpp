@@ -96,7 +96,7 @@ void Trainer<Device>::reopen(Stage before) {
 template <class Device>
 void Trainer<Device>::learn(Stage from) {
   auto learning = this->learning();
-  method_->learn(learning, from);
+  d3ad::learn(*method_, learning, from);
   const MethodInfo& info = method_->info();
   if (info.needs_extractor) {
     networks_->extractor.store->freeze();

@@ -329,4 +329,12 @@ ImplicitConditioning D3adLearner<Device>::condition() {
                                                          .threads = l_.ctx.threads()});
 }
 
+template <class Device>
+void D3adMethod<Device>::learn(Learning<Device>& learning, Stage from) {
+  learned_->at_work = false;
+  D3adLearner<Device> learner(learning, this->settings(), this->networks(), learned_->unet, learned_->schedule);
+  learner.learn(from);
+  learned_->good.emplace(learner.condition());
+}
+
 }  // namespace d3ad

@@ -26,7 +26,7 @@
 #include "d3ad/data/image_loader.hpp"
 #include "d3ad/data/table.hpp"
 #include "d3ad/diffusion/unet_trainer.hpp"
-#include "d3ad/methods/d3ad/algorithm.hpp"
+#include "d3ad/methods/d3ad/method.hpp"
 #include "d3ad/methods/learning.hpp"
 #include "d3ad/methods/training_log.hpp"
 #include "d3ad/model/latents.hpp"

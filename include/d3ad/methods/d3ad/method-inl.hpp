@@ -1,7 +1,6 @@
 #pragma once
 // Definitions of methods/d3ad/method.hpp. Included by it unless they are compiled.
 
-#include "d3ad/methods/d3ad/learner.hpp"
 #include "d3ad/methods/d3ad/method.hpp"
 
 namespace d3ad {
@@ -25,14 +24,6 @@ MethodInfo D3adMethod<Device>::info() {
                           .brief = true},
                          {.name = "distance", .label = "distance", .title = "distance", .decides = true},
                          {.name = "bin", .label = "bin", .title = "bin", .whole = true, .listed = false}}};
-}
-
-template <class Device>
-void D3adMethod<Device>::learn(Learning<Device>& learning, Stage from) {
-  learned_->at_work = false;
-  D3adLearner<Device> learner(learning, this->settings(), this->networks(), learned_->unet, learned_->schedule);
-  learner.learn(from);
-  learned_->good.emplace(learner.condition());
 }
 
 template <class Device>

@@ -29,7 +29,8 @@ class D3adMethod final : public Method<Device> {
   D3adMethod(const MethodInfo& info, std::shared_ptr<PretrainedNetworks<Device>> networks, Settings settings)
       : Method<Device>(info, std::move(networks), std::move(settings)), learned_(std::make_shared<Learned>()) {}
 
-  void learn(Learning<Device>& learning, Stage from) override;
+  // Defined with the learner: include methods/d3ad/learner.hpp for it.
+  void learn(Learning<Device>& learning, Stage from);
   void save(const ModelFolder& folder) const override;
   void describe(ModelConfig& config) const override { config.unet = learned_->unet->config(); }
   void load(Context<Device>& ctx, const ModelFolder& folder, const ModelConfig& config, Stage before) override;

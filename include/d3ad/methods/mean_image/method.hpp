@@ -39,7 +39,7 @@ class MeanImage final : public Method<Device> {
     ++count_;
   }
 
-  void learn(Learning<Device>& learning, Stage) override {
+  void learn(Learning<Device>& learning, Stage) {
     sum_.clear(), count_ = 0;
     learning.each_batch(
         "average", learning.good.pieces().size(), kLearningBatch, Learning<Device>::Readers::all,

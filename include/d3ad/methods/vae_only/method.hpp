@@ -44,7 +44,7 @@ class VaeOnly final : public Method<Device> {
   }
   using Method<Device>::Method;
 
-  void learn(Learning<Device>&, Stage) override {}
+  void learn(Learning<Device>&, Stage) {}  // nothing
 
   MethodOutput<Device> analyse(Context<Device>& ctx, V x, BatchPlace) override {
     const auto& vae = *this->networks().vae;
