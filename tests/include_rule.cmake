@@ -1,7 +1,7 @@
 # What holds between headers: the one include rule (a header includes only from its own folder or one to its left; a
 # folder without a place in the order is an error too), every backend has a file for every operation and includes it in
 # its ops.hpp, d3ad.hpp includes all headers except those of the backends, which backend/ops.hpp chooses, and a folder
-# opens only its own namespaces (include/d3ad/README.md).
+# opens only its own namespaces (include/d3ad/README.md), and no header prints or speaks of command-line options.
 # The CUDA backend's operations are in backend/cuda or in kernels; d3ad.hpp leaves it to the target d3ad::cuda.
 #   ctest runs:  cmake -DROOT=<repository> -P include_rule.cmake
 set(order core ops backend parallel autograd weights nn models data draw diffusion anomaly model methods pipeline report ablation)
@@ -100,4 +100,22 @@ foreach(header IN LISTS headers)
 endforeach()
 if(missing)
   message(FATAL_ERROR "headers that are not where they belong:${missing}")
+endif()
+
+# The library computes and throws facts: it does not print, read the terminal, take signals or end the program, and its
+# errors do not speak of a program's options or commands.
+set(speaks "")
+file(GLOB_RECURSE sources RELATIVE ${ROOT}/include/d3ad ${ROOT}/include/d3ad/*.hpp ${ROOT}/include/d3ad/*.inl)
+set(commands "train|adapt|calibrate|detect|evaluate|ablate|figure|table|data|inspect|verify")
+foreach(source IN LISTS sources)
+  file(STRINGS ${ROOT}/include/d3ad/${source} lines
+       REGEX "std::cout|std::cerr|[^a-z]f?printf\\(|isatty|std::signal|sigaction|std::abort|std::exit|\"[^\"]*(--[a-z]|d3ad (${commands}))")
+  foreach(line IN LISTS lines)
+    if(NOT line MATCHES "^ *//")
+      string(APPEND speaks "\n  ${source}: ${line}")
+    endif()
+  endforeach()
+endforeach()
+if(speaks)
+  message(FATAL_ERROR "a library does not print, and does not know the program's options:${speaks}")
 endif()

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <d3ad/core/check.hpp>
+#include <d3ad/model/model_folder.hpp>
 #include <d3ad/weights/nearest_names.hpp>
 #include <exception>
 #include <optional>
@@ -38,6 +39,22 @@ void check_part(const CLI::App& app, const std::vector<std::string>& arguments) 
   D3AD_CHECK(arguments.size() > 1, "d3ad ", arguments[0], ": say which; there are ", all);
   d3ad::fail("d3ad ", arguments[0], ": there is no '", d3ad::printable(arguments[1]), "'; there are ", all,
              d3ad::nearest_names(names, arguments[1], 1));
+}
+
+// What to do about a model that cannot be used.
+const char* advice(d3ad::ModelError::Cause cause) {
+  using Cause = d3ad::ModelError::Cause;
+  switch (cause) {
+    case Cause::missing:
+      return "make one with d3ad train";
+    case Cause::unfinished:
+      return "run d3ad train again with the same --model";
+    case Cause::calibration:
+      return "run d3ad calibrate again";
+    case Cause::no_vae:
+      return "put it back, or train with --copy-vae";
+  }
+  return "train it again";
 }
 
 }  // namespace
@@ -91,6 +108,8 @@ int main(int argc, char** argv) {
     return program::Processes::end(2, command_line::complaint(error, "d3ad"));
   } catch (const d3ad::Interrupted& stopped) {
     return program::Processes::end(130, stopped.what());
+  } catch (const d3ad::ModelError& error) {
+    return program::Processes::end(2, d3ad::concat(error.what(), "; ", advice(error.cause())));
   } catch (const std::exception& error) {
     return program::Processes::end(2, error.what());
   }

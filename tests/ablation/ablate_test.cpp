@@ -219,7 +219,7 @@ TEST_CASE("rows of other models, images or numbers are refused, and bad images a
                    Ablation<Cpu>(f.ctx, {.model = f.model, .out = f.out, .batch = 4, .numbers = "half"},
                                  Grid({"lambda=1"}), f.dataset, {});
                  }),
-                 "in another --precision"));
+                 "in another precision"));
   write_atomically(f.out / "ablation.json", std::string_view("{}"));
   CHECK(contains(refusal([&] { f.ablate({"lambda=1"}); }), "is not an ablation's record"));
   CHECK(contains(refusal([&] { f.ablate({"sigma=0"}); }), "sigma is 0"));

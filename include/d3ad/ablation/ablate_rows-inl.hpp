@@ -73,7 +73,7 @@ D3AD_INLINE AblationRecord::AblationRecord(std::filesystem::path file, const nlo
                  found["belongs"].is_object() && found["rows"].is_object(),
              "'", file_.string(), "' is not an ablation's record; delete it, or choose another folder");
   for (const auto& [key, words] : {std::pair{"model", "of another model"}, std::pair{"data", "of other images"},
-                                   std::pair{"numbers", "computed in another --precision"}})
+                                   std::pair{"numbers", "computed in another precision"}})
     D3AD_CHECK(found["belongs"].value(key, "") == belongs.value(key, ""), "'", file_.string(), "' holds rows ", words,
                "; choose another folder, or delete the file to start afresh");
   json_["rows"] = found["rows"], json_["left_out"] = found.value("left_out", nlohmann::json::array());

@@ -165,8 +165,7 @@ D3AD_INLINE Dataset open_dataset(const std::filesystem::path& root, const std::s
     return out;
   }
   D3AD_CHECK(detail::is_folder(root), "data folder '", root.string(),
-             "' is not there; give the folder that holds the "
-             "categories, or one of images, with --data");
+             "' is not there, expected the folder that holds the categories, or one of images");
   D3AD_CHECK(category.find('/') == std::string::npos && category != "..", "category '", category,
              "' is not a name of a folder");
   const auto folder = category.empty() ? root : root / category;

@@ -102,7 +102,7 @@ D3AD_INLINE DatasetCheck check_dataset(const Dataset& data,
     if (size.first > 2 * size.second || size.second > 2 * size.first) {
       out.warnings.push_back(
           concat("images of ", size.first, " x ", size.second,
-                 " become squares: what is small across the longer side may vanish; train --tile keeps it"));
+                 " become squares: what is small across the longer side may vanish; tiles keep it"));
       break;
     }
   constexpr int kFew = 20;

@@ -49,10 +49,12 @@ inline Settings settings_of(const nlohmann::json& json, const std::filesystem::p
 namespace d3ad {
 
 D3AD_INLINE ModelConfig ModelFolder::read() const {
-  D3AD_CHECK(std::filesystem::is_directory(path_), "model '", path_.string(),
-             "' is not a folder; make one with d3ad train");
-  D3AD_CHECK(finished(), "model '", path_.string(),
-             "' has no config.json: its training is not finished; run d3ad train again with the same --model");
+  using Cause = ModelError::Cause;
+  if (!std::filesystem::is_directory(path_))
+    throw ModelError(Cause::missing, concat("model '", path_.string(), "' is not a folder"));
+  if (!finished())
+    throw ModelError(Cause::unfinished,
+                     concat("model '", path_.string(), "' has no config.json: its training is not finished"));
   const auto file = path_ / "config.json";
   const auto json = detail::parse_json_file(file);
   ModelConfig c;
@@ -119,15 +121,18 @@ D3AD_INLINE ImplicitConditioning ModelFolder::read_conditioning(int threads) con
       const auto [end, error] = std::from_chars(it->second.data(), it->second.data() + it->second.size(), value);
       if (error != std::errc() || *end != 0) value = 0;
     }
-    D3AD_CHECK(value > 0, "'", file.path(), "': its metadata has no '", key, "'; run d3ad calibrate again");
+    if (value <= 0)
+      throw ModelError(ModelError::Cause::calibration,
+                       concat("'", file.path(), "': its metadata has no '", key, "', expected a whole number"));
     return value;
   };
   ImplicitConditioning::State state;
   state.k = whole("k");
   state.T_max = whole("T_max");
   const auto dims = file.dims("features");
-  D3AD_CHECK(dims.size() == 2 && dims[0] > 0 && dims[1] > 0, "'", file.path(), "': its features are ", dims_text(dims),
-             ", expected one row an image; run d3ad calibrate again");
+  if (dims.size() != 2 || dims[0] <= 0 || dims[1] <= 0)
+    throw ModelError(ModelError::Cause::calibration,
+                     concat("'", file.path(), "': its features are ", dims_text(dims), ", expected one row an image"));
   state.features = Tensor<float, Cpu>({.n = dims[0], .c = dims[1]});
   file.read_floats("features", state.features.data());
   state.edges = file.floats("edges");
@@ -146,8 +151,9 @@ D3AD_INLINE anomaly::Calibration ModelFolder::read_calibration() const {
 template <class Device>
 Loaded<Autoencoder<Device>, Device> ModelFolder::load_vae(const ModelConfig& config) const {
   auto where = config.vae_path.is_absolute() ? config.vae_path : path_ / config.vae_path;
-  D3AD_CHECK(std::filesystem::exists(where), "model '", path_.string(), "': its VAE '", where.string(),
-             "' is not there any more; put it back, or train with --copy-vae");
+  if (!std::filesystem::exists(where))
+    throw ModelError(ModelError::Cause::no_vae,
+                     concat("model '", path_.string(), "': its VAE '", where.string(), "' is not there any more"));
   auto vae = load_autoencoder<Device>(where);
   D3AD_CHECK(vae.sha256 == config.vae_sha256, "model '", path_.string(), "' was trained with another VAE than '",
              where.string(), "' (checksum ", vae.sha256.substr(0, 12), "..., expected ",

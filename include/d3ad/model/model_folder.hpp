@@ -53,6 +53,17 @@ struct ModelConfig {
 
 nlohmann::json to_json_object(const ModelConfig& c);
 
+// What is wrong with a model as a whole; the cause lets a program say what to do.
+class ModelError : public Error {
+ public:
+  enum class Cause { missing, unfinished, calibration, no_vae };
+  ModelError(Cause cause, const std::string& text) : Error(text), cause_(cause) {}
+  Cause cause() const { return cause_; }
+
+ private:
+  Cause cause_;
+};
+
 // The folder's files and how they are read and written.
 class ModelFolder {
  public:

@@ -60,8 +60,7 @@ template <class Device>
 draw::Drawing scaling_figure(Detector<Device>& detector, const std::vector<Sample>& samples,
                              const GridOptions& options) {
   D3AD_CHECK(!samples.empty(), "figure: no images were chosen");
-  D3AD_CHECK(!detector.tiling().on(), "figure scaling: shows whole images, and this model looks at tiles; train one ",
-             "without --tile for it");
+  D3AD_CHECK(!detector.tiling().on(), "figure scaling: shows whole images, and this model looks at tiles");
   const int size = detector.image_size();
   PanelGrid grid{.cell = options.cell,
                  .columns = {{"input"},

@@ -17,12 +17,12 @@ D3AD_INLINE double metric_field(const std::string& text, const std::string& wher
 D3AD_INLINE std::vector<ResultRow> read_metrics(const std::filesystem::path& file, const std::string& protocol,
                                                 const std::string& method) {
   const auto lines = read_lines(file);
-  D3AD_CHECK(!lines.empty(), "'", file.string(), "' is empty; make it with d3ad evaluate");
+  D3AD_CHECK(!lines.empty(), "'", file.string(), "' is empty, expected the metrics of an evaluation");
   const auto header = csv_fields(lines.front());
   const auto column = [&](const char* name) {
     const auto at = std::find(header.begin(), header.end(), name);
     D3AD_CHECK(at != header.end(), "'", file.string(), "' has no column '", name,
-               "'; it is not a metrics.csv of d3ad evaluate");
+               "'; it is not the metrics.csv of an evaluation");
     return static_cast<std::size_t>(at - header.begin());
   };
   const std::size_t category = column("category"), defect = column("defect"), way = column("protocol"),
@@ -76,7 +76,7 @@ D3AD_INLINE std::vector<ResultRow> read_results(const std::vector<std::filesyste
     std::error_code ignored;
     const bool folder = std::filesystem::is_directory(path, ignored);
     D3AD_CHECK(!folder || std::filesystem::exists(path / "metrics.csv", ignored), "'", path.string(),
-               "' has no metrics.csv; give a folder that d3ad evaluate wrote with --out");
+               "' has no metrics.csv; it is not the folder of an evaluation");
     for (auto& row : detail::read_metrics(folder ? path / "metrics.csv" : path, protocol, method)) {
       const bool again = std::any_of(out.begin(), out.end(), [&](const auto& r) { return r.category == row.category; });
       D3AD_CHECK(!again, "table: results of category '", row.category, "' come twice, again in '", path.string(), "'");
@@ -123,8 +123,7 @@ D3AD_INLINE ResultsTable results_table(const std::vector<ResultRow>& results, co
   D3AD_CHECK(dataset || options.dataset.empty(), "table: there is no data set '", options.dataset,
              "' in the paper, expected mvtec, visa or btad");
   D3AD_CHECK(dataset || !options.all_categories,
-             "table: none of the categories is one of the paper's; say with "
-             "--dataset which data set's categories are to be listed");
+             "table: none of the categories is one of the paper's; to list all of a data set's, it has to be named");
   const auto methods = detail::chosen_methods(dataset, options);
 
   ResultsTable table{dataset ? dataset->name : "", {"ours"}, {}};

@@ -216,7 +216,7 @@ void D3adLearner<Device>::resume(UNetTrainer<Device>& trainer, const std::filesy
   const SafetensorsFile file(path);
   const auto metadata = file.metadata();
   D3AD_CHECK(metadata.count("key") && metadata.at("key") == key, "'", path.string(),
-             "' is a checkpoint of a training with other images or settings; repeat those, choose another --model, or "
+             "' is a checkpoint of a training with other images or settings; repeat those, choose another folder, or "
              "delete the file to start afresh");
   trainer.load(file);
   if (metadata.count("log")) log.read(nlohmann::json::parse(metadata.at("log"), nullptr, false));

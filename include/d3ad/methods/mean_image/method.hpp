@@ -21,7 +21,7 @@ class MeanImage final : public Method<Device> {
   static MethodInfo info() {
     return {.name = "mean_image",
             .title = "mean good image",
-            .help = "compares with the mean of the good images; a baseline that uses no network",
+            .help = "compares with the mean of the good images, a baseline that uses no network",
             .reconstructs = true,
             .baseline = true,
             .maps = {"difference"},

@@ -32,7 +32,7 @@ class VaeOnly final : public Method<Device> {
   static MethodInfo info() {
     return {.name = "vae_only",
             .title = "VAE alone",
-            .help = "compares with the VAE's reconstruction; a baseline that learns nothing",
+            .help = "compares with the VAE's reconstruction, a baseline that learns nothing",
             .needs_vae = true,
             .needs_extractor = true,
             .reconstructs = true,
