@@ -95,7 +95,7 @@ void add_data(CLI::App& app, int& exit_code) {
   command->footer(
       "Warns about copies between training and test, mixed sizes, masks that are missing, empty, of another size or "
       "of\n"
-      "no image. Exit code: 0, or 2 where an image or mask cannot be read.");
+      "no image. Exit code: 0, or 2 if an image or mask cannot be read.");
   command->callback([o, &exit_code] { exit_code = run(*o); });
 }
 

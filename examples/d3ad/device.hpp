@@ -3,7 +3,7 @@
 //
 //   on_device(o.common, [&]<class Device>(Context<Device>& ctx) { Detector<Device> detector(ctx, model); ... });
 //
-// The work is a template over the device, and is compiled for each there is: the CPU, and, where the program is built
+// The work is a template over the device, and is compiled for each there is: the CPU, and, if the program is built
 // with CUDA, an NVIDIA GPU with activations in float (TF32 too), half and bfloat16. What was asked for is what happens:
 // a device that is not there, or an option that is another device's, is an error.
 
@@ -17,7 +17,7 @@ namespace program {
 // The GPU that "cuda" or "cuda:N" names; without N that of the process' place on its machine (mpirun), else the first.
 int gpu_number(const std::string& device);
 
-// Throws d3ad::Error where options of the CPU are given for a GPU.
+// Throws d3ad::Error if options of the CPU are given for a GPU.
 void check_gpu_options(const CommonOptions& common);
 
 template <class Work>

@@ -60,7 +60,7 @@ void write_results(const EvaluateOptions& o, const std::vector<MetricRow>& rows,
 
 std::string title(const MetricRow& row, const std::string& of_model) {
   const MethodInfo& info = method_info(row.method);
-  if (row.method != of_model) return concat("Baseline: ", info.title, ", which ", info.help, " (percent)");
+  if (row.method != of_model) return concat("Baseline: ", info.title, " (percent)");
   if (row.protocol == "paper")
     return concat(info.title, ", paper's protocol: maps scaled by the range of the whole test set (percent)");
   return concat(info.title,
@@ -231,8 +231,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
                     "write a picture of each image: input, reconstruction, map, overlay, mask");
   command->add_flag("--baselines", o->baselines,
                     "also judge the baselines on the same images: mean good image, VAE alone");
-  command->add_flag("!--no-report", o->report,
-                    "do not write report.html (one for each category where there are several)");
+  command->add_flag("!--no-report", o->report, "do not write report.html (one for each category if there are several)");
   command->add_flag("--json", o->json, "JSON on stdout instead of tables: metrics and verdicts");
   command->add_option("--batch", o->batch, "Batch size, in images (tiles for tiled models)")
       ->check(CLI::Range(1, 1024))
@@ -242,7 +241,7 @@ void add_evaluate(CLI::App& app, int& exit_code) {
   o->processes.add(*command);
   command->footer(
       "metrics.csv holds fractions, one row for each category, defect type and mean, by method and protocol.\n"
-      "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).\n"
+      "Exit code: 0, or 2 if an image could not be read (it is reported, the others count).\n"
       "mpirun -n 4 d3ad evaluate ... shares the images among four processes and writes the same files.");
   command->callback([o, &exit_code] {
     o->processes.apply(o->common);

@@ -240,7 +240,7 @@ void add_figure(CLI::App& app, int& exit_code) {
     o->common.add(*figure);
     figure->footer(
         "The whole test set is evaluated once for each value, under the paper's protocol.\n"
-        "Exit code: 0, or 2 where an image could not be read (it is reported, the others count).");
+        "Exit code: 0, or 2 if an image could not be read (it is reported, the others count).");
     figure->callback([o, &exit_code] { on_device(o->common, [&](auto& ctx) { exit_code = draw_omega(ctx, *o); }); });
   }
   {
@@ -259,7 +259,7 @@ void add_figure(CLI::App& app, int& exit_code) {
     auto o = made.second;
     add_model(*figure, *o), add_batch(*figure, *o);
     o->common.add(*figure);
-    figure->footer("Exit code: 0, or 2 where an image could not be read (it is reported, the others count).");
+    figure->footer("Exit code: 0, or 2 if an image could not be read (it is reported, the others count).");
     figure->callback([o, &exit_code] { on_device(o->common, [&](auto& ctx) { exit_code = draw_bins(ctx, *o); }); });
   }
 }

@@ -63,7 +63,7 @@ bool same_dims(std::vector<std::int64_t> a, std::vector<std::int64_t> b) {
   return a == b;
 }
 
-// Prints one file; false where a known network is not complete.
+// Prints one file; false if a known network is not complete.
 bool inspect(const std::string& path, bool tensors) {
   const auto file = std::make_shared<const Checkpoint>(autoencoder_weights(path));  // of a folder, its autoencoder
   std::map<std::string, std::pair<std::int64_t, std::size_t>> types;                // values, bytes

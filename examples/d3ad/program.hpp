@@ -40,7 +40,7 @@ d3ad::Group& processes();
 // Joins them, for as long as it lives; in main().
 class Processes {
  public:
-  // Throws d3ad::Error where mpirun started several and this program was built without MPI.
+  // Throws d3ad::Error if mpirun started several and this program was built without MPI.
   Processes();
   ~Processes();
   Processes(const Processes&) = delete;
@@ -77,7 +77,7 @@ class SettingsOptions {
 // how convolutions are computed on the CPU.
 //
 //   d3ad::Context<d3ad::Cpu> ctx({.threads = common.threads});
-//   const CommonOptions::Planned planned(common, ctx);      the plan is loaded; where asked it is saved at the end
+//   const CommonOptions::Planned planned(common, ctx);      the plan is loaded; if asked, it is saved at the end
 struct CommonOptions {
   int threads = 0;
   bool quiet = false;
@@ -107,11 +107,11 @@ struct ProcessOptions {
   void apply(CommonOptions& common) const;
 };
 
-// The command of that name, or the part of a command; null where there is none.
+// The command of that name, or the part of a command; null if there is none.
 const CLI::App* find_command(const CLI::App& app, const std::string& name);
 
-// Puts the words of a configuration file before the command's own, where `--config FILE` is among the arguments: a JSON
-// object of any of the command's options (settings of training are passed over where they mean nothing), or a model's
+// Puts the words of a configuration file before the command's own, if `--config FILE` is among the arguments: a JSON
+// object of any of the command's options (settings of training are passed over if they mean nothing), or a model's
 // config.json. Throws d3ad::Error with a sentence.
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments);
 

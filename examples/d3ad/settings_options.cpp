@@ -150,12 +150,11 @@ void CommonOptions::add_device(CLI::App& command) {
       })
       ->capture_default_str();
   command
-      .add_option(
-          "--precision", precision,
-          "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions where the processor has it "
-          "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
-          "activations are kept too (training in half scales its loss). With any precision other than "
-          "float, maps and scores differ in the second or third digit")
+      .add_option("--precision", precision,
+                  "what is multiplied; sums are float. CPU: float, or bfloat16 in convolutions if the processor has it "
+                  "(AVX512-BF16, AMX), which is faster with AMX only. GPU: float, tf32, half or bfloat16, in which "
+                  "activations are kept too (training in half scales its loss). With any precision other than "
+                  "float, maps and scores differ in the second or third digit")
       ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}))
       ->capture_default_str()
       ->group("Speed");
@@ -205,7 +204,7 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
 }
 
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
-  // The command, and the part of it where it has parts (figure grid).
+  // The command, and the part of it if it has parts (figure grid).
   const CLI::App* command = &app;
   std::string full_name;
   std::size_t names = 0;

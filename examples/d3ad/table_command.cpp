@@ -60,7 +60,7 @@ void add_table(CLI::App& app, int& exit_code) {
   command->add_option("--method", o->method, "whose results; not given: the model's own, not its baselines'");
   command->footer(
       "I-AUROC / P-AUROC / PRO in percent. The paper has every category of MVTec AD, the average P-AUROC of VisA and\n"
-      "nothing of BTAD. An average is over the categories there are results of, where all have the number.");
+      "nothing of BTAD. An average is over the categories there are results of, if all have the number.");
   command->callback([o, &exit_code] {
     run(*o);
     exit_code = 0;

@@ -30,7 +30,7 @@ class ReferenceFile {
  public:
   ReferenceFile(const std::filesystem::path& path, std::vector<std::filesystem::path> look_in, CommonOptions common);
 
-  std::string text(const std::string& key) const;  // of the metadata; an Error where it is missing
+  std::string text(const std::string& key) const;  // of the metadata; an Error if it is missing
   std::string text(const std::string& key, const std::string& otherwise) const;
   double number(const std::string& key) const;
   double number(const std::string& key, double otherwise) const;

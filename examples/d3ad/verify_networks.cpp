@@ -231,7 +231,7 @@ void train_unet_on(Context<Device>& ctx, const ReferenceFile& reference, Compari
   compare_parameters(reference, all, store, concat("after", step, '.'), allowed.steps, value_of);
 }
 
-// The step of adaptation on a device; compares the loss, and where asked all that it moves.
+// The step of adaptation on a device; compares the loss, and, if asked, all that it moves.
 template <class Device>
 void adapt_on(Context<Device>& ctx, const ReferenceFile& reference, Comparisons& all, bool gradients) {
   const Tolerances allowed = allowed_on<Device>(reference);

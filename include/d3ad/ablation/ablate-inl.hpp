@@ -88,14 +88,14 @@ void Ablation<Device>::find_groups() {
   std::vector<std::size_t> order(groups_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return model_of[a] < model_of[b]; });
-  std::vector<Group> sorted;
+  std::vector<PointGroup> sorted;
   for (const std::size_t i : order)
     if (missing(groups_[i])) sorted.push_back(std::move(groups_[i]));
   groups_ = std::move(sorted);
 }
 
 template <class Device>
-std::size_t Ablation<Device>::missing(const Group& group) const {
+std::size_t Ablation<Device>::missing(const PointGroup& group) const {
   return static_cast<std::size_t>(
       std::count_if(group.points.begin(), group.points.end(), [&](std::size_t p) { return !record_->has(keys_[p]); }));
 }
@@ -122,7 +122,7 @@ void Ablation<Device>::say_plan() {
 }
 
 template <class Device>
-void Ablation<Device>::compute(const Group& group) {
+void Ablation<Device>::compute(const PointGroup& group) {
   const AblationPoint& first = points_[group.points.front()];
   stop_here();
   const auto folder = models_.folder(first);

@@ -6,8 +6,8 @@
 //   Ablation<Cpu> ablation(ctx, {.model = "model", .out = "out"}, grid, dataset, events);
 //   AblationResult result = ablation.run();          33 points, 3 detections of the test set
 //
-// A point's metrics are those of evaluate() with its options: bit for bit where they enter at detection, and those of
-// evaluate() after d3ad train, adapt or calibrate with them where they enter earlier (grid.hpp's stages).
+// A point's metrics are those of evaluate() with its options: bit for bit if they enter at detection, and those of
+// evaluate() after d3ad train, adapt or calibrate with them if they enter earlier (grid.hpp's stages).
 //
 // In `out`: ablation.csv, a row for each finished point and protocol; ablation.svg, the plot (ablate_plot.hpp);
 // ablation.json, what a later run with the same model and images need not compute again, whatever its grid; work/,
@@ -45,7 +45,7 @@ struct AblationRequest {
 template <class Device>
 class Ablation {
  public:
-  // Throws d3ad::Error where the grid makes no sense for this model, or `out` holds rows of another.
+  // Throws d3ad::Error if the grid makes no sense for this model, or `out` holds rows of another.
   Ablation(Context<Device>& ctx, AblationRequest request, const Grid& grid, const Dataset& dataset, TrainEvents events);
 
   AblationResult run();
@@ -53,7 +53,7 @@ class Ablation {
  private:
   using Clock = std::chrono::steady_clock;
   // Points that share a reconstruction.
-  struct Group {
+  struct PointGroup {
     std::string key;
     std::vector<std::size_t> points;
   };
@@ -63,13 +63,13 @@ class Ablation {
 
   void find_groups();
 
-  std::size_t missing(const Group& group) const;
+  std::size_t missing(const PointGroup& group) const;
 
   void say_plan();
 
   // ---- a group: its model, its maps, its points ----
 
-  void compute(const Group& group);
+  void compute(const PointGroup& group);
 
   // Ways to compare what is reconstructed once: the options of Stage::map of a point, and one point that has them.
   struct Kind {
@@ -99,7 +99,7 @@ class Ablation {
 
   void stop_here() const;
 
-  // The options of a point that its reconstruction depends on, where there are several.
+  // The options of a point that its reconstruction depends on, if there are several.
   std::string describe(const AblationPoint& point) const;
   // How long all that remains will take at the pace so far, `images` of this group among it; models that are still to
   // be made are not in it.
@@ -115,7 +115,7 @@ class Ablation {
   std::vector<std::string> keys_;  // of the points in the record
   FolderLock lock_;
   std::optional<AblationRecord> record_;
-  std::vector<Group> groups_;
+  std::vector<PointGroup> groups_;
   std::size_t at_ = 0;  // of groups_: the one at work
   std::optional<Detector<Device>> detector_;
   std::optional<TestSet> test_;

@@ -5,7 +5,7 @@
 //   AblationModels<Cpu> models(ctx, "model", "out/work", dataset, events);
 //   std::filesystem::path folder = models.folder(point);        trains, adapts and calibrates what is not there yet
 //
-// Where a stage's options are the model's own, so is its result. Other settings of training, or another VAE: d3ad train
+// If a stage's options are the model's own, so is its result. Other settings of training, or another VAE: d3ad train
 // with these and the model's own otherwise. Another extractor or gamma: d3ad adapt. Another T_max, k ...: d3ad
 // calibrate. Files that a stage does not write are hard links, so that a network is on disk once.
 

@@ -62,7 +62,7 @@ class AblationPlot {
     return protocol == "paper" ? "paper's protocol" : "calibrated";
   }
   // The axis: most values among numeric options; none numeric: the first with several. Then the one with the most. The
-  // seed, over which others are averaged, only where there is no other.
+  // seed, over which others are averaged, only if there is no other.
   void choose_options() {
     const auto& options = result_.options;
     const auto most = [&](auto&& wanted) {
@@ -80,7 +80,7 @@ class AblationPlot {
     second_ = most([](const Grid::Option& o) { return o.name != "seed"; });
   }
 
-  // Where the axis has its values: numbers where they belong (by their logarithm where they span a hundredfold), else
+  // Where the axis has its values: numbers where they belong (by their logarithm if they span a hundredfold), else
   // next to each other.
   void place_values() {
     const auto& option = result_.options[*x_];
@@ -103,7 +103,7 @@ class AblationPlot {
 
   struct Line {
     std::string label;
-    std::vector<double> y;  // by the axis' values; NaN where there is none yet
+    std::vector<double> y;  // by the axis' values; NaN if there is none yet
   };
   // The panel's lines: one metric by the second option's values, or several metrics. Of rows that fall on one point,
   // the mean over seeds counts, and the best of these.

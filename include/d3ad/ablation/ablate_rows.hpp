@@ -56,7 +56,7 @@ std::vector<Attribute> brief_attributes(const std::vector<Attribute>& all);
 // The rows that are finished, in a file that also says what they belong to.
 class AblationRecord {
  public:
-  // belongs: texts by "model", "data" and "numbers". Throws d3ad::Error where the file's are others.
+  // belongs: texts by "model", "data" and "numbers". Throws d3ad::Error if the file's are others.
   // attributes: the brief ones of the method.
   AblationRecord(std::filesystem::path file, const nlohmann::json& belongs, std::vector<Attribute> attributes);
 

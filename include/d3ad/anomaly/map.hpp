@@ -9,8 +9,8 @@
 //   std::vector<float> score = anomaly::scores(ctx, map);                               // anomaly/score.hpp
 //
 // Both maps are scaled by a range before they are mixed. It comes from a whole test set (the paper's protocol), or from
-// nominal images (anomaly/calibration.hpp), which is how a single image can be scored. Other methods have other raw maps,
-// one or several (methods/method.hpp); ranges are in the order of a method's maps, D3AD's are {latent, feature}.
+// nominal images (anomaly/calibration.hpp), which is how a single image can be scored. Other methods have other raw
+// maps, one or several (methods/method.hpp); ranges are in the order of a method's maps, D3AD's are {latent, feature}.
 
 #include <algorithm>
 #include <cmath>

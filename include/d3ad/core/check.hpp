@@ -28,8 +28,8 @@ class Interrupted : public Error {
 
 namespace detail {
 
-// A part of a sentence: refers to a value, and knows how it is written. There are hundreds of sentences and few types of
-// their parts; functions that are templates over all parts of a sentence took a fifth of the compiler's time.
+// A part of a sentence: refers to a value, and knows how it is written. There are hundreds of sentences and few types
+// of their parts, so a sentence is no template over all its parts.
 class SentencePart {
  public:
   template <class T>

@@ -8,7 +8,7 @@
 //   log.write_events("events.out.tfevents.1.unet", "unet/");
 //
 // Rows end at steps that depend on the total alone, and json() keeps the steps since the last row: a training that was
-// stopped and resumed has the rows of an uninterrupted one, but for their times and rates.
+// stopped and resumed has the rows of an uninterrupted one, except for times and rates.
 
 #include <algorithm>
 #include <chrono>
@@ -44,7 +44,7 @@ class TrainingLog {
   const std::vector<Row>& rows() const { return rows_; }
 
   nlohmann::json json() const;
-  // Goes on from what json() wrote; from nothing where it is something else.
+  // Goes on from what json() wrote; from nothing if it is something else.
   void read(const nlohmann::json& all);
 
   void write_csv(const std::filesystem::path& path) const;

@@ -6,7 +6,7 @@
 //   write_latents("model/work/latents.safetensors", key, latents, scale);
 //   if (auto scale = read_latents("model/work/latents.safetensors", key, latents)) ...
 //
-// key: a text that is another one where anything is that the latents depend on.
+// key: a text that is another one if anything is that the latents depend on.
 
 #include <charconv>
 #include <cmath>
@@ -34,8 +34,8 @@ float scale_latents(std::vector<float>& values);
 // scale: what they were multiplied by.
 void write_latents(const std::filesystem::path& path, const std::string& key, const Latents& latents, float scale);
 
-// out.shape is what is expected. Fills in the values and returns their scale, or nothing where the file is not there or
-// holds others. Throws where it is damaged.
+// out.shape is what is expected. Fills in the values and returns their scale, or nothing if the file is not there or
+// holds others. Throws if it is damaged.
 std::optional<float> read_latents(const std::filesystem::path& path, const std::string& key, Latents& out);
 
 }  // namespace d3ad

@@ -53,7 +53,7 @@ nlohmann::json parse_json_file(const std::filesystem::path& path);
 }  // namespace detail
 
 // Where the weights of an autoencoder lie: the file itself, or the one in a diffusers folder, which may be a whole
-// pipeline's. Half precision is taken where there is nothing else.
+// pipeline's. Half precision is taken if there is nothing else.
 std::filesystem::path autoencoder_weights(const std::filesystem::path& path);
 
 // What a diffusers folder says beside the weights, with no shape to tell it: groups and scale. Nothing of a file alone.

@@ -60,7 +60,7 @@ class Trainer {
 
   void open_networks();
 
-  // The networks of a finished model; its settings hold except where the request's are for later stages.
+  // The networks of a finished model; its settings hold except if the request's are for later stages.
   // What the stages before `before` have learned is read.
   void reopen(Stage before);
 

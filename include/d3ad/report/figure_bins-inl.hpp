@@ -6,7 +6,7 @@
 namespace d3ad {
 
 D3AD_INLINE draw::Drawing bins_figure(const BinCounts& counts, const std::string& category) {
-  // Bin 0 is shown where it is not empty.
+  // Bin 0 is shown if it is not empty.
   const std::size_t first = counts.training[0] + counts.good[0] + counts.faulty[0] > 0 ? 0 : 1;
   const auto bars = [&](const char* label, const std::vector<std::int64_t>& of) {
     std::int64_t sum = 0;

@@ -20,7 +20,7 @@ namespace d3ad {
 
 struct BinCounts {
   std::vector<int> T_hat;                            // of each bin, 0 ... bins; bin 0: nearer than any training image
-  std::vector<std::int64_t> training, good, faulty;  // images in each, or tiles, where the model looks at those
+  std::vector<std::int64_t> training, good, faulty;  // images in each, or tiles, if the model looks at those
   std::vector<std::string> skipped;                  // sentences about test images that could not be read
 };
 

@@ -27,7 +27,7 @@ struct NoisingOptions {
   double cell = 128;
 };
 
-// Equal steps, rounded to whole ones. Throws where they would not be different steps of the schedule.
+// Equal steps, rounded to whole ones. Throws if they would not be different steps of the schedule.
 std::vector<int> noising_times(int t_max, int columns, const Schedule& schedule = Schedule());
 
 struct NoisedPictures {

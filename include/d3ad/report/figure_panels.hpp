@@ -42,7 +42,7 @@ struct PanelGrid {
     std::string title, note;
     std::vector<std::optional<Image>> panels;  // none: an empty place
   };
-  struct Group {  // a title over some columns
+  struct ColumnGroup {  // a title over some columns
     std::string title;
     std::size_t first, count;
   };
@@ -50,7 +50,7 @@ struct PanelGrid {
   double cell = 128;  // longer side of a picture, in units
   std::vector<Column> columns = {};
   std::vector<Row> rows = {};
-  std::vector<Group> groups = {};
+  std::vector<ColumnGroup> groups = {};
 
   static constexpr double kGap = 6, kMargin = 10, kLabels = 38;
 
@@ -130,14 +130,14 @@ inline std::string sample_name(const Sample& sample) { return sample.defect + "/
 
 struct SampleChoice {
   std::vector<std::string> images = {};   // names (sample_name(), or the file's with its ending), in this order
-  std::vector<std::string> defects = {};  // where no images are named: of these kinds ("good" is one); none: all
+  std::vector<std::string> defects = {};  // if no images are named: of these kinds ("good" is one); none: all
   int each = 1;                           // so many of each kind, the first ones by name
 };
 
-// Throws where a name is not in the test set, with the nearest ones.
+// Throws if a name is not in the test set, with the nearest ones.
 std::vector<Sample> choose_samples(const Dataset& dataset, const SampleChoice& choice);
 
-// The truth of a test image as a picture: its mask, black for a good one, none where a faulty one has no mask.
+// The truth of a test image as a picture: its mask, black for a good one, none if a faulty one has no mask.
 std::optional<Image> truth_panel(const Sample& sample, int width, int height);
 
 }  // namespace d3ad

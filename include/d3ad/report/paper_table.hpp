@@ -3,7 +3,7 @@
 // VisA the averages of pixel AUROC, which is all it has of that data set. It has none of BTAD's categories.
 //
 //   const PaperDataset* mvtec = find_paper_dataset("mvtec");
-//   paper_score(*mvtec, "metal_nut", "D3AD")          {98.9, 96.1, 89.7}; nothing where the paper has no such number
+//   paper_score(*mvtec, "metal_nut", "D3AD")          {98.9, 96.1, 89.7}; nothing if the paper has no such number
 //
 // Categories are found by their letters and digits alone: "metal_nut" is "Metal nut".
 
@@ -115,14 +115,14 @@ inline std::optional<PaperScore> score_of(const PaperDataset& dataset, std::stri
 
 }  // namespace detail
 
-// By its key; null where there is none.
+// By its key; null if there is none.
 inline const PaperDataset* find_paper_dataset(std::string_view key) {
   for (const auto& d : paper_datasets())
     if (d.key == key) return &d;
   return nullptr;
 }
 
-// The data set that most of the categories are of; null where none of them is of any.
+// The data set that most of the categories are of; null if none of them is of any.
 inline const PaperDataset* paper_dataset_of(const std::vector<std::string>& categories) {
   const PaperDataset* best = nullptr;
   std::size_t most = 0;

@@ -95,7 +95,7 @@ D3AD_INLINE std::optional<PaperScore> mean_score(const std::vector<std::optional
   PaperScore mean;
   for (double PaperScore::*value : {&PaperScore::i_auroc, &PaperScore::p_auroc, &PaperScore::pro}) {
     double sum = 0;
-    for (const auto& s : all) sum += (*s).*value;  // NaN where one is unknown
+    for (const auto& s : all) sum += (*s).*value;  // NaN if one is unknown
     mean.*value = sum / static_cast<double>(all.size());
   }
   return mean;

@@ -1,12 +1,12 @@
 #pragma once
 // Results of d3ad evaluate as the paper's table: a row for each category, I-AUROC / P-AUROC / PRO in percent, the
-// paper's numbers beside ours where the category is the same (report/paper_table.hpp).
+// paper's numbers beside ours if the category is the same (report/paper_table.hpp).
 //
 //   auto rows = read_results({"results/bottle", "results/cable"}, "paper");       folders with metrics.csv
 //   ResultsTable table = results_table(rows, {.methods = {"D3AD"}});
 //   std::cout << table_text(table);                  or table_csv, table_markdown, table_latex
 //
-// Averages are over the categories that there are results of, the paper's too where it has all of these, so that what
+// Averages are over the categories that there are results of, the paper's too if it has all of these, so that what
 // stands in a row can be compared. With results of a whole data set the paper's are the published ones, else those have
 // a row of their own.
 
@@ -81,14 +81,14 @@ namespace detail {
 
 const char* method_note(const ResultsTable& table, std::size_t column);
 
-// "97.2 / 97.4 / 93.3"; each number as wide as 100.0 where `pad` says so.
+// "97.2 / 97.4 / 93.3"; each number as wide as 100.0 if `pad` says so.
 std::string score_text(const std::optional<PaperScore>& score, bool pad, const char* none = "-");
 
 }  // namespace detail
 
 std::string table_text(const ResultsTable& table);
 
-// Numbers in columns of their own, with two digits; empty where there is none.
+// Numbers in columns of their own, with two digits; empty if there is none.
 std::string table_csv(const ResultsTable& table);
 
 std::string table_markdown(const ResultsTable& table);

@@ -36,7 +36,7 @@ struct D3adAlgorithm {
   const ResNet<Device>& extractor;
   const Schedule& schedule;
   const Settings& settings;
-  DenoiseLoop<Device>* loop = nullptr;  // kept between calls, where the networks are frozen
+  DenoiseLoop<Device>* loop = nullptr;  // kept between calls, if the networks are frozen
 
   struct Analysis {
     ConditioningSeen<Device> conditioning;  // distance, bin and T̂ of each image

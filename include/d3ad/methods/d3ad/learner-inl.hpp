@@ -202,7 +202,7 @@ void D3adLearner<Device>::train_unet(const Latents& latents) {
   }
   save();
   trainer.finish();
-  share_parameters(l_.group, *unet_.store);  // to the bit, also where processors differ
+  share_parameters(l_.group, *unet_.store);  // to the bit, also if processors differ
   if (l_.group.first()) {
     save_parameters(*unet_.store, l_.folder / "unet.safetensors", {{"config", nlohmann::json(unet_->config()).dump()}});
     log.write_curve(l_.folder / "loss.png");
