@@ -7,7 +7,8 @@
 #
 # Every change: format; g++ with warnings as errors; a test program for each folder; operations on the CPU and on an
 # emulated GPU; the program on the reference files and from end to end; the installed package in a project of its own,
-# header-only and compiled; clang for library and program; ASan and UBSan for readers, core and operations.
+# header-only and compiled; clang for library and program; ASan and UBSan for readers, core and operations;
+# nvcc for one GPU architecture if it is installed.
 # --everything adds: the CUDA device on an emulated GPU; nvcc for all GPU architectures; cuDNN's engines for each of them
 # (cuda_plans/); the program on the emulated GPU and on several processes; benchmarks; figures; unusual datasets; the
 # report in a browser; every consumer; AArch64; every header alone; all tests with clang, and all under the sanitizers.
@@ -39,10 +40,10 @@ git ls-files '*.hpp' '*.cpp' '*.inl' '*.h' '*.cu' '*.cuh' | xargs clang-format -
 step "g++, warnings as errors"
 configure build/gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_MPI=ON \
   -DD3AD_TESTS_FLAGS=-O1 -DD3AD_CUDA=OFF
-build build/gcc --target d3ad_program make_sample pretrain first_tensor detect unit
+build build/gcc --target d3ad_program make_sample pretrain first_tensor detect unit test_cuda_emulated
 
 step "a test program a folder"
-ctest --test-dir build/gcc --output-on-failure -j "$jobs" -R '^(test_.*|include_rule|device_missing)$' -E '^test_cuda_emulated$'
+ctest --test-dir build/gcc --output-on-failure -j "$jobs" -R '^(test_.*|include_rule|device_missing)$'
 
 step "the program on the reference files"
 build/gcc/d3ad verify tests/golden/*.safetensors
@@ -84,16 +85,31 @@ tests/device.sh build/clang/d3ad
 step "ASan and UBSan"
 configure build/asan -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_COMPILER=g++ -DD3AD_EXAMPLES=OFF -DD3AD_CUDA=OFF \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DD3AD_CHECK_BORDERS=1"
-build build/asan --target test_core test_weights test_ops
+build build/asan --target test_core test_weights test_data test_ops
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0
-for name in core weights ops; do "build/asan/tests/test_$name"; done
+for name in core weights data ops; do "build/asan/tests/test_$name"; done
+
+step "nvcc, one GPU architecture"
+if [ "$everything" = yes ]; then
+  echo "all of them below"
+elif command -v nvcc >/dev/null; then
+  configure build/cuda -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_MPI=OFF \
+    -DD3AD_TESTS=OFF -DD3AD_EXAMPLES=OFF -DD3AD_CUDA=AUTO -DCMAKE_CUDA_ARCHITECTURES=90-real
+  if cmake --build build/cuda --target help | grep -q "^d3ad_cuda:"; then
+    build build/cuda --target d3ad_cuda
+  else
+    echo "left out: there is no cuDNN"
+  fi
+else
+  echo "left out: there is no nvcc"
+fi
 
 if [ "$everything" = yes ]; then
   step "everything: g++, all targets, all GPU architectures, headers alone"
   configure build/all -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ -DD3AD_WARNINGS_AS_ERRORS=ON -DD3AD_BENCH=ON \
     -DD3AD_MPI=ON -DD3AD_TESTS_FLAGS=-O1 -DD3AD_BENCH_FLAGS=-O0
   build build/all
-  ctest --test-dir build/all --output-on-failure -j "$jobs" -E '^test_([^c]|core)'
+  ctest --test-dir build/all --output-on-failure -j "$jobs" -E '^test_'
   [ ! -x build/all/tests/unit_cuda ] || build/all/tests/unit_cuda | tail -1  # the number of comparisons that need a GPU
 
   step "everything: the GPU's benchmark from end to end, with stand-ins for what is not here"
