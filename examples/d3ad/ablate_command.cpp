@@ -50,7 +50,7 @@ TrainEvents show(std::optional<command_line::Progress>& progress, std::string& s
 
 template <class Device>
 int run(Context<Device>& ctx, const AblateOptions& o) {
-  const Grid grid(o.grid);
+  const AblationGrid grid(o.grid);
   const Dataset dataset = open_dataset(o.data, o.category);
   command_line::InterruptGuard guard;
   std::optional<command_line::Progress> progress;

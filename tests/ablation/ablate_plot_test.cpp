@@ -19,12 +19,12 @@ namespace {
 // Rows of all points, whose image AUROC `value` says.
 template <class Value>
 AblationResult result_of(const std::vector<std::string>& options, Value&& value) {
-  const Grid grid(options);
+  const AblationGrid grid(options);
   AblationResult result;
   result.options = grid.options();
   const nlohmann::json own = Settings();
   for (const auto& o : grid.options())
-    result.own.push_back(own.contains(o.name) ? Grid::text(own.at(o.name)) : "model");
+    result.own.push_back(own.contains(o.name) ? AblationGrid::text(own.at(o.name)) : "model");
   const auto points = grid.points(Settings());
   result.points = result.done = points.size();
   for (const auto& point : points)

@@ -33,7 +33,8 @@ struct Fixture {
   Fixture() : model(place.train(place.request())) {}
 
   AblationResult ablate(const Texts& grid, TrainEvents events = {}) {
-    return Ablation<Cpu>(ctx, {.model = model, .out = out, .batch = 4}, Grid(grid), dataset, std::move(events)).run();
+    return Ablation<Cpu>(ctx, {.model = model, .out = out, .batch = 4}, AblationGrid(grid), dataset, std::move(events))
+        .run();
   }
   template <class Change>
   std::vector<MetricRow> evaluate_with(const fs::path& folder, Change&& change) {
@@ -217,7 +218,7 @@ TEST_CASE("rows of other models, images or numbers are refused, and bad images a
   f.dataset = open_dataset(f.place.data, "stripes");
   CHECK(contains(refusal([&] {
                    Ablation<Cpu>(f.ctx, {.model = f.model, .out = f.out, .batch = 4, .numbers = "half"},
-                                 Grid({"lambda=1"}), f.dataset, {});
+                                 AblationGrid({"lambda=1"}), f.dataset, {});
                  }),
                  "in another precision"));
   write_atomically(f.out / "ablation.json", std::string_view("{}"));

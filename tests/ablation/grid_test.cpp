@@ -18,9 +18,9 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Texts texts(const std::string& option) { return Grid({option}).options().front().texts; }
+Texts texts(const std::string& option) { return AblationGrid({option}).options().front().texts; }
 std::string refused(const Texts& options) {
-  return refusal([&] { Grid(options).points(Settings()); });
+  return refusal([&] { AblationGrid(options).points(Settings()); });
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ TEST_CASE("a grid's values are lists, ranges, or both, without drift") {
   CHECK(texts("--map-layers=2,2+3,1+2+3") == Texts{"2", "2+3", "1+2+3"});
   CHECK(texts("extractor=model,a/b.safetensors") == Texts{"model", "a/b.safetensors"});
   // Values are what the text says, to the bit.
-  const Grid grid({"lambda=0:1:0.1"});
+  const AblationGrid grid({"lambda=0:1:0.1"});
   CHECK(grid.options().front().values[3].get<double>() == 0.3);
   CHECK(grid.options().front().values[7].get<double>() == 0.7);
 }
@@ -45,7 +45,7 @@ TEST_CASE("a grid's values are lists, ranges, or both, without drift") {
 TEST_CASE("points are all combinations, over the model's settings") {
   Settings model;
   model.conditioning.k = 7;
-  const auto points = Grid({"eta2=0,4", "map_layers=2,2+3", "vae=model,v.safetensors"}).points(model);
+  const auto points = AblationGrid({"eta2=0,4", "map_layers=2,2+3", "vae=model,v.safetensors"}).points(model);
   REQUIRE(points.size() == 8);
   CHECK(points[0].values == Texts{"0", "2", "model"});
   CHECK(points[1].values == Texts{"0", "2", "v.safetensors"});
@@ -56,9 +56,9 @@ TEST_CASE("points are all combinations, over the model's settings") {
   CHECK(points[6].vae.empty());
   CHECK(points[7].vae == "v.safetensors");
   // What has no effect does not make points differ.
-  for (const auto& p : Grid({"dynamic=false", "k=5,6"}).points(model)) CHECK(p.settings.conditioning.k == 7);
+  for (const auto& p : AblationGrid({"dynamic=false", "k=5,6"}).points(model)) CHECK(p.settings.conditioning.k == 7);
   // One length of training replaces the other.
-  const auto longer = Grid({"epochs=2"}).points(model);
+  const auto longer = AblationGrid({"epochs=2"}).points(model);
   CHECK(longer.front().settings.training.epochs == 2);
   CHECK(longer.front().settings.training.iterations == 0);
 }
@@ -68,7 +68,7 @@ TEST_CASE("every setting has a stage and can be in a grid, except the threshold'
   for (const auto& item : settings.items()) {
     CAPTURE(item.key());
     const bool left_out = item.key() == "preset" || item.key() == "false_alarm_rate";
-    const auto& names = Grid::names();
+    const auto& names = AblationGrid::names();
     CHECK((std::find(names.begin(), names.end(), item.key()) == names.end()) == left_out);
   }
   CHECK(stage_of("base") == Stage::train);

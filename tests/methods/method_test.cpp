@@ -180,7 +180,7 @@ TEST_CASE("a method of one's own is trained, kept, evaluated, reported and ablat
   CHECK_FALSE(contains(page, "as if good"));
   CHECK_FALSE(contains(page, "T̂"));
 
-  const Grid grid({"gain=1.25,2", "sigma=2,4"});
+  const AblationGrid grid({"gain=1.25,2", "sigma=2,4"});
   const auto swept = Ablation<Cpu>(ctx, {.model = model, .out = place.folder / "swept"}, grid, dataset, {}).run();
   CHECK(swept.rows.size() == 8);
   CHECK(swept.reconstructed == 12);  // the test set once for each gain
@@ -189,7 +189,8 @@ TEST_CASE("a method of one's own is trained, kept, evaluated, reported and ablat
       CHECK(row.metrics.p_auroc == row_of(result, row.metrics.protocol).p_auroc);
   CHECK(contains(ablation_csv(swept), "images,share,share_good,share_faulty,i_auroc"));
   CHECK(contains(refusal([&] {
-                   Ablation<Cpu>(ctx, {.model = model, .out = place.folder / "x"}, Grid({"eta2=0,4"}), dataset, {});
+                   Ablation<Cpu>(ctx, {.model = model, .out = place.folder / "x"}, AblationGrid({"eta2=0,4"}), dataset,
+                                 {});
                  }),
                  "the model's method, brightness, has no such option"));
 

@@ -9,8 +9,8 @@
 namespace d3ad {
 
 template <class Device>
-Ablation<Device>::Ablation(Context<Device>& ctx, AblationRequest request, const Grid& grid, const Dataset& dataset,
-                           TrainEvents events)
+Ablation<Device>::Ablation(Context<Device>& ctx, AblationRequest request, const AblationGrid& grid,
+                           const Dataset& dataset, TrainEvents events)
     : ctx_(ctx),
       request_(std::move(request)),
       dataset_(dataset),
@@ -26,7 +26,7 @@ Ablation<Device>::Ablation(Context<Device>& ctx, AblationRequest request, const 
   result_.attributes = brief_attributes(method_info(models_.config().settings.method).attributes);
   const nlohmann::json own = flat_settings(models_.config().settings);
   for (const auto& option : grid.options())
-    result_.own.push_back(own.contains(option.name) ? Grid::text(own.at(option.name)) : "model");
+    result_.own.push_back(own.contains(option.name) ? AblationGrid::text(own.at(option.name)) : "model");
   create_folders(request_.out);
   lock_ = FolderLock(request_.out, {"work"});
   record_.emplace(request_.out / "ablation.json",

@@ -2,7 +2,7 @@
 // Ablation: a model judged on a test set with its options changed, one by one and together, each stage's result
 // computed once for all points that share it.
 //
-//   const Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05"});
+//   const AblationGrid grid({"eta2=0,4,7", "lambda=0.5:1:0.05"});
 //   Ablation<Cpu> ablation(ctx, {.model = "model", .out = "out"}, grid, dataset, events);
 //   AblationResult result = ablation.run();          33 points, 3 detections of the test set
 //
@@ -46,7 +46,8 @@ template <class Device>
 class Ablation {
  public:
   // Throws d3ad::Error if the grid makes no sense for this model, or `out` holds rows of another.
-  Ablation(Context<Device>& ctx, AblationRequest request, const Grid& grid, const Dataset& dataset, TrainEvents events);
+  Ablation(Context<Device>& ctx, AblationRequest request, const AblationGrid& grid, const Dataset& dataset,
+           TrainEvents events);
 
   AblationResult run();
 

@@ -73,11 +73,11 @@ class AblationPlot {
           best = i;
       return best;
     };
-    x_ = most([](const Grid::Option& o) { return o.numeric() && o.name != "seed"; });
-    if (!x_) x_ = most([](const Grid::Option& o) { return o.name != "seed"; });
-    if (!x_) x_ = most([](const Grid::Option&) { return true; });
+    x_ = most([](const AblationGrid::Option& o) { return o.numeric() && o.name != "seed"; });
+    if (!x_) x_ = most([](const AblationGrid::Option& o) { return o.name != "seed"; });
+    if (!x_) x_ = most([](const AblationGrid::Option&) { return true; });
     if (!x_) x_ = 0;
-    second_ = most([](const Grid::Option& o) { return o.name != "seed"; });
+    second_ = most([](const AblationGrid::Option& o) { return o.name != "seed"; });
   }
 
   // Where the axis has its values: numbers where they belong (by their logarithm if they span a hundredfold), else

@@ -33,7 +33,7 @@ struct AblationRow {
 };
 
 struct AblationResult {
-  std::vector<Grid::Option> options;
+  std::vector<AblationGrid::Option> options;
   std::vector<std::string> own;       // the model's own values of them
   std::vector<Attribute> attributes;  // the method's brief ones
   std::vector<AblationRow> rows;      // of the finished points in the grid's order, each protocol's

@@ -108,12 +108,12 @@ inline std::vector<std::string> range_values(const std::string& said, const std:
 
 namespace d3ad {
 
-D3AD_INLINE Grid::Grid(const std::vector<std::string>& options) {
+D3AD_INLINE AblationGrid::AblationGrid(const std::vector<std::string>& options) {
   D3AD_CHECK(!options.empty(), "the grid has no option, expected one or more, as eta2=0,4");
   for (const auto& text : options) add(text);
 }
 
-D3AD_INLINE const std::vector<std::string>& Grid::names() {
+D3AD_INLINE const std::vector<std::string>& AblationGrid::names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names{"extractor", "vae"};
     for (const auto& [settings, table] : detail::described_settings())
@@ -125,14 +125,14 @@ D3AD_INLINE const std::vector<std::string>& Grid::names() {
   return kNames;
 }
 
-D3AD_INLINE std::string Grid::text(const nlohmann::json& value) {
+D3AD_INLINE std::string AblationGrid::text(const nlohmann::json& value) {
   if (value.is_number_float()) return number(value.get<double>());
   std::string out = json_text(value);
   if (value.is_array()) std::replace(out.begin(), out.end(), ',', '+');
   return out;
 }
 
-D3AD_INLINE std::vector<AblationPoint> Grid::points(const Settings& model) const {
+D3AD_INLINE std::vector<AblationPoint> AblationGrid::points(const Settings& model) const {
   std::vector<AblationPoint> out{{{}, model, "", ""}};
   auto own = model;
   const OptionTable known = options_of(own);
@@ -159,7 +159,7 @@ D3AD_INLINE std::vector<AblationPoint> Grid::points(const Settings& model) const
   return out;
 }
 
-D3AD_INLINE void Grid::add(const std::string& text) {
+D3AD_INLINE void AblationGrid::add(const std::string& text) {
   const auto equals = text.find('=');
   D3AD_CHECK(equals != std::string::npos && equals > 0, "grid: ", text,
              ": expected OPTION=VALUES, as eta2=0,4 or lambda=0.5:1:0.05");
@@ -185,7 +185,7 @@ D3AD_INLINE void Grid::add(const std::string& text) {
   options_.push_back(std::move(option));
 }
 
-D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const std::string& word) const {
+D3AD_INLINE void AblationGrid::add_values(Option& option, const std::string& said, const std::string& word) const {
   D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
   auto scratch = detail::settings_with(option.name);
   const OptionTable settings = options_of(scratch);
@@ -200,7 +200,7 @@ D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const
       setting->set(said + ":", one);
       value = option_json(*setting);
     }
-    std::string text = Grid::text(value);
+    std::string text = AblationGrid::text(value);
     D3AD_CHECK(std::find(option.values.begin(), option.values.end(), value) == option.values.end(), said, ": value ",
                text, " is listed twice");
     option.texts.push_back(std::move(text));
@@ -208,7 +208,7 @@ D3AD_INLINE void Grid::add_values(Option& option, const std::string& said, const
   }
 }
 
-D3AD_INLINE Settings Grid::checked(Settings settings, const Settings& model) const {
+D3AD_INLINE Settings AblationGrid::checked(Settings settings, const Settings& model) const {
   replace_length(settings, [&](const char* name) {
     return std::any_of(options_.begin(), options_.end(), [&](const Option& o) { return o.name == name; });
   });

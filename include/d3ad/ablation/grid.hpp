@@ -1,7 +1,7 @@
 #pragma once
 // The grid of an ablation: options with several values each, and the points that are all their combinations.
 //
-//   Grid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence if one is wrong
+//   AblationGrid grid({"eta2=0,4,7", "lambda=0.5:1:0.05", "map_layers=2,2+3"});       Error with a sentence if one is wrong
 //   for (const AblationPoint& p : grid.points(model_settings)) use(p.settings, p.values)     3 x 11 x 2 of them
 //
 // Options are all settings that change what is measured, with their names on the command line, and `vae` and
@@ -44,7 +44,7 @@ struct AblationPoint {
   std::string vae, extractor;       // files; empty: the model's own
 };
 
-class Grid {
+class AblationGrid {
  public:
   struct Option {
     std::string name;                // as Settings has it; or vae, extractor
@@ -55,7 +55,7 @@ class Grid {
   };
   static constexpr std::size_t kMostPoints = 2000;
 
-  explicit Grid(const std::vector<std::string>& options);
+  explicit AblationGrid(const std::vector<std::string>& options);
 
   const std::vector<Option>& options() const { return options_; }
   // Names an option can have.
