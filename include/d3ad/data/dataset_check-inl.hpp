@@ -100,9 +100,8 @@ D3AD_INLINE DatasetCheck check_dataset(const Dataset& data,
   }
   for (const auto& [size, count] : out.sizes)
     if (size.first > 2 * size.second || size.second > 2 * size.first) {
-      out.warnings.push_back(
-          concat("images of ", size.first, " x ", size.second,
-                 " become squares: what is small across the longer side may vanish; tiles keep it"));
+      out.warnings.push_back(concat("images of ", size.first, " x ", size.second,
+                                    " become squares: what is small across the longer side may vanish; tiles keep it"));
       break;
     }
   constexpr int kFew = 20;
