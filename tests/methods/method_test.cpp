@@ -194,6 +194,13 @@ TEST_CASE("a method of one's own is trained, kept, evaluated, reported and ablat
                  }),
                  "the model's method, brightness, has no such option"));
 
+  // A point of an earlier stage is trained anew, and calibrated.
+  const auto retrained = Ablation<Cpu>(ctx, {.model = model, .out = place.folder / "anew"},
+                                       AblationGrid({"held_back=0.2,0.5"}), dataset, {})
+                             .run();
+  CHECK(retrained.rows.size() == 4);
+  CHECK(retrained.own == std::vector<std::string>{"0.2"});
+
   // Calibrated anew; what is D3AD's alone is refused.
   request.settings.threshold.false_alarm_rate = 0.5;
   Trainer<Cpu>(ctx, request, {}).calibrate();

@@ -25,7 +25,7 @@ void AblationModels<Device>::check(const std::vector<AblationPoint>& points) {
     D3AD_CHECK(!good_.empty(), "the grid needs training, adaptation or calibration, and '", category_,
                "' has no good images to learn from");
     const bool needed = changes(p, Stage::train) || (changes(p, Stage::adapt) && p.extractor.empty());
-    if (!needed) continue;
+    if (!needed || !method_info(config_.settings.method).needs_extractor) continue;
     const std::filesystem::path source = config_.extractor_source;
     D3AD_CHECK(std::filesystem::exists(source), "the extractor '", source.string(),
                "' this model was trained with is not there any more; the grid's training or adaptation starts from it");
