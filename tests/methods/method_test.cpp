@@ -198,6 +198,7 @@ TEST_CASE("a method of one's own is trained, kept, evaluated, reported and ablat
   const auto retrained = Ablation<Cpu>(ctx, {.model = model, .out = place.folder / "anew"},
                                        AblationGrid({"held_back=0.2,0.5"}), dataset, {})
                              .run();
+  CHECK(contains(refusal([&] { AblationGrid({"vae=x.safetensors"}).points(detector.settings()); }), "no such option"));
   CHECK(retrained.rows.size() == 4);
   CHECK(retrained.own == std::vector<std::string>{"0.2"});
 

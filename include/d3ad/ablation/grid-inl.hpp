@@ -137,8 +137,10 @@ D3AD_INLINE std::vector<AblationPoint> AblationGrid::points(const Settings& mode
   auto own = model;
   const OptionTable known = options_of(own);
   for (const auto& option : options_) {
-    D3AD_CHECK(option.name == "vae" || option.name == "extractor" || known.find(option.name), "grid: ", option.name,
-               ": the model's method, ", model.method, ", has no such option");
+    const bool has = option.name == "vae"         ? model.of_d3ad() || method_info(model.method).needs_vae
+                     : option.name == "extractor" ? model.of_d3ad() || method_info(model.method).needs_extractor
+                                                  : known.find(option.name) != nullptr;
+    D3AD_CHECK(has, "grid: ", option.name, ": the model's method, ", model.method, ", has no such option");
     std::vector<AblationPoint> longer;
     for (std::size_t p = 0; p < out.size(); ++p)
       for (std::size_t v = 0; v < option.values.size(); ++v) {
