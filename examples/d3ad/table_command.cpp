@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <d3ad/report/results_table.hpp>
 
 #include "program.hpp"
@@ -20,7 +21,13 @@ struct TableCommandOptions {
 };
 
 void run(const TableCommandOptions& o) {
-  const ResultsTable table = results_table(read_results(o.results, o.protocol, o.method), o.table);
+  const auto results = read_results(o.results, o.protocol, o.method);
+  const auto of_paper = [](const ResultRow& r) { return paper_dataset_of({r.category}) != nullptr; };
+  D3AD_CHECK(
+      !o.table.all_categories || !o.table.dataset.empty() || std::any_of(results.begin(), results.end(), of_paper),
+      "table: none of the categories is one of the paper's; say with --dataset which data set's categories are to be "
+      "listed");
+  const ResultsTable table = results_table(results, o.table);
   const std::string text = o.format == "csv"        ? table_csv(table)
                            : o.format == "markdown" ? table_markdown(table)
                            : o.format == "latex"    ? table_latex(table)

@@ -193,7 +193,7 @@ TEST_CASE("with all categories the average is the published one; a data set may 
   CHECK(contains(refusal([&] { results_table({result("bottle")}, {.methods = {"Patchcore"}}); }),
                  "the nearest are 'PatchCore'"));
   CHECK(contains(refusal([&] { results_table({result("bottle")}, {.dataset = "coco"}); }), "mvtec, visa or btad"));
-  CHECK(contains(refusal([&] { results_table({result("cookie")}, {.all_categories = true}); }), "--dataset"));
+  CHECK(contains(refusal([&] { results_table({result("cookie")}, {.all_categories = true}); }), "it has to be named"));
 }
 
 TEST_CASE("a table as text, CSV, Markdown and LaTeX") {

@@ -75,6 +75,8 @@ std::vector<std::string> chosen_methods(const PaperDataset* dataset, const Table
 
 }  // namespace detail
 
+// Throws an Error if options name a data set or method that the paper does not have, or if all categories are asked for
+// and none says of which data set.
 ResultsTable results_table(const std::vector<ResultRow>& results, const TableOptions& options);
 
 namespace detail {
