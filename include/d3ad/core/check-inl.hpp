@@ -15,13 +15,13 @@ D3AD_INLINE void SentencePart::write_string(std::ostream& out, const void* text)
   out << *static_cast<const std::string*>(text);
 }
 
-D3AD_INLINE std::string sentence(std::initializer_list<SentencePart> parts) {
+D3AD_INLINE std::string sentence(const SentencePart* parts, std::size_t count) {
   std::ostringstream out;
   out.imbue(std::locale::classic());  // a program may have set another one
-  for (const auto& part : parts) part.write(out);
+  for (std::size_t i = 0; i < count; ++i) parts[i].write(out);
   return out.str();
 }
 
-D3AD_INLINE void fail_with(std::initializer_list<SentencePart> parts) { throw Error(sentence(parts)); }
+D3AD_INLINE void fail_with(const SentencePart* parts, std::size_t count) { throw Error(sentence(parts, count)); }
 
 }  // namespace d3ad::detail

@@ -5,7 +5,7 @@
 //
 // The message is built only when the check fails. Nothing in the library aborts, prints or exits.
 
-#include <initializer_list>
+#include <cstddef>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -51,28 +51,30 @@ class SentencePart {
   void (*write_)(std::ostream&, const void*);
 };
 
-std::string sentence(std::initializer_list<SentencePart> parts);
-[[noreturn, gnu::cold]] void fail_with(std::initializer_list<SentencePart> parts);
+std::string sentence(const SentencePart* parts, std::size_t count);
+[[noreturn, gnu::cold]] void fail_with(const SentencePart* parts, std::size_t count);
 
 }  // namespace detail
 
 // Streams its arguments into one string, with numbers as in C++ whatever the locale.
 template <class... Parts>
 std::string concat(const Parts&... parts) {
-  return detail::sentence({detail::SentencePart(parts)...});
+  const detail::SentencePart all[] = {detail::SentencePart(parts)...};
+  return detail::sentence(all, sizeof...(parts));
 }
 
 // Throws an Error of these parts.
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
-  detail::fail_with({detail::SentencePart(parts)...});
+  const detail::SentencePart all[] = {detail::SentencePart(parts)...};
+  detail::fail_with(all, sizeof...(parts));
 }
 
 }  // namespace d3ad
 
-#define D3AD_CHECK(condition, ...)                              \
-  do {                                                          \
-    if (!(condition)) ::d3ad::detail::fail_with({__VA_ARGS__}); \
+#define D3AD_CHECK(condition, ...)               \
+  do {                                           \
+    if (!(condition)) ::d3ad::fail(__VA_ARGS__); \
   } while (false)
 
 #if D3AD_DEFINITIONS
