@@ -220,9 +220,9 @@ std::vector<Detection> Detector<Device>::results_of(const float* results,
     const float* const from = results + where + static_cast<std::int64_t>(i) * each;
     return std::vector<float>(from, from + each);
   };
-  anomaly::check_scores({results + at.scores(), results + at.scores() + at.images});
   const float* const measured = results + at.measurements();
   auto attributes = method_->attributes({measured, measured + at.images * at.measured}, inputs.size());
+  anomaly::check_scores({results + at.scores(), results + at.scores() + at.images});
   std::vector<Detection> out(inputs.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     Detection& d = out[i];
