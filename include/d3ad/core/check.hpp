@@ -5,8 +5,8 @@
 //
 // The message is built only when the check fails. Nothing in the library aborts, prints or exits.
 
-#include <cstddef>
-#include <ostream>
+#include <locale>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -26,48 +26,18 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
-namespace detail {
-
-// A part of a sentence: refers to a value, and knows how it is written. There are hundreds of sentences and few types
-// of their parts, so a sentence is no template over all its parts.
-class SentencePart {
- public:
-  template <class T>
-  SentencePart(const T& value) : value_(&value), write_(&write_value<T>) {}
-  SentencePart(const char* text) : value_(text), write_(&write_text) {}
-  SentencePart(const std::string& text) : value_(&text), write_(&write_string) {}
-
-  void write(std::ostream& out) const { write_(out, value_); }
-
- private:
-  template <class T>
-  static void write_value(std::ostream& out, const void* value) {
-    out << *static_cast<const T*>(value);
-  }
-  static void write_text(std::ostream& out, const void* text);
-  static void write_string(std::ostream& out, const void* text);
-
-  const void* value_;
-  void (*write_)(std::ostream&, const void*);
-};
-
-std::string sentence(const SentencePart* parts, std::size_t count);
-[[noreturn, gnu::cold]] void fail_with(const SentencePart* parts, std::size_t count);
-
-}  // namespace detail
-
 // Streams its arguments into one string, with numbers as in C++ whatever the locale.
 template <class... Parts>
 std::string concat(const Parts&... parts) {
-  const detail::SentencePart all[] = {detail::SentencePart(parts)...};
-  return detail::sentence(all, sizeof...(parts));
+  std::ostringstream out;
+  out.imbue(std::locale::classic());  // a program may have set another one
+  (out << ... << parts);
+  return out.str();
 }
 
-// Throws an Error of these parts.
 template <class... Parts>
 [[noreturn]] void fail(const Parts&... parts) {
-  const detail::SentencePart all[] = {detail::SentencePart(parts)...};
-  detail::fail_with(all, sizeof...(parts));
+  throw Error(concat(parts...));
 }
 
 }  // namespace d3ad
@@ -76,7 +46,3 @@ template <class... Parts>
   do {                                           \
     if (!(condition)) ::d3ad::fail(__VA_ARGS__); \
   } while (false)
-
-#if D3AD_DEFINITIONS
-#include "d3ad/core/check-inl.hpp"
-#endif
