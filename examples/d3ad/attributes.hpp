@@ -1,7 +1,6 @@
 #pragma once
 // A method's attributes of an image, as the program writes them beside the score.
 
-#include <d3ad/data/table.hpp>
 #include <d3ad/pipeline/detection.hpp>
 #include <string>
 
@@ -12,9 +11,7 @@ inline std::string brief_text(const d3ad::AttributeValues& attributes, const std
   std::string text;
   for (std::size_t a = 0; a < attributes.size(); ++a) {
     const auto& attribute = (*attributes.described)[a];
-    if (!attribute.brief) continue;
-    const double value = double{attributes.values[a]};
-    text += attribute.label + " " + (attribute.whole ? d3ad::fixed(value, 0) : d3ad::fixed(value, 4)) + after;
+    if (attribute.brief) text += attribute.label + " " + d3ad::attribute_text(attribute, attributes.values[a]) + after;
   }
   return text;
 }

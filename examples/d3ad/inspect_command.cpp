@@ -34,28 +34,6 @@ class Listing : public WeightSource {
 
 std::string megabytes(std::size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
 
-void build(const Recognised& found, Listing& source) {
-  ParameterStore<Cpu> store;
-  const Params<Cpu> params(store, source);
-  switch (found.kind) {
-    case NetworkKind::unet:
-      UNet<Cpu>(params, found.config.get<UNetConfig>());
-      break;
-    case NetworkKind::vae:
-      Vae<Cpu>(params, found.config.get<VaeConfig>());
-      break;
-    case NetworkKind::tiny_vae:
-      TinyVae<Cpu>(params, found.config.get<TinyVaeConfig>());
-      break;
-    case NetworkKind::resnet:
-      ResNet<Cpu>(params, found.config.get<ResNetConfig>());
-      break;
-    case NetworkKind::consistency_decoder:
-    case NetworkKind::unknown:
-      break;
-  }
-}
-
 // Whether dims are equal up to axes of length 1 at the end.
 bool same_dims(std::vector<std::int64_t> a, std::vector<std::int64_t> b) {
   while (!a.empty() && a.back() == 1) a.pop_back();
@@ -101,7 +79,8 @@ bool inspect(const std::string& path, bool tensors) {
 
   FileSource names(file, found.prefix);
   Listing source(names);
-  build(found, source);
+  ParameterStore<Cpu> store;
+  make_recognised({store, source}, found);
   int missing = 0, other = 0;
   for (const auto& request : source.asked) {
     if (!names.has(request.name)) {

@@ -4,7 +4,6 @@
 #include <d3ad/backend/cpu/conv_plan.hpp>
 #include <d3ad/methods/registry.hpp>
 #include <d3ad/model/option_json.hpp>
-#include <list>
 #include <nlohmann/json.hpp>
 
 #include "program.hpp"
@@ -36,38 +35,13 @@ const char* type_name(const d3ad::Option& option) {
   return option.numeric() ? "FLOAT" : std::holds_alternative<bool*>(option.field()) ? "true|false" : "TEXT";
 }
 
-// What --help says of settings, from their defaults: every method's.
-struct Described {
-  std::string method;
-  d3ad::Settings defaults;
-  d3ad::OptionTable table;
-};
-const std::list<Described>& described() {
-  static const auto all = [] {
-    std::list<Described> made;  // tables refer to settings, which do not move in a list
-    for (const auto& name : d3ad::method_names()) {
-      auto& one = made.emplace_back(Described{name, d3ad::Settings::of_method(name), {}});
-      one.table = d3ad::options_of(one.defaults);
-    }
-    return made;
-  }();
-  return all;
-}
-
-// Null if no method has an option of this name.
-const d3ad::Option* find_setting(const std::string& name) {
-  for (const auto& method : described())
-    if (const auto* option = method.table.find(name)) return option;
-  return nullptr;
-}
-
 // The methods that have the option: "d3ad, vae_only"; nothing if all have it.
 std::string methods_with(const std::string& option) {
   std::string text;
   std::size_t count = 0;
-  for (const auto& method : described())
-    if (method.table.find(option)) text += (count++ ? ", " : "") + method.method;
-  return count == described().size() ? "" : text;
+  for (const auto& one : d3ad::described_settings())
+    if (one.options.find(option)) text += (count++ ? ", " : "") + one.method;
+  return count == d3ad::described_settings().size() ? "" : text;
 }
 
 std::string method_help() {
@@ -102,7 +76,7 @@ void SettingsOptions::add(CLI::App& command, Part part) {
                   "JSON file of options ({\"eta2\": 0, ...}), or a model's config.json for its settings; options of "
                   "the command line take precedence")
       ->type_name("FILE");
-  for (const auto& method : described()) add(command, method.table, part);
+  for (const auto& one : d3ad::described_settings()) add(command, one.options, part);
 }
 
 void SettingsOptions::add(CLI::App& command, const d3ad::OptionTable& options, Part part) {
@@ -234,7 +208,7 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
       }
     for (const auto& [key, value] : json.items()) {
       const auto* option = command->get_option_no_throw(option_name(key));
-      const auto* setting = find_setting(key);
+      const auto* setting = d3ad::find_described(key);
       D3AD_CHECK(option || setting || key == "preset" || key == "method", "'", path, "': d3ad ", full_name,
                  " has no option '", key, "'");
       D3AD_CHECK(!value.is_object() && !value.is_null(), "'", path, "': option '", key, "' has no simple value");

@@ -101,24 +101,7 @@ void read_all(const std::shared_ptr<const Checkpoint>& file, const Recognised& f
   FileSource source(file, found.prefix);
   source.note_missing();
   ParameterStore<Cpu> store;
-  const Params<Cpu> params(store, source);
-  switch (found.kind) {
-    case NetworkKind::unet:
-      UNet<Cpu>(params, found.config.get<UNetConfig>());
-      break;
-    case NetworkKind::vae:
-      Vae<Cpu>(params, found.config.get<VaeConfig>());
-      break;
-    case NetworkKind::tiny_vae:
-      TinyVae<Cpu>(params, found.config.get<TinyVaeConfig>());
-      break;
-    case NetworkKind::resnet:
-      ResNet<Cpu>(params, found.config.get<ResNetConfig>());
-      break;
-    case NetworkKind::consistency_decoder:
-    case NetworkKind::unknown:
-      fail(name(found.kind));
-  }
+  if (!make_recognised({store, source}, found)) fail(name(found.kind));
   source.check_all_read(may_stay_unread);
 }
 

@@ -184,10 +184,8 @@ void Ablation<Device>::reconstruct(const AblationPoint& point, const std::vector
   Methods methods;
   for (const Kind& kind : kinds) {
     Settings settings = point.settings;
-    auto of_kind = points_[kind.point].settings;
-    const OptionTable options = options_of(settings);
-    for (const auto& option : options_of(of_kind))
-      if (option.stage() == Stage::map) options.at(option.name()).set(option.name(), option.text());
+    take_options(settings, points_[kind.point].settings,
+                 [](const Option& option) { return option.stage() == Stage::map; });
     methods.push_back(detector_->method().with(settings));
   }
   const auto& paths = test_->paths();
@@ -224,16 +222,12 @@ void Ablation<Device>::add_whole(const Methods& methods, const std::vector<Frame
   const auto x = detector_->upload(frames);
   const auto found = methods[0]->analyse(ctx_, x, {.first = first});
   const auto attributes = attributes_of(*methods[0], found, frames.size());
-  const auto scores = own_scores(*methods[0], found, frames.size());
-  std::vector<std::vector<anomaly::RawMaps>> of_kinds{anomaly::to_host(found.maps)};
+  std::vector<std::vector<anomaly::RawMaps>> of_kinds{raw_maps(*methods[0], found, found.maps)};
   for (std::size_t k = 1; k < methods.size(); ++k)
-    of_kinds.push_back(anomaly::to_host(methods[k]->compare_again(ctx_, x, found)));
+    of_kinds.push_back(raw_maps(*methods[k], found, methods[k]->compare_again(ctx_, x, found)));
   for (std::size_t i = 0; i < frames.size(); ++i) {
     std::vector<anomaly::RawMaps> of_image;
-    for (auto& kind : of_kinds) {
-      of_image.push_back(std::move(kind[i]));
-      of_image.back().score = scores[i];
-    }
+    for (auto& kind : of_kinds) of_image.push_back(std::move(kind[i]));
     store.add(attributes[i], of_image);
   }
 }
@@ -254,8 +248,7 @@ void Ablation<Device>::add_tiles(const Methods& methods, const Frame& frame, std
 template <class Device>
 std::vector<AblationRow> Ablation<Device>::judge(const AblationPoint& point, const MapStore& store, std::size_t kind,
                                                  const anomaly::Ranges& of_test_set) {
-  auto settings = point.settings;
-  const auto method = detector_->method().with(settings);
+  const auto method = detector_->method().with(point.settings);
   const auto& attributes = method->info().attributes;
   AblationRow row;
   for (std::size_t a = 0; a < attributes.size(); ++a) {

@@ -25,7 +25,7 @@ void AblationModels<Device>::check(const std::vector<AblationPoint>& points) {
     D3AD_CHECK(!good_.empty(), "the grid needs training, adaptation or calibration, and '", category_,
                "' has no good images to learn from");
     const bool needed = changes(p, Stage::train) || (changes(p, Stage::adapt) && p.extractor.empty());
-    if (!needed || !method_info(config_.settings.method).needs_extractor) continue;
+    if (!needed || !config_.settings.needs_extractor()) continue;
     const std::filesystem::path source = config_.extractor_source;
     D3AD_CHECK(std::filesystem::exists(source), "the extractor '", source.string(),
                "' this model was trained with is not there any more; the grid's training or adaptation starts from it");
@@ -131,11 +131,8 @@ const std::string& AblationModels<Device>::checksum(const std::string& path, Com
 template <class Device>
 Settings AblationModels<Device>::settings(const AblationPoint& point, Stage upto) const {
   Settings out = config_.settings;
-  Settings wanted = point.settings;
-  const OptionTable options = options_of(out);
-  for (const auto& option : options_of(wanted))
-    if (option.stage() <= upto) options.at(option.name()).set(option.name(), option.text());
-  if (Stage::train <= upto) out.preset = wanted.preset;
+  take_options(out, point.settings, [upto](const Option& option) { return option.stage() <= upto; });
+  out.preset = point.settings.preset;
   return out;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 // Definitions of ablation/grid.hpp. Included by it unless they are compiled.
 
-#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "d3ad/ablation/grid.hpp"
@@ -14,47 +13,6 @@ D3AD_INLINE nlohmann::json flat_settings(const Settings& settings) {
   nlohmann::json json = {{"preset", settings.preset}};
   write_options(json, options_of(copy));
   return json;
-}
-
-}  // namespace d3ad
-
-namespace d3ad::detail {
-
-// Every method's options, D3AD's first.
-inline const std::deque<std::pair<Settings, OptionTable>>& described_settings() {
-  static const auto all = [] {
-    std::deque<std::pair<Settings, OptionTable>> made;
-    std::vector<std::string> names{"d3ad"};
-    for (const auto& name : method_names())
-      if (name != "d3ad") names.push_back(name);
-    for (const auto& name : names) {
-      auto& [settings, table] = made.emplace_back(Settings::of_method(name), OptionTable());
-      table = options_of(settings);
-    }
-    return made;
-  }();
-  return all;
-}
-
-}  // namespace d3ad::detail
-
-namespace d3ad {
-
-namespace detail {
-
-// Settings of the first method that has this option.
-inline Settings settings_with(const std::string& option) {
-  for (const auto& [settings, table] : described_settings())
-    if (table.find(option)) return settings;
-  return {};
-}
-
-}  // namespace detail
-
-D3AD_INLINE const Option* find_described(const std::string& name) {
-  for (const auto& [settings, table] : detail::described_settings())
-    if (const auto* found = table.find(name)) return found;
-  return nullptr;
 }
 
 D3AD_INLINE Stage stage_of(const std::string& option) {
@@ -116,8 +74,8 @@ D3AD_INLINE AblationGrid::AblationGrid(const std::vector<std::string>& options) 
 D3AD_INLINE const std::vector<std::string>& AblationGrid::names() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names{"extractor", "vae"};
-    for (const auto& [settings, table] : detail::described_settings())
-      for (const auto& option : table)
+    for (const auto& method : described_settings())
+      for (const auto& option : method.options)
         if (option.stage() < Stage::threshold && std::find(names.begin(), names.end(), option.name()) == names.end())
           names.push_back(option.name());
     return names;
@@ -137,8 +95,8 @@ D3AD_INLINE std::vector<AblationPoint> AblationGrid::points(const Settings& mode
   auto own = model;
   const OptionTable known = options_of(own);
   for (const auto& option : options_) {
-    const bool has = option.name == "vae"         ? model.of_d3ad() || method_info(model.method).needs_vae
-                     : option.name == "extractor" ? model.of_d3ad() || method_info(model.method).needs_extractor
+    const bool has = option.name == "vae"         ? model.needs_vae()
+                     : option.name == "extractor" ? model.needs_extractor()
                                                   : known.find(option.name) != nullptr;
     D3AD_CHECK(has, "grid: ", option.name, ": the model's method, ", model.method, ", has no such option");
     std::vector<AblationPoint> longer;
@@ -189,7 +147,12 @@ D3AD_INLINE void AblationGrid::add(const std::string& text) {
 
 D3AD_INLINE void AblationGrid::add_values(Option& option, const std::string& said, const std::string& word) const {
   D3AD_CHECK(!word.empty(), said, ": a value between its commas is empty");
-  auto scratch = detail::settings_with(option.name);
+  Settings scratch;  // of the first method that has the option
+  for (const auto& method : described_settings())
+    if (method.options.find(option.name)) {
+      scratch = method.defaults;
+      break;
+    }
   const OptionTable settings = options_of(scratch);
   const d3ad::Option* setting = settings.find(option.name);  // null: a file
   std::vector<std::string> words{word};

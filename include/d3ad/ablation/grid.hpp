@@ -32,9 +32,6 @@ namespace d3ad {
 // All options of settings, those of the method's own among them, as one flat object; and the preset.
 nlohmann::json flat_settings(const Settings& settings);
 
-// An option of any method by its name, as its defaults are; null if there is none.
-const Option* find_described(const std::string& name);
-
 // Where an option of a grid enters: a setting as it is described, a network's file with what is made from it.
 Stage stage_of(const std::string& option);
 

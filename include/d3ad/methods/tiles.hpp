@@ -9,6 +9,7 @@
 // holds one batch of tiles.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -58,12 +59,17 @@ std::vector<std::vector<float>> attributes_of(const Method<Device>& method, cons
   return method.attributes(host, images);
 }
 
-// A method's own scores of a batch; zeros if it has none. Waits for the device.
+// The raw maps of each image of a batch on the host, with the method's own score if it has one. maps: found.maps, or
+// those of a method that compares again. Waits for the device.
 template <class Device>
-std::vector<float> own_scores(const Method<Device>& method, const MethodOutput<Device>& found, std::size_t images) {
-  std::vector<float> host(images);
-  if (method.info().scores) copy_to_host(host.data(), View<const float, Device>(found.score.view()));
-  return host;
+std::vector<anomaly::RawMaps> raw_maps(const Method<Device>& method, const MethodOutput<Device>& found,
+                                       const std::vector<Value<float, Device>>& maps) {
+  auto all = anomaly::to_host(maps);
+  if (!method.info().scores) return all;
+  std::vector<float> scores(all.size());
+  copy_to_host(scores.data(), View<const float, Device>(found.score.view()));
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].score = scores[i];
+  return all;
 }
 
 // others: methods that compare the same reconstructions otherwise (Method::compare_again).
@@ -74,6 +80,7 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, Method<Device>& method, const 
   std::vector<std::vector<Stitch>> maps(1 + others.size(), std::vector<Stitch>(kinds, Stitch(grid, 1)));
   Stitch repaired(grid, 3);
   TiledAnalysis out;
+  float score = -INFINITY;  // the largest of the tiles'
   out.compared.resize(others.size());
   for (int start = 0; start < grid.count(); start += options.batch) {
     options.progress(start, grid.count());
@@ -85,10 +92,9 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, Method<Device>& method, const 
     if (place.left_out >= 0) place.left_out += start;
     const auto found = method.analyse(ctx, x, place);
     const auto attributes = attributes_of(method, found, static_cast<std::size_t>(count));
-    for (const float score : own_scores(method, found, static_cast<std::size_t>(count)))
-      out.raw.score = out.tiles.empty() && start == 0 ? score : std::max(out.raw.score, score);
     for (std::size_t m = 0; m < maps.size(); ++m) {
-      const auto raw = anomaly::to_host(m == 0 ? found.maps : others[m - 1]->compare_again(ctx, x, found));
+      const auto raw = raw_maps(method, found, m == 0 ? found.maps : others[m - 1]->compare_again(ctx, x, found));
+      for (const auto& tile : raw) score = std::max(score, tile.score);
       for (int i = 0; i < count; ++i)
         for (std::size_t k = 0; k < kinds; ++k) maps[m][k].add(start + i, raw[static_cast<std::size_t>(i)].maps[k]);
     }
@@ -100,7 +106,6 @@ TiledAnalysis analyse_tiles(Context<Device>& ctx, Method<Device>& method, const 
       repaired.add(start + i, pixels);
     }
   }
-  const float score = out.raw.score;
   for (std::size_t m = 0; m < maps.size(); ++m) {
     auto& raw = m == 0 ? out.raw : out.compared[m - 1];
     raw = {.h = grid.height, .w = grid.width, .maps = {}, .score = score};

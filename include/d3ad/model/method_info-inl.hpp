@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "d3ad/core/check.hpp"
+#include "d3ad/data/table.hpp"
 #include "d3ad/model/method_info.hpp"
 
 namespace d3ad::detail {
@@ -18,6 +19,10 @@ D3AD_INLINE std::deque<MethodInfo>& method_infos() {
 }  // namespace d3ad::detail
 
 namespace d3ad {
+
+D3AD_INLINE std::string attribute_text(const Attribute& attribute, float value) {
+  return fixed(double{value}, attribute.whole ? 0 : 4);
+}
 
 D3AD_INLINE const MethodInfo& method_info(const std::string& name) {
   const auto& all = detail::method_infos();

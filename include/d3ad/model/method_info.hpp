@@ -30,6 +30,9 @@ struct Attribute {
   bool decides = false;      // an image of tiles has the attributes of the tile where this one is largest
 };
 
+// An attribute's value as text: a whole number, or four digits after the point.
+std::string attribute_text(const Attribute& attribute, float value);
+
 // The options that a method has for itself: a struct that describes itself (option.hpp), kept by value.
 //
 //   struct VaeOnlySettings { std::vector<int> layers{2, 3};  void describe(OptionTable& table); };

@@ -65,17 +65,16 @@ D3AD_INLINE ModelConfig ModelFolder::read() const {
     c.training_images = json.at("training_images").get<int>();
     c.held_back_images = json.value("held_back_images", 0);
     c.settings = detail::settings_of(json.at("settings"), file);
-    const bool d3ad = c.settings.of_d3ad();
     const std::string method = json.value("method", "d3ad");
     D3AD_CHECK(method == c.settings.method, "'", file.string(), "' is of the method '", method, "', its settings of '",
                c.settings.method, "'");
-    if (d3ad) c.unet = json.at("unet").get<UNetConfig>();
-    if (d3ad || method_info(method).needs_extractor) {
+    if (c.settings.of_d3ad()) c.unet = json.at("unet").get<UNetConfig>();
+    if (c.settings.needs_extractor()) {
       c.extractor = json.at("extractor").get<ResNetConfig>();
       c.extractor_source = json.at("extractor_source").at("path").get<std::string>();
       c.extractor_source_sha256 = json.at("extractor_source").at("sha256").get<std::string>();
     }
-    if (d3ad || method_info(method).needs_vae) {
+    if (c.settings.needs_vae()) {
       const auto& vae = json.at("vae");
       c.vae = vae.at("config").dump();
       c.vae_path = vae.at("path").get<std::string>();

@@ -214,7 +214,6 @@ D3AD_INLINE void ThresholdSettings::describe(OptionTable& table) {
 }
 
 D3AD_INLINE void Settings::describe(OptionTable& table) {
-  bool networks = true;
   data.describe(table, of_d3ad());
   if (of_d3ad()) {
     unet.describe(table);
@@ -224,15 +223,13 @@ D3AD_INLINE void Settings::describe(OptionTable& table) {
     denoising.describe(table);
     map.describe(table);
   } else {
-    const MethodInfo& info = method_info(method);
-    networks = info.needs_vae || info.needs_extractor;
     own.describe(table);
     map.describe_blur(table);
   }
   threshold.describe(table);
   table.group("General", Stage::train);
   table.add(seed, {.name = "seed", .help = "Seed of everything that is random"});
-  if (!networks) return;
+  if (!needs_vae() && !needs_extractor()) return;
   table.stage(Stage::detect);
   table.add(weights, {.name = "weights",
                       .help = "Type in which detection keeps the networks' weights; bfloat16 halves their memory, is "
@@ -269,6 +266,27 @@ D3AD_INLINE void Settings::check() const {
              " and ", training.epochs);
   D3AD_CHECK(training.batch % training.accumulate == 0, "accumulate is ", training.accumulate,
              ", which does not divide the batch of ", training.batch);
+}
+
+D3AD_INLINE const std::list<DescribedSettings>& described_settings() {
+  static const auto all = [] {
+    std::vector<std::string> names{"d3ad"};
+    for (const auto& name : method_names())
+      if (name != "d3ad") names.push_back(name);
+    std::list<DescribedSettings> made;  // descriptions refer to settings, which do not move in a list
+    for (const auto& name : names) {
+      auto& one = made.emplace_back(DescribedSettings{name, Settings::of_method(name), {}});
+      one.options = options_of(one.defaults);
+    }
+    return made;
+  }();
+  return all;
+}
+
+D3AD_INLINE const Option* find_described(const std::string& name) {
+  for (const auto& one : described_settings())
+    if (const auto* found = one.options.find(name)) return found;
+  return nullptr;
 }
 
 }  // namespace d3ad

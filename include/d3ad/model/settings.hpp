@@ -16,6 +16,7 @@
 //   s.own.get<VaeOnlySettings>().layers = {1, 2};
 
 #include <cstdint>
+#include <list>
 #include <string>
 #include <vector>
 
@@ -121,6 +122,9 @@ struct Settings {
   MethodSettings own;  // of a method other than d3ad
 
   bool of_d3ad() const { return method == "d3ad"; }
+  // Which pretrained networks the method needs.
+  bool needs_vae() const { return of_d3ad() || method_info(method).needs_vae; }
+  bool needs_extractor() const { return of_d3ad() || method_info(method).needs_extractor; }
   static Settings small() { return {}; }
   static Settings paper();
   // small or paper; an Error if it is another.
@@ -143,6 +147,25 @@ void replace_length(Settings& s, Given&& given) {
   if (iterations && !epochs && s.training.iterations != 0) s.training.epochs = 0;
   if (epochs && !iterations && s.training.epochs != 0) s.training.iterations = 0;
 }
+
+// Gives `to` the values that `from` has of the options which both have and `which` names (a predicate of an Option).
+template <class Which>
+void take_options(Settings& to, Settings from, Which&& which) {
+  const OptionTable options = options_of(to);
+  for (const auto& option : options_of(from))
+    if (const auto* own = options.find(option.name()); own && which(option)) own->set(option.name(), option.text());
+}
+
+// The defaults of a method, and their descriptions.
+struct DescribedSettings {
+  std::string method;
+  Settings defaults;
+  OptionTable options;
+};
+// Of every method that is known at the first call, D3AD's first.
+const std::list<DescribedSettings>& described_settings();
+// An option by its name, of the first method that has it; null if none has.
+const Option* find_described(const std::string& name);
 
 // How images are cut under these settings.
 inline Tiling tiling(const Settings& s) { return Tiling(s.data.image_size, s.data.tile, s.data.tile_overlap); }

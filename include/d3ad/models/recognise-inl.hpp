@@ -163,4 +163,25 @@ D3AD_INLINE Recognised recognise(const Checkpoint& file, const nlohmann::json& b
   return out;
 }
 
+D3AD_INLINE bool make_recognised(const Params<Cpu>& params, const Recognised& found) {
+  switch (found.kind) {
+    case NetworkKind::unet:
+      UNet<Cpu>(params, found.config.get<UNetConfig>());
+      return true;
+    case NetworkKind::vae:
+      Vae<Cpu>(params, found.config.get<VaeConfig>());
+      return true;
+    case NetworkKind::tiny_vae:
+      TinyVae<Cpu>(params, found.config.get<TinyVaeConfig>());
+      return true;
+    case NetworkKind::resnet:
+      ResNet<Cpu>(params, found.config.get<ResNetConfig>());
+      return true;
+    case NetworkKind::consistency_decoder:
+    case NetworkKind::unknown:
+      break;
+  }
+  return false;
+}
+
 }  // namespace d3ad

@@ -61,6 +61,9 @@ struct Recognised {
 // beside: the config.json of a diffusers folder (model/networks.hpp reads it), which counts more than metadata.
 Recognised recognise(const Checkpoint& file, const nlohmann::json& beside = nlohmann::json::object());
 
+// Makes the network, which reads all of its parameters. False if it is none that can be made.
+bool make_recognised(const Params<Cpu>& params, const Recognised& found);
+
 }  // namespace d3ad
 
 #if D3AD_DEFINITIONS

@@ -5,7 +5,6 @@
 
 #include "d3ad/data/image_loader.hpp"
 #include "d3ad/methods/learners.hpp"
-#include "d3ad/model/option_json.hpp"
 #include "d3ad/pipeline/baselines.hpp"
 
 namespace d3ad::detail {
@@ -13,10 +12,7 @@ namespace d3ad::detail {
 // The baseline's own settings; options that it shares with the model's method are as they are there.
 inline Settings baseline_settings(const std::string& name, const Settings& model) {
   Settings settings = Settings::of_method(name);
-  auto from = model;
-  const OptionTable options = options_of(from);
-  for (const auto& option : options_of(settings))
-    if (const auto* same = options.find(option.name())) option.set(option.name(), same->text());
+  take_options(settings, model, [](const Option&) { return true; });
   return settings;
 }
 
@@ -29,12 +25,8 @@ std::vector<std::unique_ptr<Method<Device>>> baselines(Detector<Device>& detecto
                                                        std::vector<std::string>& left_out) {
   const MethodInfo& own = detector.method().info();
   std::vector<std::filesystem::path> paths;
-  ImageLoader loader(
-      [&] {
-        for (const auto& s : good) paths.push_back(s.image);
-        return paths;
-      }(),
-      detector.tiling());
+  for (const auto& s : good) paths.push_back(s.image);
+  ImageLoader loader(paths, detector.tiling());
   std::vector<std::filesystem::path> readable;
   for (const auto& path : paths) {
     const auto item = loader.next();

@@ -119,9 +119,8 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
   for (const std::size_t i : share.own) paths.push_back(dataset.test[i].image);
   ImageLoader loader(paths, tiling);
 
-  std::vector<detail::TestResult> results;                   // rank 0: of all
-  std::vector<detail::TestResult> own(share.own.size());     // this process's, while they are computed
-  std::vector<std::vector<Frame>> frames(share.own.size());  // the baselines look at them afterwards
+  std::vector<detail::TestResult> results;                // rank 0: of all
+  std::vector<detail::TestResult> own(share.own.size());  // this process's, while they are computed
   const auto processes = static_cast<std::size_t>(group.size());
   const DetectionLoop loop{.batch = batch,
                            .rounds = processes > 1 ? share.rounds : 0,
@@ -143,17 +142,16 @@ EvaluationResult evaluate(Detector<Device>& detector, const Dataset& dataset, co
       return std::nullopt;
     }
     own[i] = {share.own[i], {}, std::move(image.mask), image.has_pixels, {}};
-    if (!others.empty()) frames[i].push_back(image.frame);
     return std::move(image.frame);
   };
   // Gathers what all have found in a round.
   const auto found = [&](const std::vector<std::size_t>& images, std::vector<Detection> detections) {
-    std::vector<Frame> squares;
-    if (!others.empty())
-      for (const std::size_t i : images) squares.push_back(std::move(frames[i].front()));
+    std::vector<Frame> frames;  // once more for the baselines
+    for (const auto& d : detections)
+      if (!others.empty()) frames.push_back({d.width, d.height, d.input});
     for (auto& other : others) {
       if (images.empty()) continue;
-      auto maps = detail::maps_of(detector, *other, squares);
+      auto maps = detail::maps_of(detector, *other, frames);
       for (std::size_t k = 0; k < images.size(); ++k) own[images[k]].others.push_back(std::move(maps[k]));
     }
     parallel::Packet packet;

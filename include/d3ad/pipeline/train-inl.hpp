@@ -130,12 +130,7 @@ std::vector<anomaly::RawMaps> Trainer<Device>::held_back_maps() {
           return;
         }
         const auto found = method_->analyse(ctx_, good_->load(ctx_, paths, first, n), place);
-        const auto scores = own_scores(*method_, found, static_cast<std::size_t>(n));
-        auto raw = anomaly::to_host(found.maps);
-        for (std::size_t i = 0; i < raw.size(); ++i) {
-          raw[i].score = scores[i];
-          anomaly::put(packet, raw[i]);
-        }
+        for (const auto& raw : raw_maps(*method_, found, found.maps)) anomaly::put(packet, raw);
       },
       [&](parallel::PacketReader& reader) { maps.push_back(anomaly::get_raw_maps(reader)); });
   return maps;

@@ -17,11 +17,6 @@ inline std::string row_name(const std::string& method, const std::string& protoc
   return method == of_model ? concat(title, ", ", protocol_name(protocol)) : "baseline: " + title;
 }
 
-// An attribute's value as a page and a terminal show it.
-inline std::string attribute_text(const Attribute& attribute, float value) {
-  return attribute.whole ? fixed(double{value}, 0) : fixed(double{value}, 4);
-}
-
 }  // namespace d3ad::detail
 
 namespace d3ad {
@@ -191,7 +186,7 @@ D3AD_INLINE std::string Report::attribute_histograms(const EvaluationResult& res
         const auto at = counts.find(value);
         return at == counts.end() ? 0.0 : at->second;
       };
-      names.push_back(detail::attribute_text(attribute, value));
+      names.push_back(attribute_text(attribute, value));
       sets[0].heights.push_back(of(learned)), sets[1].heights.push_back(of(good)),
           sets[2].heights.push_back(of(faulty));
     }
@@ -239,7 +234,7 @@ D3AD_INLINE std::string Report::gallery(const EvaluationResult& result) const {
     for (std::size_t a = 0; a < result.attributes.size(); ++a)
       if (result.attributes[a].brief)
         brief += concat("<span>", result.attributes[a].title, ' ',
-                        detail::attribute_text(result.attributes[a], r.attributes[a]), "</span>");
+                        attribute_text(result.attributes[a], r.attributes[a]), "</span>");
     const std::string file = draw::html_escape(r.file);
     out += concat("<article class=\"item", right ? "" : " wrong", "\" tabindex=\"0\" data-kind=\"",
                   draw::html_escape(r.defect), "\" data-right=\"", right ? "yes" : "no", "\" data-score=\"",
